@@ -1,0 +1,3 @@
+//! Load: journeys, flash sale; open-loop arrivals, gates, report
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Schema of every domain, a module each; expand, then contract

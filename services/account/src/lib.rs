@@ -1,0 +1,1 @@
+//! Accounts: identity, sessions, addresses, roles and permissions, audit

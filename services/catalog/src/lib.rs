@@ -1,0 +1,1 @@
+//! Catalog: categories, brands, SPU and SKU, images, publishing

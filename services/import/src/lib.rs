@@ -1,0 +1,1 @@
+//! Imports: products and categories from files, as jobs with a progress

@@ -1,0 +1,1 @@
+//! The Meridian binary: serve, migrate, import, seed, backup

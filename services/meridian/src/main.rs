@@ -1,0 +1,3 @@
+//! The Meridian binary.
+
+fn main() {}

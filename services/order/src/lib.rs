@@ -1,0 +1,1 @@
+//! Orders: quote, place, pay, settle, cancel, expire

@@ -1,0 +1,1 @@
+//! Payments: intents, attempts, channels, callbacks, refunds

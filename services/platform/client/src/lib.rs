@@ -1,0 +1,1 @@
+//! Contracts over HTTP: the transport between our own processes

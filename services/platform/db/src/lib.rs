@@ -1,0 +1,1 @@
+//! The database behind few doors: read, write, append; outbox, idempotency, inbox, leases

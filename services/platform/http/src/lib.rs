@@ -1,0 +1,1 @@
+//! actix glue: problem+json, extractors, identity, limits, deadlines, OpenAPI

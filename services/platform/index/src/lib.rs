@@ -1,0 +1,1 @@
+//! Full-text index over products: tantivy, Chinese and English

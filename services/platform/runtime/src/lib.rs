@@ -1,0 +1,1 @@
+//! Configuration, telemetry, modules, jobs, tasks and shutdown

@@ -1,0 +1,1 @@
+//! Pricing: prices in force, history, tax, signed quotes

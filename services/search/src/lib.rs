@@ -1,0 +1,1 @@
+//! Search: the index fed by events, facets, suggestions, repair

@@ -1,0 +1,1 @@
+//! The shop's pages: askama and htmx, calling contracts only

@@ -1,0 +1,1 @@
+//! The test platform: a shop in a folder, builders, fake clock, process launcher

@@ -1,0 +1,3 @@
+//! Development tasks: test, arch-check, openapi, docs, prove
+
+fn main() {}
