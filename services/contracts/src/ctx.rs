@@ -121,7 +121,13 @@ pub struct Ctx {
 impl Ctx {
     /// A call by Meridian itself that may take until `deadline`.
     pub fn system(request_id: impl Into<String>, deadline: Timestamp) -> Self {
-        Self { caller: Caller::System, deadline, idempotency_key: None, cart_token: None, request_id: request_id.into() }
+        Self {
+            caller: Caller::System,
+            deadline,
+            idempotency_key: None,
+            cart_token: None,
+            request_id: request_id.into(),
+        }
     }
 
     /// The logged-in user; `auth.unauthenticated` without one.

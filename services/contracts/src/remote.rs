@@ -9,7 +9,13 @@ use crate::Ctx;
 #[async_trait]
 pub trait Transport: Send + Sync {
     /// Sends `body` and returns the answer's body; a problem comes back as the failure it was on the other side.
-    async fn call(&self, ctx: &Ctx, domain: &'static str, method: &'static str, body: Vec<u8>) -> Result<Vec<u8>>;
+    async fn call(
+        &self,
+        ctx: &Ctx,
+        domain: &'static str,
+        method: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>>;
 }
 
 /// Answers calls that came over a [`Transport`].

@@ -108,7 +108,12 @@ impl Money {
         let whole = u128::from(self.amount.unsigned_abs());
         if total == 0 {
             let rest = weights.len().saturating_sub(1);
-            return weights.first().map(|_| self).into_iter().chain((0..rest).map(|_| Self::zero(self.currency))).collect();
+            return weights
+                .first()
+                .map(|_| self)
+                .into_iter()
+                .chain((0..rest).map(|_| Self::zero(self.currency)))
+                .collect();
         }
         // whole < 2^63 and a weight < 2^64: the product fits 128 bits.
         let mut parts: Vec<(u128, u128)> =
@@ -121,7 +126,9 @@ impl Money {
         }
         parts
             .into_iter()
-            .map(|(share, _)| Self::new(i64::try_from(share).unwrap_or(i64::MAX) * self.amount.signum(), self.currency))
+            .map(|(share, _)| {
+                Self::new(i64::try_from(share).unwrap_or(i64::MAX) * self.amount.signum(), self.currency)
+            })
             .collect()
     }
 
@@ -206,9 +213,12 @@ mod tests {
 
     #[test]
     fn knows_currencies_of_0_2_3_and_4_digits() {
-        for (text, currency, amount) in
-            [("1999", Currency::JPY, 1999), ("19.99", Currency::USD, 1999), ("1.999", Currency::JOD, 1999), ("0.1999", Currency::CLF, 1999)]
-        {
+        for (text, currency, amount) in [
+            ("1999", Currency::JPY, 1999),
+            ("19.99", Currency::USD, 1999),
+            ("1.999", Currency::JOD, 1999),
+            ("0.1999", Currency::CLF, 1999),
+        ] {
             let money = Money::parse(text, currency).unwrap();
             assert_eq!(money.amount, amount);
             assert_eq!(money.decimal(), text);

@@ -1,1 +1,148 @@
-//! The database behind few doors: read, write, append; outbox, idempotency, inbox, leases
+//! The database behind few doors: [`Db::read`], [`Db::write`], [`Db::append`] and their `_once` forms.
+//!
+//! The embedded adapter is SQLite in WAL mode: many readers, one writer at a time across processes. What waits for the
+//! writer inside a process runs as a group in one transaction, a savepoint each, so a commit (and its fsync) is shared.
+//!
+//! - A write publishes its events into `outbox` in its own transaction; the [sequencer](Db::sequence_once) gives them
+//!   positions in `event_log`, without gaps, by compare-and-set on `shard_cursor`.
+//! - A request that must have one effect inserts its [`Once`] row in the effect's own transaction.
+//! - Consumers note `(subscription, shard, pos)` in `inbox` in their effect's transaction: [`Tx::first_time`].
+//! - Leases save work; nothing is safe because of them.
+
+mod config;
+mod error;
+mod lease;
+mod once;
+mod rows;
+mod sequencer;
+mod sqlite;
+mod tx;
+mod write;
+
+use std::{path::Path, sync::Arc};
+
+use kernel::{Clock, Failure, Ids, Result, Shard, Timestamp};
+use sea_orm::DatabaseConnection;
+use tokio::sync::{Notify, watch};
+
+pub use config::{DbConfig, Synchronous};
+pub use error::{DbResult, Error, is_duplicate};
+pub use once::Once;
+pub use rows::Rows;
+pub use tx::Tx;
+
+use crate::{sqlite::Sqlite, write::Queue};
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Db(Arc<Inner>);
+
+struct Inner {
+    sqlite: Sqlite,
+    queue: Queue,
+    shards: u16,
+    ids: Ids,
+    clock: Arc<dyn Clock>,
+    outbox: Arc<Notify>,
+    log: watch::Sender<u64>,
+}
+
+impl Db {
+    /// Opens the database under `config.data`, creating an empty one where there is none, and starts its writer on the
+    /// current runtime. Run the migrations before anything else: [`Db::schema`].
+    pub async fn open(config: &DbConfig, clock: Arc<dyn Clock>) -> Result<Self> {
+        config.validate()?;
+        let sqlite = Sqlite::open(config).await?;
+        let ids = Ids::new(Arc::clone(&clock));
+        let outbox = Arc::new(Notify::new());
+        let queue =
+            Queue::start(sqlite.clone(), config, ids.clone(), Arc::clone(&clock), Arc::clone(&outbox));
+        Ok(Self(Arc::new(Inner {
+            sqlite,
+            queue,
+            shards: config.shards,
+            ids,
+            clock,
+            outbox,
+            log: watch::Sender::new(0),
+        })))
+    }
+
+    /// The readers' pool. Sees only what is committed; refuses to write.
+    pub fn read(&self) -> &DatabaseConnection {
+        self.0.sqlite.readers()
+    }
+
+    /// Runs `change` on the writer's connection while no other process writes: for migrations and nothing else.
+    pub async fn schema<F, E>(&self, change: F) -> Result<()>
+    where
+        F: for<'a> FnOnce(&'a DatabaseConnection) -> futures::future::BoxFuture<'a, Result<(), E>>,
+        E: std::error::Error + Send + Sync + 'static,
+    {
+        let _turn = self.0.sqlite.turn().await?;
+        change(self.0.sqlite.writer()).await.map_err(Failure::internal)
+    }
+
+    /// Remembers the number of shards on first use and refuses to open a database that was made with another: ids
+    /// carry their shard, so it is fixed for the life of a database. Call after the migrations.
+    pub async fn check_shards(&self) -> Result<()> {
+        self.0.sqlite.check_shards(self.0.shards).await
+    }
+
+    /// Copies the database, as of now and without stopping writers, to a file that must not exist.
+    pub async fn backup(&self, to: &Path) -> Result<()> {
+        self.0.sqlite.backup(to).await
+    }
+
+    /// Checks a database file's structure; the failure says what is wrong.
+    pub async fn verify(file: &Path) -> Result<()> {
+        Sqlite::verify(file).await
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> u16 {
+        self.0.shards
+    }
+
+    /// All shards in order.
+    pub fn every_shard(&self) -> impl Iterator<Item = Shard> + use<> {
+        (0..self.0.shards).map(Shard::new)
+    }
+
+    /// A shard for a new owner.
+    pub fn random_shard(&self) -> Shard {
+        Shard::new(rand::random_range(0..self.0.shards))
+    }
+
+    /// The shard that `text` always falls on: for owners known by a name, such as an e-mail.
+    pub fn shard_of(&self, text: &str) -> Shard {
+        use sha2::{Digest, Sha256};
+        let digest = Sha256::digest(text.as_bytes());
+        Shard::new(u16::from_be_bytes([digest[0], digest[1]]) % self.0.shards)
+    }
+
+    /// Mints ids.
+    pub fn ids(&self) -> &Ids {
+        &self.0.ids
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.0.clock
+    }
+
+    /// The current moment.
+    pub fn now(&self) -> Timestamp {
+        self.0.clock.now()
+    }
+
+    /// Fires after a commit of this process that published events.
+    pub fn outbox_signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.0.outbox)
+    }
+
+    /// Moves whenever this process gave positions to events.
+    pub fn log_signal(&self) -> watch::Receiver<u64> {
+        self.0.log.subscribe()
+    }
+}
