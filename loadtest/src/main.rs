@@ -1,3 +1,86 @@
-//! Load: journeys, flash sale; open-loop arrivals, gates, report
+//! `loadtest <scenario>`; `cargo xtask prove` calls it at full size.
 
-fn main() {}
+use std::{io::Read, path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+use loadtest::{Proof, buyers, crash, load};
+use support::Shape;
+
+/// Load and proofs against the meridian binary beside this one. Everything stays on loopback and ends by itself.
+#[derive(Parser)]
+struct Cli {
+    #[command(subcommand)]
+    scenario: Scenario,
+    /// Where the records go.
+    #[arg(long, global = true, default_value = "tests/proof")]
+    out: PathBuf,
+    /// Another number gives other random choices.
+    #[arg(long, global = true, default_value_t = 1)]
+    seed: u64,
+}
+
+#[derive(Subcommand)]
+enum Scenario {
+    /// Many buyers, few units.
+    Buyers {
+        /// Buyers, all at once.
+        #[arg(long, default_value_t = 2_000)]
+        buyers: usize,
+    },
+    /// kill -9 at random moments.
+    Crash {
+        /// Runs, each on a fresh shop.
+        #[arg(long, default_value_t = 20)]
+        runs: u64,
+        /// Orders a run.
+        #[arg(long, default_value_t = 2_000)]
+        orders: usize,
+    },
+    /// How fast one machine is.
+    Load {
+        /// Products in the catalog for import, search and start.
+        #[arg(long, default_value_t = 100_000)]
+        products: usize,
+        /// Seconds each measurement lasts.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+    },
+    /// A bare actix server that answers with the JSON on its standard input.
+    #[command(hide = true)]
+    RawJson {
+        /// Where to listen.
+        #[arg(long)]
+        port: u16,
+    },
+}
+
+#[actix_web::main]
+async fn main() -> Result<()> {
+    let cli = Cli::parse();
+    match cli.scenario {
+        Scenario::Buyers { buyers } => {
+            let mut proof = Proof::begin("buyers", cli.seed);
+            let size = buyers::Size { buyers, units: 100, skus: 5, shape: Shape::AllInOne };
+            buyers::run(size, &mut proof, cli.seed).await?;
+            proof.write(&cli.out)
+        }
+        Scenario::Crash { runs, orders } => {
+            let mut proof = Proof::begin("crash", cli.seed);
+            let size = crash::Size { runs, orders, kills: 8, shape: Shape::AllInOne };
+            crash::run(size, &mut proof, cli.seed).await?;
+            proof.write(&cli.out)
+        }
+        Scenario::Load { products, seconds } => {
+            let mut proof = Proof::begin("load", cli.seed);
+            let duration = Duration::from_secs(seconds);
+            load::run(load::Size { products, clients: 64, duration, searches: 200 }, &mut proof, cli.seed).await?;
+            proof.write(&cli.out)
+        }
+        Scenario::RawJson { port } => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            load::raw_json(port, serde_json::from_str(&text)?).await
+        }
+    }
+}

@@ -1,3 +1,60 @@
-//! Development tasks: test, arch-check, openapi, docs, prove
+//! Development tasks: `cargo xtask <task>`.
 
-fn main() {}
+mod arch_check;
+mod cargo;
+mod openapi;
+mod prove;
+mod reference;
+mod test;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Development tasks of Meridian.
+#[derive(Parser)]
+#[command(name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs every test that needs no server; with --ui also those in a real Chromium.
+    Test {
+        /// Also the pages in Chromium (needs `chromium` and `chromedriver`).
+        #[arg(long)]
+        ui: bool,
+        /// Only tests whose name contains this.
+        filter: Option<String>,
+    },
+    /// Checks that dependencies point the way ARCHITECTURE.md says.
+    ArchCheck,
+    /// Writes the OpenAPI document; with --check only compares.
+    Openapi {
+        /// Fail when the file differs instead of writing it.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Writes the configuration, database and error references; with --check only compares.
+    Docs {
+        /// Fail when a file differs instead of writing it.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Runs a proof at full size in a release build and writes tests/proof/<item>.json.
+    Prove {
+        /// Which; `all` for every one.
+        item: prove::Item,
+    },
+}
+
+fn main() -> Result<()> {
+    match Cli::parse().task {
+        Task::Test { ui, filter } => test::run(ui, filter.as_deref()),
+        Task::ArchCheck => arch_check::run(),
+        Task::Openapi { check } => openapi::run(check),
+        Task::Docs { check } => reference::run(check),
+        Task::Prove { item } => prove::run(item),
+    }
+}

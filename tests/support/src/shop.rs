@@ -1,0 +1,292 @@
+//! A shop on a folder of its own.
+
+use std::{
+    net::TcpListener,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+
+use crate::{Client, Leftovers, process::Process};
+
+/// How long a debug build on a busy machine may take to start.
+const START: Duration = Duration::from_secs(60);
+const STOP: Duration = Duration::from_secs(30);
+
+/// How the shop is cut into processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// One process runs everything.
+    AllInOne,
+    /// Three process groups: what one looks at, what one orders with, the entrance.
+    Split,
+}
+
+impl Shape {
+    /// The targets of each process; the last one is the entrance.
+    fn groups(self) -> Vec<&'static str> {
+        match self {
+            Self::AllInOne => vec!["all"],
+            Self::Split => vec!["account,catalog,pricing,inventory,import", "order,payment,sandbox,cart", "search,storefront"],
+        }
+    }
+}
+
+/// A running shop.
+pub struct Shop {
+    folder: tempfile::TempDir,
+    arguments: Vec<Vec<String>>,
+    environment: Vec<(String, String)>,
+    processes: Vec<Process>,
+    base: String,
+    admin_password: String,
+}
+
+/// Says how a shop is to be.
+#[derive(Clone, Debug)]
+pub struct ShopBuilder {
+    shape: Shape,
+    sample: bool,
+    environment: Vec<(String, String)>,
+}
+
+impl ShopBuilder {
+    /// Cut into these processes.
+    #[must_use]
+    pub fn shape(mut self, shape: Shape) -> Self {
+        self.shape = shape;
+        self
+    }
+
+    /// With the sample catalog.
+    #[must_use]
+    pub fn with_sample(mut self) -> Self {
+        self.sample = true;
+        self
+    }
+
+    /// With this configuration variable, such as `ORDER__EXPIRY`.
+    #[must_use]
+    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
+        self.environment.push((format!("MERIDIAN__{name}"), value.to_string()));
+        self
+    }
+
+    /// Starts it and waits until it is ready.
+    pub async fn start(self) -> Result<Shop> {
+        let folder = tempfile::tempdir()?;
+        let data = folder.path().join("data");
+        let groups = self.shape.groups();
+        let ports = free_ports(groups.len() + 1)?;
+        let mut environment = self.environment.clone();
+        let sandbox = ports[groups.len()];
+        environment.push(("MERIDIAN__PAYMENT__SANDBOX__LISTEN".into(), format!("127.0.0.1:{sandbox}")));
+        if groups.len() > 1 {
+            for (index, group) in groups.iter().enumerate() {
+                for module in group.split(',') {
+                    let name = format!("MERIDIAN__PEERS__{}", module.to_ascii_uppercase());
+                    environment.push((name, format!("http://127.0.0.1:{}", ports[index])));
+                }
+            }
+        }
+        let arguments = groups
+            .iter()
+            .zip(&ports)
+            .map(|(group, port)| {
+                let mut line = vec!["--profile".to_owned(), "test".to_owned(), "--data".to_owned()];
+                line.push(data.to_string_lossy().into_owned());
+                line.extend(["serve", "--target", group, "--listen"].map(str::to_owned));
+                line.push(format!("127.0.0.1:{port}"));
+                if !self.sample {
+                    line.push("--no-sample".to_owned());
+                }
+                line
+            })
+            .collect();
+        let base = format!("http://127.0.0.1:{}", ports[groups.len() - 1]);
+        let mut shop = Shop {
+            folder,
+            arguments,
+            environment,
+            processes: Vec::new(),
+            base,
+            admin_password: format!("admin-{:032x}", rand::random::<u128>()),
+        };
+        shop.run_command(&["migrate"], None)?;
+        let password = shop.admin_password.clone();
+        shop.run_command(
+            &["staff", "create", "--email", "admin@example.com", "--password-stdin", "--role", "admin"],
+            Some(&password),
+        )?;
+        shop.restart().await?;
+        Ok(shop)
+    }
+}
+
+impl Shop {
+    /// A shop to be.
+    pub fn builder() -> ShopBuilder {
+        ShopBuilder { shape: Shape::AllInOne, sample: false, environment: Vec::new() }
+    }
+
+    /// An all-in-one shop with the defaults of the test profile.
+    pub async fn start() -> Result<Self> {
+        Self::builder().start().await
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// Its entrance, `http://127.0.0.1:…`.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
+    /// What its processes printed.
+    pub fn log(&self) -> String {
+        self.processes.iter().map(Process::log).collect::<Vec<_>>().join("\n---\n")
+    }
+
+    /// A client nobody knows yet.
+    pub fn guest(&self) -> Client {
+        Client::new(&self.base)
+    }
+
+    /// A new shopper, logged in.
+    pub async fn shopper(&self) -> Result<Client> {
+        let email = format!("shopper-{:016x}@example.com", rand::random::<u64>());
+        let mut client = self.guest();
+        let account = json!({"email": email, "password": "correct horse battery", "name": "Test Shopper"});
+        client.post("/api/v1/accounts", &account).await?.expect(201)?;
+        client.log_in(&email, "correct horse battery").await?;
+        Ok(client)
+    }
+
+    /// A member of staff who may do everything, logged in.
+    pub async fn admin(&self) -> Result<Client> {
+        let mut client = self.guest();
+        client.log_in("admin@example.com", &self.admin_password).await?;
+        Ok(client)
+    }
+
+    /// The password of `admin@example.com`.
+    pub fn admin_password(&self) -> &str {
+        &self.admin_password
+    }
+
+    /// Resident memory of all its processes, in MiB.
+    pub fn memory_mib(&self) -> Result<u64> {
+        let mut pages = 0;
+        for process in &self.processes {
+            let statm = std::fs::read_to_string(format!("/proc/{}/statm", process.pid()))?;
+            pages += statm.split(' ').nth(1).context("statm has a second field")?.parse::<u64>()?;
+        }
+        // Pages of 4 KiB, as on every Linux we run on.
+        Ok(pages >> 8)
+    }
+
+    /// kill -9 to every process.
+    pub fn kill(&mut self) -> Result<()> {
+        for process in &mut self.processes {
+            process.kill()?;
+        }
+        self.processes.clear();
+        Ok(())
+    }
+
+    /// Starts what is not running and waits until it is ready.
+    pub async fn restart(&mut self) -> Result<()> {
+        self.processes.clear();
+        for line in &self.arguments {
+            self.processes.push(Process::start(line, &self.environment, self.folder.path())?);
+        }
+        for process in &mut self.processes {
+            process.address(START).await?;
+        }
+        self.ready().await
+    }
+
+    async fn ready(&self) -> Result<()> {
+        let client = self.guest();
+        let start = Instant::now();
+        loop {
+            if let Ok(answer) = client.get("/readyz").await
+                && answer.status == 200
+            {
+                return Ok(());
+            }
+            if start.elapsed() > START {
+                bail!("not ready within {START:?}:\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Runs a command of the binary on this shop's folder; what it prints.
+    pub fn run_command(&self, arguments: &[&str], input: Option<&str>) -> Result<String> {
+        use std::io::Write;
+        let mut child = std::process::Command::new(crate::binary()?)
+            .args(["--profile", "test", "--data"])
+            .arg(self.data())
+            .args(arguments)
+            .envs(self.environment.iter().cloned())
+            .current_dir(self.folder.path())
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()?;
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(input.unwrap_or_default().as_bytes())?;
+        }
+        let output = child.wait_with_output()?;
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.success() { Ok(text) } else { bail!("meridian {arguments:?} ended with {}:\n{text}", output.status) }
+    }
+
+    /// Imports a Shopify CSV given as text.
+    pub fn import_products(&self, csv: &str) -> Result<String> {
+        let file = self.folder.path().join(format!("import-{:08x}.csv", rand::random::<u32>()));
+        std::fs::write(&file, csv)?;
+        self.run_command(&["import", "products", path(&file)?], None)
+    }
+
+    /// What is left over right now.
+    pub async fn leftovers(&self) -> Result<Leftovers> {
+        Leftovers::of(&self.data()).await
+    }
+
+    /// Waits until every event is consumed, stops the shop with SIGTERM and fails on anything left over: an outbox row
+    /// unsequenced, an event unconsumed or dead, a reservation without a pending order, stock that does not add up.
+    pub async fn finish(mut self) -> Result<()> {
+        let start = Instant::now();
+        loop {
+            let left = self.leftovers().await?;
+            if left.is_quiet() {
+                break;
+            }
+            if start.elapsed() > Duration::from_secs(30) {
+                bail!("left over: {left:?}\n{}", self.log());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        for mut process in self.processes.drain(..).rev() {
+            process.stop(STOP).await?;
+        }
+        self.leftovers().await?.check()
+    }
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("a temporary folder is UTF-8")
+}
+
+/// Free ports of the loopback address, different from each other.
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    let listeners: Vec<TcpListener> =
+        (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
+    Ok(listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?.iter().map(|a| a.port()).collect())
+}

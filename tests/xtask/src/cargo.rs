@@ -1,0 +1,59 @@
+//! Calls of cargo and of what it builds.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, Result, bail};
+
+/// The workspace's folder.
+pub(crate) fn root() -> PathBuf {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).unwrap_or(here).to_path_buf()
+}
+
+/// A command in the workspace's folder.
+pub(crate) fn command(program: &str) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(root());
+    command
+}
+
+/// Runs a command to its end; fails when it does.
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
+    if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
+}
+
+/// What a command of the `meridian` binary prints.
+pub(crate) fn meridian(arguments: &[&str]) -> Result<String> {
+    run(command("cargo").args(["build", "--quiet", "--workspace", "--bin", "meridian"]))?;
+    let output = command("cargo")
+        .args(["run", "--quiet", "--workspace", "--bin", "meridian", "--"])
+        .args(arguments)
+        .stderr(Stdio::inherit())
+        .output()?;
+    if !output.status.success() {
+        bail!("meridian {arguments:?} ended with {}", output.status);
+    }
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+/// Writes a generated file, or with `check` fails when it differs.
+pub(crate) fn generate(path: &str, content: &str, check: bool) -> Result<()> {
+    let file = root().join(path);
+    let current = std::fs::read_to_string(&file).unwrap_or_default();
+    if current == content {
+        return Ok(());
+    }
+    if check {
+        bail!("{path} is not up to date: run `cargo xtask openapi` and `cargo xtask docs`, and commit what they write");
+    }
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(&file, content)?;
+    eprintln!("wrote {path}");
+    Ok(())
+}

@@ -1,0 +1,35 @@
+//! `cargo xtask prove`: the proofs at full size, in a release build. Each writes `tests/proof/<item>.json`.
+
+use anyhow::Result;
+use clap::ValueEnum;
+
+use crate::cargo;
+
+/// What can be proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Item {
+    /// Every one.
+    All,
+    /// 2,000 buyers and 100 units; SKUs named in different orders.
+    Buyers,
+    /// kill -9 at random moments during 2,000 placements and payments, 20 runs.
+    Crash,
+    /// Cached product JSON against raw actix, orders, search, holds, import, start.
+    Load,
+}
+
+pub(crate) fn run(item: Item) -> Result<()> {
+    let scenarios: &[&str] = match item {
+        Item::All => &["buyers", "crash", "load"],
+        Item::Buyers => &["buyers"],
+        Item::Crash => &["crash"],
+        Item::Load => &["load"],
+    };
+    eprintln!("building in release …");
+    cargo::run(cargo::command("cargo").args(["build", "--release", "--workspace", "--bins"]))?;
+    for scenario in scenarios {
+        eprintln!("proving: {scenario}");
+        cargo::run(cargo::command("target/release/loadtest").args([scenario, "--out", "tests/proof"]))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,13 @@
+//! `cargo xtask docs`.
+
+use anyhow::Result;
+
+use crate::cargo;
+
+pub(crate) fn run(check: bool) -> Result<()> {
+    for subject in ["configuration", "database", "errors"] {
+        let text = cargo::meridian(&["reference", subject])?;
+        cargo::generate(&format!("services/meridian/reference/{subject}.md"), &text, check)?;
+    }
+    Ok(())
+}
