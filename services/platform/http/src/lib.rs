@@ -1,1 +1,57 @@
-//! actix glue: problem+json, extractors, identity, limits, deadlines, OpenAPI
+//! actix glue: what stands between a socket and a service.
+//!
+//! A domain writes thin handlers (`http.rs`) from the extractors and answers here and hands them over as [`Routes`];
+//! [`Server`] puts them behind one gate (request id, limits, deadline, metrics, security headers), adds health, metrics
+//! and the OpenAPI document, and drains on shutdown. Errors leave as `application/problem+json` and in no other form.
+//!
+//! ```ignore
+//! #[utoipa::path(tag = "orders", request_body = PlaceOrder, responses((status = 201, body = OrderView)))]
+//! #[post("/api/v1/orders")]
+//! async fn place_order(orders: Data<dyn Orders>, Member(ctx): Member, Valid(body): Valid<PlaceOrder>) -> Answer {
+//!     let order = orders.place(&ctx, body).await?;
+//!     Ok(created(&format!("/api/v1/orders/{}", order.id), &order))
+//! }
+//! ```
+
+use std::sync::Arc;
+
+mod answer;
+mod assertion;
+mod auth;
+mod body;
+mod caller;
+mod config;
+mod docs;
+mod error;
+mod fallback;
+mod gate;
+mod health;
+mod input;
+mod internal;
+mod limits;
+mod openapi;
+mod optional;
+mod routes;
+mod server;
+mod shared;
+#[cfg(test)]
+mod tests;
+
+pub use answer::{accepted, cached, created, no_content, ok};
+pub use assertion::{ASSERTION_HEADER, ASSERTION_REFUSED, AssertionKey};
+pub use auth::{AccessClaims, Auth, ISSUER, TokenSigner};
+pub use caller::{Anyone, Member, Staff, anonymous, identified};
+pub use config::{HttpServerConfig, RateLimitConfig};
+pub use error::HttpError;
+pub use fallback::NotFoundPage;
+pub use health::Probe;
+pub use input::{Params, PathOf, Upload, Valid};
+pub use openapi::openapi;
+pub use optional::Optional;
+pub use server::{Bound, Server};
+
+/// Registers a domain's handlers and the data they take; run once a worker.
+pub type Routes = Arc<dyn Fn(&mut utoipa_actix_web::service_config::ServiceConfig<'_>) + Send + Sync>;
+
+/// What a handler gives back.
+pub type Answer<T = actix_web::HttpResponse> = Result<T, HttpError>;

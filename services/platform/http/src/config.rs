@@ -1,0 +1,99 @@
+//! The section `http`.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+/// How the server listens and what it bears. Every value has a default that suits one machine.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpServerConfig {
+    /// Where to listen; port 0 takes a free one. Default `127.0.0.1:8080`.
+    pub listen: SocketAddr,
+    /// Worker threads; 0 takes one a core. Default 0.
+    pub workers: usize,
+    /// Largest JSON or form body, in bytes. Default 1 MiB.
+    pub body_limit: usize,
+    /// Largest upload that is neither JSON nor a form (imports, images), and largest body between our own processes,
+    /// in bytes. Default 64 MiB.
+    pub upload_limit: usize,
+    /// How long an idle connection is kept. Default `75s`.
+    #[serde(with = "humantime_serde")]
+    pub keep_alive: Duration,
+    /// How long a client may take to send the head of a request. Default `10s`.
+    #[serde(with = "humantime_serde")]
+    pub head_timeout: Duration,
+    /// After this long a request is answered with 504, and nobody waits for its work any more. Default `10s`.
+    #[serde(with = "humantime_serde")]
+    pub deadline: Duration,
+    /// The same for uploads. Default `5m`.
+    #[serde(with = "humantime_serde")]
+    pub upload_deadline: Duration,
+    /// Connections a worker keeps open; more wait in the backlog. Default 10,000.
+    pub max_connections: usize,
+    /// Connections the system queues before it refuses. Default 2,048.
+    pub backlog: u32,
+    /// Requests in flight in this process; more get 503 with `Retry-After`. Default 4,096.
+    pub max_in_flight: usize,
+    /// Whether answers are compressed for clients that ask. Default true.
+    pub compress: bool,
+    /// Proxies whose `X-Forwarded-For` is believed. Default none.
+    pub trusted_proxies: Vec<IpAddr>,
+    /// How long `/readyz` says `draining` before the server stops accepting. Default `0s`; in a cluster a little more
+    /// than the readiness period.
+    #[serde(with = "humantime_serde")]
+    pub drain_delay: Duration,
+    /// How long requests under way may take to end at shutdown. Default `15s`.
+    #[serde(with = "humantime_serde")]
+    pub shutdown_timeout: Duration,
+    /// Limits a caller.
+    pub rate_limit: RateLimitConfig,
+}
+
+impl Default for HttpServerConfig {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8080),
+            workers: 0,
+            body_limit: 1 << 20,
+            upload_limit: 64 << 20,
+            keep_alive: Duration::from_secs(75),
+            head_timeout: Duration::from_secs(10),
+            deadline: Duration::from_secs(10),
+            upload_deadline: Duration::from_mins(5),
+            max_connections: 10_000,
+            backlog: 2_048,
+            max_in_flight: 4_096,
+            compress: true,
+            trusted_proxies: Vec::new(),
+            drain_delay: Duration::ZERO,
+            shutdown_timeout: Duration::from_secs(15),
+            rate_limit: RateLimitConfig::default(),
+        }
+    }
+}
+
+/// Token buckets: each holds a minute's worth and refills evenly. 0 lifts one limit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RateLimitConfig {
+    /// Whether anything is limited; a load test turns it off. Default true.
+    pub enabled: bool,
+    /// Requests a minute of one user, over all of their sessions. Default 1,000.
+    pub per_user: u32,
+    /// Requests a minute with one access token or key. Default 1,000.
+    pub per_key: u32,
+    /// Requests a minute from one address (IPv6: one /64) without a valid token. Default 1,000.
+    pub per_address: u32,
+    /// Buckets kept of each kind; beyond it callers share buckets. Default 65,536.
+    pub max_keys: usize,
+}
+
+impl Default for RateLimitConfig {
+    fn default() -> Self {
+        Self { enabled: true, per_user: 1_000, per_key: 1_000, per_address: 1_000, max_keys: 65_536 }
+    }
+}

@@ -1,0 +1,401 @@
+//! The gate every request passes: request id, limits, deadline, what the log and the metrics say, headers that keep
+//! browsers safe. One middleware, because each costs an allocation a request.
+
+use std::{
+    cell::RefCell,
+    collections::HashMap,
+    future::{Ready, ready},
+    panic::AssertUnwindSafe,
+    rc::Rc,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    Error, HttpMessage, HttpResponse, ResponseError,
+    body::{BoxBody, MessageBody},
+    dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    http::{
+        Method, StatusCode, Uri,
+        header::{
+            AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
+            HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+        },
+    },
+};
+use futures::{FutureExt, future::LocalBoxFuture};
+use kernel::{Failure, Result, code};
+use metrics::{Counter, Histogram};
+use tracing::{Instrument, Span, field::Empty};
+
+use crate::{
+    HttpError,
+    caller::{RequestId, bearer},
+    error::{PROBLEM_JSON, from_status, problem, status},
+    fallback::for_programs,
+    shared::Shared,
+};
+
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// What only our own processes may say to each other.
+const OURS: &str = "x-meridian-";
+
+/// The middleware.
+pub(crate) struct Gate(pub(crate) Arc<Shared>);
+
+/// How a request is treated, by its path.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// Health and metrics: never limited, never shed.
+    Watch,
+    /// Between our processes: signed, so not limited by caller.
+    Internal,
+    /// Everybody.
+    Public,
+}
+
+impl Kind {
+    fn of(path: &str) -> Self {
+        match path {
+            "/healthz" | "/readyz" | "/metrics" => Self::Watch,
+            _ if path.starts_with("/internal/") => Self::Internal,
+            _ => Self::Public,
+        }
+    }
+}
+
+impl<S, B> Transform<S, ServiceRequest> for Gate
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Transform = GateService<S>;
+    type InitError = ();
+    type Future = Ready<Result<Self::Transform, ()>>;
+
+    fn new_transform(&self, service: S) -> Self::Future {
+        ready(Ok(GateService { inner: Rc::new(service), shared: self.0.clone(), meters: Rc::default() }))
+    }
+}
+
+pub(crate) struct GateService<S> {
+    inner: Rc<S>,
+    shared: Arc<Shared>,
+    meters: Rc<Meters>,
+}
+
+impl<S, B> Service<ServiceRequest> for GateService<S>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error> + 'static,
+    B: MessageBody + 'static,
+{
+    type Response = ServiceResponse<BoxBody>;
+    type Error = Error;
+    type Future = LocalBoxFuture<'static, Result<Self::Response, Error>>;
+
+    forward_ready!(inner);
+
+    fn call(&self, mut req: ServiceRequest) -> Self::Future {
+        let kind = Kind::of(req.path());
+        if kind != Kind::Internal {
+            strip(&mut req);
+        }
+        let passage = Passage::new(&req, kind, self.shared.clone(), self.meters.clone());
+        req.extensions_mut().insert(passage.id.clone());
+        if passage.method == Method::HEAD {
+            // Handlers know GET; actix leaves the body out by what the client asked.
+            req.head_mut().method = Method::GET;
+        }
+        let span = passage.span.clone();
+        let inner = self.inner.clone();
+        Box::pin(
+            async move {
+                let permit = match passage.admit(&req) {
+                    Ok(permit) => permit,
+                    Err(failure) => return Ok(passage.refuse(req, &failure)),
+                };
+                let limit = passage.limit(&req);
+                let handled = AssertUnwindSafe(async move { inner.call(req).await }).catch_unwind();
+                let outcome = match limit {
+                    Some(limit) => tokio::time::timeout(limit, handled).await,
+                    None => Ok(handled.await),
+                };
+                drop(permit);
+                match outcome {
+                    Ok(Ok(Ok(response))) => Ok(passage.answer(response.map_into_boxed_body())),
+                    Ok(Ok(Err(error))) => Err(passage.lost(as_failure(&error))),
+                    Ok(Err(panic)) => Err(passage.lost(Failure::internal(words(panic.as_ref())))),
+                    Err(_) => Err(passage.lost(code::TIMEOUT.into())),
+                }
+            }
+            .instrument(span),
+        )
+    }
+}
+
+/// One request on its way through.
+struct Passage {
+    kind: Kind,
+    id: RequestId,
+    method: Method,
+    uri: Uri,
+    started: Instant,
+    span: Span,
+    shared: Arc<Shared>,
+    meters: Rc<Meters>,
+}
+
+impl Passage {
+    fn new(req: &ServiceRequest, kind: Kind, shared: Arc<Shared>, meters: Rc<Meters>) -> Self {
+        let id = RequestId::of(req.headers());
+        let method = req.method().clone();
+        let span = tracing::info_span!(
+            "request",
+            http.method = %method,
+            request.id = id.0.as_str(),
+            user.id = Empty,
+        );
+        Self { kind, id, method, uri: req.uri().clone(), started: Instant::now(), span, shared, meters }
+    }
+
+    /// Lets the request in, or says why not. Limits come before the bound on requests in flight, so that one caller
+    /// cannot fill it.
+    fn admit(&self, req: &ServiceRequest) -> Result<Permit> {
+        if self.kind == Kind::Public {
+            let token =
+                req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+            match (token, self.shared.address(req.head())) {
+                (Some(token), _) => self.shared.limits.key(token)?,
+                (None, Some(address)) => self.shared.limits.address(address)?,
+                (None, None) => {}
+            }
+        }
+        let permit = Permit::take(self.shared.clone());
+        if self.kind != Kind::Watch && permit.position > self.shared.config.max_in_flight {
+            return Err(Failure::new(code::UNAVAILABLE).detail("too many requests at once").retry_after(1));
+        }
+        Ok(permit)
+    }
+
+    /// How long the handler may take. Calls between our processes carry their own deadline.
+    fn limit(&self, req: &ServiceRequest) -> Option<Duration> {
+        (self.kind == Kind::Public).then(|| self.shared.deadline(req.head()))
+    }
+
+    fn refuse(&self, req: ServiceRequest, failure: &Failure) -> ServiceResponse<BoxBody> {
+        let response = req.into_response(problem(failure));
+        self.answer(response)
+    }
+
+    /// Finishes an answer.
+    fn answer(&self, mut response: ServiceResponse<BoxBody>) -> ServiceResponse<BoxBody> {
+        let programs = for_programs(self.uri.path());
+        if programs && is_foreign_error(&response) {
+            let failure = translated(&response);
+            self.log(&failure);
+            response = response.into_response(problem(&failure));
+        } else if let Some(error) =
+            response.response().error().and_then(|error| error.as_error::<HttpError>())
+        {
+            self.log(error.failure());
+        }
+        let route = response.request().match_pattern();
+        let status = response.status();
+        secure(response.headers_mut(), programs);
+        weaken(response.headers_mut());
+        self.name(response.headers_mut());
+        self.record(route, status);
+        response
+    }
+
+    /// An answer for a request whose handler is gone: timed out or panicked.
+    fn lost(&self, failure: Failure) -> Error {
+        self.log(&failure);
+        let route = self.shared.routes.pattern(self.uri.path()).map(str::to_owned);
+        self.record(route, status(&failure));
+        Lost { failure, id: self.id.0.clone() }.into()
+    }
+
+    fn name(&self, headers: &mut HeaderMap) {
+        if let Ok(id) = HeaderValue::from_str(&self.id.0) {
+            headers.insert(X_REQUEST_ID, id);
+        }
+    }
+
+    /// A client's mistake is news only to the client; ours are errors, with the cause that the client does not see.
+    fn log(&self, failure: &Failure) {
+        if failure.status() < 500 {
+            // Fields may quote what the client sent, so the code alone is logged.
+            tracing::debug!(error.code = failure.code(), "refused");
+        } else if failure.is(code::UNAVAILABLE) || failure.is(code::TIMEOUT) {
+            tracing::warn!(error.code = failure.code(), error.cause = ?failure, path = self.uri.path(), "not served");
+        } else {
+            tracing::error!(error.code = failure.code(), error.cause = ?failure, path = self.uri.path(), "failed");
+        }
+    }
+
+    fn record(&self, route: Option<String>, status: StatusCode) {
+        let elapsed = self.started.elapsed();
+        let route = route.unwrap_or_else(|| "unmatched".to_owned());
+        let (http_status, elapsed_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1e3);
+        // Fields of the event and not of the span: a span that learns a field later is written anew by the JSON layer.
+        // Reads that succeed are the bulk and say little.
+        if self.method.is_safe() && !status.is_server_error() {
+            tracing::debug!(http.route = route, http.status = http_status, elapsed_ms, "answered");
+        } else {
+            tracing::info!(http.route = route, http.status = http_status, elapsed_ms, "answered");
+        }
+        self.meters.record(&self.method, route, status, elapsed);
+    }
+}
+
+/// A place among the requests in flight.
+struct Permit {
+    shared: Arc<Shared>,
+    position: usize,
+}
+
+impl Permit {
+    fn take(shared: Arc<Shared>) -> Self {
+        let position = shared.in_flight.fetch_add(1, Ordering::AcqRel) + 1;
+        Self { shared, position }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.shared.in_flight.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// A failure whose request no longer exists: actix makes its answer from the error alone.
+struct Lost {
+    failure: Failure,
+    id: String,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.failure.fmt(f)
+    }
+}
+
+impl std::fmt::Debug for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(&self.failure, f)
+    }
+}
+
+impl ResponseError for Lost {
+    fn status_code(&self) -> StatusCode {
+        status(&self.failure)
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = problem(&self.failure);
+        secure(response.headers_mut(), true);
+        if let Ok(id) = HeaderValue::from_str(&self.id) {
+            response.headers_mut().insert(X_REQUEST_ID, id);
+        }
+        response
+    }
+}
+
+/// An error that is not in our form: made by actix, or without a body.
+fn is_foreign_error(response: &ServiceResponse<BoxBody>) -> bool {
+    let status = response.status();
+    (status.is_client_error() || status.is_server_error())
+        && response.headers().get(CONTENT_TYPE).is_none_or(|media| media != PROBLEM_JSON)
+        && (response.response().error().is_some() || !response.headers().contains_key(CONTENT_TYPE))
+}
+
+/// Such an error in our form, with what actix says of it where the client is to blame.
+fn translated(response: &ServiceResponse<BoxBody>) -> Failure {
+    let failure = from_status(response.status());
+    match response.response().error().map(ToString::to_string) {
+        Some(said) if failure.status() < 500 => failure.detail(said),
+        Some(said) => failure.because(said),
+        None => failure,
+    }
+}
+
+fn as_failure(error: &Error) -> Failure {
+    let failure = from_status(error.as_response_error().status_code());
+    if failure.status() < 500 { failure } else { failure.because(error.to_string()) }
+}
+
+/// What a panic said.
+fn words(panic: &(dyn std::any::Any + Send)) -> String {
+    let said =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("a handler panicked: {}", said.unwrap_or("without words"))
+}
+
+fn strip(req: &mut ServiceRequest) {
+    let forged = |name: &&HeaderName| name.as_str().starts_with(OURS);
+    let forged: Vec<HeaderName> = req.headers().keys().filter(forged).cloned().collect();
+    for name in forged {
+        req.headers_mut().remove(name);
+    }
+}
+
+/// A strong ETag names the bytes, and compression has changed them.
+fn weaken(headers: &mut HeaderMap) {
+    if !headers.contains_key(CONTENT_ENCODING) {
+        return;
+    }
+    let strong = headers.get(ETAG).and_then(|tag| tag.to_str().ok()).filter(|tag| !tag.starts_with("W/"));
+    if let Some(weak) = strong.and_then(|tag| HeaderValue::from_str(&format!("W/{tag}")).ok()) {
+        headers.insert(ETAG, weak);
+    }
+}
+
+/// Headers that a handler did not set itself.
+fn secure(headers: &mut HeaderMap, programs: bool) {
+    let mut default = |name: HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    default(X_CONTENT_TYPE_OPTIONS, "nosniff");
+    default(REFERRER_POLICY, "same-origin");
+    default(X_FRAME_OPTIONS, "DENY");
+    if programs {
+        default(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
+        default(CACHE_CONTROL, "no-store");
+    } else {
+        default(CONTENT_SECURITY_POLICY, "frame-ancestors 'none'");
+    }
+}
+
+/// A worker's handles: looking one up in the recorder costs more than counting.
+#[derive(Default)]
+struct Meters(RefCell<HashMap<Labels, (Counter, Histogram)>>);
+
+/// Method, route and status.
+type Labels = (&'static str, String, u16);
+
+impl Meters {
+    fn record(&self, method: &Method, route: String, status: StatusCode, elapsed: Duration) {
+        let mut meters = self.0.borrow_mut();
+        let key = (label(method), route, status.as_u16());
+        let (requests, duration) = meters.entry(key).or_insert_with_key(|(method, route, status)| {
+            let labels =
+                [("method", (*method).to_owned()), ("route", route.clone()), ("status", status.to_string())];
+            let requests = metrics::counter!("http_requests_total", &labels);
+            (requests, metrics::histogram!("http_request_duration_seconds", &labels))
+        });
+        requests.increment(1);
+        duration.record(elapsed.as_secs_f64());
+    }
+}
+
+/// Anybody may invent a method; the label must not grow with it.
+fn label(method: &Method) -> &'static str {
+    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"]
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("OTHER")
+}

@@ -1,0 +1,83 @@
+//! Whether the process lives, and whether it should get requests.
+
+use std::{
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Data};
+use futures::future::{BoxFuture, join_all};
+use kernel::Result;
+use serde::Serialize;
+
+use crate::shared::Shared;
+
+/// Asks one part whether it can serve; the failure's message is the reason shown.
+pub type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<()>> + Send + Sync>;
+
+/// Makes the text of `/metrics`.
+pub(crate) type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
+
+/// A probe that takes longer counts as failed.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// The probes of `/readyz`, by name.
+#[derive(Clone, Default)]
+pub(crate) struct Probes(pub(crate) Vec<(String, Probe)>);
+
+/// The text of `/metrics`, where there is any.
+#[derive(Clone, Default)]
+pub(crate) struct Metrics(pub(crate) Option<Exposition>);
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    probes: Vec<ProbeView>,
+}
+
+#[derive(Serialize)]
+struct ProbeView {
+    name: String,
+    ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+pub(crate) async fn healthz() -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(Health { status: "ok", probes: Vec::new() })
+}
+
+pub(crate) async fn readyz(shared: Data<Shared>, probes: Data<Probes>) -> HttpResponse {
+    let probes = join_all(probes.0.iter().map(|(name, probe)| async move {
+        let reason = match tokio::time::timeout(PROBE_TIMEOUT, probe()).await {
+            Ok(Ok(())) => None,
+            Ok(Err(failure)) => Some(failure.message().to_owned()),
+            Err(_) => Some(format!("no answer within {PROBE_TIMEOUT:?}")),
+        };
+        ProbeView { name: name.clone(), ok: reason.is_none(), reason }
+    }))
+    .await;
+    let status = if shared.draining.load(Ordering::Acquire) {
+        "draining"
+    } else if probes.iter().all(|probe| probe.ok) {
+        "ready"
+    } else {
+        "not_ready"
+    };
+    let mut response =
+        if status == "ready" { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.insert_header((CACHE_CONTROL, "no-store")).json(Health { status, probes })
+}
+
+pub(crate) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
+    match &metrics.0 {
+        Some(exposition) => HttpResponse::Ok()
+            .content_type("text/plain; version=0.0.4; charset=utf-8")
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body(exposition()),
+        None => HttpResponse::NotFound().finish(),
+    }
+}

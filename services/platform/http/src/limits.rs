@@ -1,0 +1,163 @@
+//! Token buckets per user, key and address.
+
+use std::{
+    hash::{BuildHasher, Hash, RandomState},
+    net::IpAddr,
+    num::NonZeroU32,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+};
+
+use contracts::UserId;
+use governor::{
+    DefaultKeyedRateLimiter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+use kernel::{Failure, Result, code};
+
+use crate::RateLimitConfig;
+
+/// How many takes pass between two looks at the size of a store.
+const LOOK_EVERY: u32 = 1_024;
+/// Buckets that callers share while a store is full.
+const SHARED_BUCKETS: u64 = 1_024;
+
+/// The three kinds of limits.
+pub(crate) struct Limits {
+    hasher: RandomState,
+    users: Option<Buckets>,
+    keys: Option<Buckets>,
+    addresses: Option<Buckets>,
+}
+
+impl Limits {
+    pub(crate) fn new(config: &RateLimitConfig) -> Self {
+        let buckets = |per_minute: u32| {
+            NonZeroU32::new(per_minute)
+                .filter(|_| config.enabled)
+                .map(|limit| Buckets::new(limit, config.max_keys))
+        };
+        Self {
+            hasher: RandomState::new(),
+            users: buckets(config.per_user),
+            keys: buckets(config.per_key),
+            addresses: buckets(config.per_address),
+        }
+    }
+
+    pub(crate) fn user(&self, user: UserId) -> Result<()> {
+        self.take(self.users.as_ref(), &user)
+    }
+
+    pub(crate) fn key(&self, token: &str) -> Result<()> {
+        self.take(self.keys.as_ref(), &token)
+    }
+
+    pub(crate) fn address(&self, address: IpAddr) -> Result<()> {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => self.take(self.addresses.as_ref(), &v4),
+            // One customer commonly holds a whole /64.
+            IpAddr::V6(v6) => self.take(self.addresses.as_ref(), &(v6.to_bits() >> 64)),
+        }
+    }
+
+    fn take(&self, buckets: Option<&Buckets>, key: &impl Hash) -> Result<()> {
+        buckets.map_or(Ok(()), |buckets| buckets.take(self.hasher.hash_one(key)))
+    }
+}
+
+struct Buckets {
+    own: DefaultKeyedRateLimiter<u64>,
+    shared: DefaultKeyedRateLimiter<u64>,
+    clock: DefaultClock,
+    max_keys: usize,
+    taken: AtomicU32,
+    full: AtomicBool,
+}
+
+impl Buckets {
+    fn new(per_minute: NonZeroU32, max_keys: usize) -> Self {
+        let quota = Quota::per_minute(per_minute);
+        Self {
+            own: RateLimiter::keyed(quota),
+            shared: RateLimiter::keyed(quota),
+            clock: DefaultClock::default(),
+            max_keys,
+            taken: AtomicU32::new(0),
+            full: AtomicBool::new(false),
+        }
+    }
+
+    fn take(&self, key: u64) -> Result<()> {
+        if self.taken.fetch_add(1, Ordering::Relaxed).is_multiple_of(LOOK_EVERY) {
+            self.sweep();
+        }
+        let answer = if self.full.load(Ordering::Relaxed) {
+            self.shared.check_key(&(key % SHARED_BUCKETS))
+        } else {
+            self.own.check_key(&key)
+        };
+        answer.map_err(|refused| {
+            let wait = refused.wait_time_from(self.clock.now());
+            Failure::new(code::RATE_LIMITED)
+                .retry_after(u32::try_from(wait.as_secs()).unwrap_or(u32::MAX).saturating_add(1))
+        })
+    }
+
+    /// Drops buckets that are full again: they say nothing. The store stays bounded, whatever addresses are made up.
+    fn sweep(&self) {
+        if self.own.len() >= self.max_keys {
+            self.own.retain_recent();
+        }
+        self.full.store(self.own.len() >= self.max_keys, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    fn limits(per_address: u32, max_keys: usize) -> Limits {
+        Limits::new(&RateLimitConfig { per_address, max_keys, ..RateLimitConfig::default() })
+    }
+
+    #[test]
+    fn refuses_what_is_over_and_says_when_to_come_back() {
+        let limits = limits(2, 100);
+        let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
+        limits.address(a).unwrap();
+        limits.address(a).unwrap();
+        let refused = limits.address(a).unwrap_err();
+        assert!(refused.is(code::RATE_LIMITED));
+        assert!((1..=31).contains(&refused.problem().retry_after.unwrap()));
+        limits.address(b).unwrap();
+    }
+
+    #[test]
+    fn neighbours_in_a_64_share_a_bucket() {
+        let limits = limits(1, 100);
+        limits.address(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, 1).into()).unwrap();
+        assert!(limits.address(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 9, 9, 9, 9).into()).is_err());
+        limits.address(Ipv6Addr::new(0x2001, 0xdb8, 0, 2, 0, 0, 0, 1).into()).unwrap();
+    }
+
+    #[test]
+    fn the_store_stays_bounded() {
+        let limits = limits(1_000, 2_000);
+        for n in 0..20_000_u32 {
+            let _ = limits.address(IpAddr::from(n.to_be_bytes()));
+        }
+        let own = limits.addresses.as_ref().unwrap().own.len();
+        assert!(own <= 2_000 + usize::try_from(LOOK_EVERY).unwrap(), "{own}");
+    }
+
+    #[test]
+    fn can_be_turned_off() {
+        let limits =
+            Limits::new(&RateLimitConfig { enabled: false, per_address: 1, ..RateLimitConfig::default() });
+        for _ in 0..10 {
+            limits.address(IpAddr::from([10, 0, 0, 1])).unwrap();
+        }
+    }
+}

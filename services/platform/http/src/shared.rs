@@ -1,0 +1,64 @@
+//! What all workers share.
+
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize},
+    },
+    time::Duration,
+};
+
+use actix_web::{HttpRequest, dev::RequestHead, http::header::CONTENT_TYPE, web::Data};
+use kernel::{Clock, Failure, Result};
+
+use crate::{Auth, HttpServerConfig, limits::Limits, routes::RouteTable};
+
+/// One a process.
+pub(crate) struct Shared {
+    pub(crate) config: HttpServerConfig,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) auth: Option<Auth>,
+    pub(crate) limits: Limits,
+    pub(crate) routes: RouteTable,
+    pub(crate) in_flight: AtomicUsize,
+    pub(crate) draining: AtomicBool,
+}
+
+impl Shared {
+    /// The state of the server that got `req`.
+    pub(crate) fn of(req: &HttpRequest) -> Result<&Arc<Self>> {
+        req.app_data::<Data<Self>>()
+            .map(|data| &**data)
+            .ok_or_else(|| Failure::internal("the handler runs outside platform_http::Server"))
+    }
+
+    /// Who sent the request: the peer, or whom a trusted proxy names.
+    pub(crate) fn address(&self, head: &RequestHead) -> Option<IpAddr> {
+        let peer = head.peer_addr?.ip();
+        if !self.trusts(peer) {
+            return Some(peer);
+        }
+        let named = head.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
+        let named: Vec<IpAddr> =
+            named.flat_map(|value| value.split(',')).filter_map(|ip| ip.trim().parse().ok()).collect();
+        // Each proxy appends: the last address that is none of ours is the one a proxy of ours has seen.
+        Some(named.into_iter().rev().find(|ip| !self.trusts(*ip)).unwrap_or(peer))
+    }
+
+    /// How long a request may take. Bodies that are neither JSON nor a form are uploads.
+    pub(crate) fn deadline(&self, head: &RequestHead) -> Duration {
+        let media_type = head.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let media_type = media_type.split(';').next().unwrap_or("").trim();
+        let short = ["", "application/json", "application/x-www-form-urlencoded"];
+        if short.iter().any(|known| media_type.eq_ignore_ascii_case(known)) || head.method.is_safe() {
+            self.config.deadline
+        } else {
+            self.config.upload_deadline
+        }
+    }
+
+    fn trusts(&self, address: IpAddr) -> bool {
+        self.config.trusted_proxies.contains(&address.to_canonical())
+    }
+}
