@@ -1,0 +1,119 @@
+//! Section `bus` of the configuration.
+
+use std::time::Duration;
+
+use kernel::{Failure, Result};
+use serde::{Deserialize, Serialize};
+
+/// Section `bus`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BusConfig {
+    /// Log positions a subscription looks at in one round, over all shards.
+    pub batch: u32,
+    /// Aggregates a subscription works on at once.
+    pub concurrency: usize,
+    /// Longest time for one event; then it counts as failed.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Tries at once, a few milliseconds apart, before an event is parked.
+    pub quick_tries: u32,
+    /// Tries in all before an event becomes a dead letter.
+    pub tries: u32,
+    /// Pause before the first retry of a parked event; doubles with each further one, with jitter.
+    #[serde(with = "humantime_serde")]
+    pub backoff: Duration,
+    /// Longest pause between two retries.
+    #[serde(with = "humantime_serde")]
+    pub longest_backoff: Duration,
+    /// Events a subscription may have parked; then it reads no new ones until some are through.
+    pub parked: u32,
+    /// Events that get their positions in one transaction.
+    pub sequence: u32,
+    /// How often the outbox is looked at for events that other processes wrote.
+    #[serde(with = "humantime_serde")]
+    pub poll: Duration,
+    /// How long the sequencer lets events gather after the first.
+    #[serde(with = "humantime_serde")]
+    pub gather: Duration,
+    /// How often the log is looked at for positions that other processes gave.
+    #[serde(with = "humantime_serde")]
+    pub watch: Duration,
+    /// Life of a subscription's lease; renewed three times in it.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
+    /// How long a subscription may stand still with events waiting before another process goes on without the lease.
+    #[serde(with = "humantime_serde")]
+    pub stall: Duration,
+    /// Longest time a cursor that moved stays unwritten.
+    #[serde(with = "humantime_serde")]
+    pub cursor: Duration,
+    /// Events younger than this stay in the log.
+    #[serde(with = "humantime_serde")]
+    pub keep: Duration,
+    /// Events older than this go even when a subscription has not seen them (it may no longer exist), dead letters too.
+    #[serde(with = "humantime_serde")]
+    pub keep_at_most: Duration,
+}
+
+impl Default for BusConfig {
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            batch: 512,
+            concurrency: 16,
+            timeout: Duration::from_secs(30),
+            quick_tries: 3,
+            tries: 20,
+            backoff: Duration::from_millis(500),
+            longest_backoff: Duration::from_secs(600),
+            parked: 1_000,
+            sequence: 512,
+            poll: Duration::from_millis(200),
+            gather: Duration::from_millis(3),
+            watch: Duration::from_secs(1),
+            lease: Duration::from_secs(30),
+            stall: Duration::from_secs(2),
+            cursor: Duration::from_millis(50),
+            keep: 7 * DAY,
+            keep_at_most: 28 * DAY,
+        }
+    }
+}
+
+impl BusConfig {
+    /// Refuses values that cannot work; the failure names the field.
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |field: &str, text: &str| Err(Failure::invalid(format!("bus.{field}"), text));
+        if !(1..=10_000).contains(&self.batch) {
+            return wrong("batch", "must lie between 1 and 10000");
+        }
+        if !(1..=1_000).contains(&self.concurrency) {
+            return wrong("concurrency", "must lie between 1 and 1000");
+        }
+        if !(1..=10_000).contains(&self.sequence) {
+            return wrong("sequence", "must lie between 1 and 10000");
+        }
+        if !(1..=100_000).contains(&self.parked) {
+            return wrong("parked", "must lie between 1 and 100000");
+        }
+        if self.quick_tries == 0 || self.tries < self.quick_tries {
+            return wrong("tries", "must be at least quick_tries, and that at least 1");
+        }
+        for (field, value) in [
+            ("timeout", self.timeout),
+            ("backoff", self.backoff),
+            ("poll", self.poll),
+            ("watch", self.watch),
+            ("lease", self.lease),
+        ] {
+            if value.is_zero() {
+                return wrong(field, "must be longer than nothing");
+            }
+        }
+        if self.keep_at_most < self.keep {
+            return wrong("keep_at_most", "must not be shorter than keep");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,146 @@
+//! The embedded bus: follows the event log in the database.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use async_trait::async_trait;
+use kernel::{Cursor, Failure, MAX_LIMIT, Page, Result, Shard};
+use platform_db::Db;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Bus, BusConfig, Consumer, DeadLetter, Pruned, Selection,
+    deliver::Courier,
+    prune, sequence,
+    store::{self, Place},
+    subscription::Subscription,
+    turn::Turn,
+    watch::{Sight, Watcher},
+};
+
+/// The lease's column takes 100 characters, `bus/` included.
+const LONGEST_NAME: usize = 90;
+
+/// Follows `event_log` for the consumers of this process, and sequences what was written.
+pub struct EmbeddedBus {
+    db: Db,
+    consumers: Vec<Arc<dyn Consumer>>,
+    config: Arc<BusConfig>,
+    sight: Arc<Sight>,
+    holder: String,
+}
+
+impl EmbeddedBus {
+    /// A bus over `db`, whose clock also says when a retry is due. Refuses two consumers of one subscription, names that
+    /// are too long, and a configuration that cannot work.
+    pub fn new(db: Db, consumers: Vec<Arc<dyn Consumer>>, config: BusConfig) -> Result<Self> {
+        config.validate()?;
+        let mut names = BTreeSet::new();
+        for consumer in &consumers {
+            let name = consumer.subscription();
+            if name.is_empty() || name.len() > LONGEST_NAME || !names.insert(name) {
+                return Err(Failure::internal(format!(
+                    "subscription {name:?} is there twice or has no fit name"
+                )));
+            }
+        }
+        let holder = db.ids().uuid(Shard::new(0)).to_string();
+        let sight = Arc::new(Sight::new(db.shards()));
+        Ok(Self { db, consumers, config: Arc::new(config), sight, holder })
+    }
+
+    fn spawn_all(&self, loops: &mut JoinSet<()>, stop: &CancellationToken) {
+        let (db, config, token) = (self.db.clone(), Arc::clone(&self.config), stop.clone());
+        loops.spawn(async move { sequence::run(&db, &config, &token).await });
+        let (db, config, token) = (self.db.clone(), Arc::clone(&self.config), stop.clone());
+        let (sight, consumers) = (Arc::clone(&self.sight), self.consumers.clone());
+        loops.spawn(async move {
+            Watcher { db: &db, config: &config, sight: &sight, consumers: &consumers }.run(&token).await;
+        });
+        for consumer in &self.consumers {
+            let turn =
+                Turn::new(consumer.subscription(), self.holder.clone(), self.config.lease, self.config.stall);
+            let courier = Courier {
+                consumer: Arc::clone(consumer),
+                config: Arc::clone(&self.config),
+                stop: stop.clone(),
+            };
+            let (db, config, sight) = (self.db.clone(), Arc::clone(&self.config), Arc::clone(&self.sight));
+            let mut subscription = Subscription::new(db, config, sight, courier, turn);
+            loops.spawn(async move { subscription.run().await });
+        }
+    }
+}
+
+#[async_trait]
+impl Bus for EmbeddedBus {
+    async fn run(&self, shutdown: CancellationToken) {
+        let mut loops = JoinSet::new();
+        // A loop that panics takes the others down with it, and whoever runs the bus sees it end too early.
+        let stop = shutdown.child_token();
+        self.spawn_all(&mut loops, &stop);
+        while let Some(ended) = loops.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a loop of the bus panicked");
+                stop.cancel();
+            }
+        }
+    }
+
+    async fn quiescent(&self) -> Result<bool> {
+        let ends = self.db.log_ends().await?;
+        let cursors = store::all_cursors(&self.db).await?;
+        let live = store::count_live(&self.db).await?;
+        for consumer in &self.consumers {
+            let name = consumer.subscription();
+            let seen = cursors.get(name);
+            let at_end = ends.iter().all(|(shard, end)| {
+                let seen = seen.and_then(|seen| seen.get(usize::from(shard.number())).copied().flatten());
+                seen.unwrap_or(0) >= *end
+            });
+            if !at_end || live.contains_key(name) {
+                return Ok(false);
+            }
+        }
+        // What was consumed has been written by now. Nothing waits in the outbox, and nothing left it meanwhile.
+        Ok(!store::outbox_waits(&self.db).await? && self.db.log_ends().await? == ends)
+    }
+
+    async fn dead_letters(&self, cursor: Option<&str>, limit: u32) -> Result<Page<DeadLetter>> {
+        let after = cursor.map(Cursor::decode::<Place>).transpose()?;
+        let limit = limit.clamp(1, MAX_LIMIT);
+        let letters = store::dead_letters(&self.db, after, limit + 1).await?;
+        Ok(Page::cut(letters, limit, |letter| {
+            (letter.subscription.clone(), letter.shard.number(), letter.pos)
+        }))
+    }
+
+    async fn replay_dead(&self, selection: Selection) -> Result<u64> {
+        let revived = store::revive(&self.db, selection).await?;
+        self.sight.look.notify_one();
+        Ok(revived)
+    }
+
+    async fn replay(&self, subscription: &str, shard: Shard, from: i64) -> Result<()> {
+        if shard.number() >= self.db.shards() {
+            return Err(Failure::not_found("shard"));
+        }
+        if !store::all_cursors(&self.db).await?.contains_key(subscription) {
+            return Err(Failure::not_found("subscription"));
+        }
+        store::rewind(&self.db, subscription, shard, from).await?;
+        self.sight.look.notify_one();
+        Ok(())
+    }
+
+    async fn prune(&self) -> Result<Pruned> {
+        prune::prune(&self.db, &self.config).await
+    }
+}
+
+impl std::fmt::Debug for EmbeddedBus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.consumers.iter().map(|consumer| consumer.subscription()).collect();
+        f.debug_struct("EmbeddedBus").field("subscriptions", &names).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,93 @@
+//! What a bus is to those who use it.
+
+use async_trait::async_trait;
+use contracts::Event;
+use kernel::{Page, Result, Shard, Timestamp};
+use tokio_util::sync::CancellationToken;
+
+/// Takes events of some topics.
+///
+/// Its effects are writes whose closure first asks `tx.first_time(subscription, event)`: the same event may come again.
+#[async_trait]
+pub trait Consumer: Send + Sync + 'static {
+    /// Its name, `domain.verb` (`order.settle`), at most 90 characters. A new name starts at the beginning of the log.
+    fn subscription(&self) -> &'static str;
+
+    /// The topics it takes.
+    fn topics(&self) -> &'static [&'static str];
+
+    /// Takes one event. A failure is retried with backoff and at last becomes a dead letter.
+    async fn consume(&self, event: &Event) -> Result<()>;
+}
+
+/// Brings events from the log to consumers.
+#[async_trait]
+pub trait Bus: Send + Sync + 'static {
+    /// Runs until `shutdown`, then finishes what is being consumed and returns.
+    async fn run(&self, shutdown: CancellationToken);
+
+    /// Whether nothing is under way: no event waits to be sequenced, every consumer of this process has seen the whole
+    /// log and none waits for a retry. Dead letters do not count.
+    async fn quiescent(&self) -> Result<bool>;
+
+    /// Dead letters by subscription, shard and position; `cursor` is a page's `next_cursor`.
+    async fn dead_letters(&self, cursor: Option<&str>, limit: u32) -> Result<Page<DeadLetter>>;
+
+    /// Delivers dead letters again, with a fresh count of attempts. Returns how many.
+    async fn replay_dead(&self, selection: Selection) -> Result<u64>;
+
+    /// Delivers the events of `shard` from position `from` on again to a subscription, effects included: what it noted as
+    /// consumed from there on is forgotten. Events that were pruned do not come again.
+    async fn replay(&self, subscription: &str, shard: Shard, from: i64) -> Result<()>;
+
+    /// Deletes events that are older than configured and consumed everywhere, with their inbox rows.
+    async fn prune(&self) -> Result<Pruned>;
+}
+
+/// An event that a subscription could not consume.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Who could not.
+    pub subscription: String,
+    /// The event's shard.
+    pub shard: Shard,
+    /// The event's position in the shard's log.
+    pub pos: i64,
+    /// The event's topic.
+    pub topic: String,
+    /// What the event is about.
+    pub aggregate: String,
+    /// When the event happened.
+    pub at: Timestamp,
+    /// How often it was tried.
+    pub attempts: u32,
+    /// The last failure's public part; causes go to the log only.
+    pub error: String,
+}
+
+/// Which dead letters to replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Selection {
+    /// All of them.
+    All,
+    /// Those of one subscription.
+    Subscription(String),
+    /// One.
+    One {
+        /// Its subscription.
+        subscription: String,
+        /// Its event's shard.
+        shard: Shard,
+        /// Its event's position.
+        pos: i64,
+    },
+}
+
+/// What a pruning deleted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Events.
+    pub events: u64,
+    /// Inbox rows.
+    pub inbox: u64,
+}

@@ -1,0 +1,91 @@
+//! Forgetting events that are old.
+
+use kernel::{Result, Shard, Timestamp};
+use platform_db::Db;
+
+use crate::{
+    BusConfig, Pruned,
+    store::{self, Range},
+};
+
+/// Positions in one write: the writer is not kept from others for long.
+const SLICE: u32 = 500;
+
+/// Deletes what is older than `keep` and seen by all, and what is older than `keep_at_most` in any case.
+pub(crate) async fn prune(db: &Db, config: &BusConfig) -> Result<Pruned> {
+    let now = db.now();
+    let (old, ancient) = (now.minus(config.keep), now.minus(config.keep_at_most));
+    let subscriptions = store::subscriptions(db).await?;
+    let seen = store::least_cursors(db).await?;
+    let mut pruned = Pruned::default();
+    for shard in db.every_shard() {
+        let seen = seen.get(&shard).copied().unwrap_or(i64::MAX);
+        let limits = Limits { old, ancient, seen };
+        prune_shard(db, shard, &limits, &subscriptions, &mut pruned).await?;
+    }
+    Ok(pruned)
+}
+
+struct Limits {
+    old: Timestamp,
+    ancient: Timestamp,
+    /// What every subscription has seen.
+    seen: i64,
+}
+
+async fn prune_shard(
+    db: &Db,
+    shard: Shard,
+    limits: &Limits,
+    subscriptions: &[String],
+    pruned: &mut Pruned,
+) -> Result<()> {
+    let Some(first) = store::first_position(db, shard).await? else { return Ok(()) };
+    let mut from = first - 1;
+    loop {
+        let page = store::aged(db, shard, from, SLICE).await?;
+        let gone =
+            |(pos, at): &(i64, Timestamp)| *at < limits.ancient || (*at < limits.old && *pos <= limits.seen);
+        let Some((to, _)) = page.iter().take_while(|event| gone(event)).last().copied() else {
+            return Ok(());
+        };
+        let ancient =
+            page.iter().take_while(|(_, at)| *at < limits.ancient).last().map_or(from, |(pos, _)| *pos);
+        let slice = Slice {
+            range: Range { shard, from, to },
+            ancient: Range { shard, from, to: ancient },
+            subscriptions: subscriptions.to_vec(),
+        };
+        let done = db.write(shard, slice, |tx, slice| Box::pin(slice.delete(tx))).await?;
+        pruned.events += done.events;
+        pruned.inbox += done.inbox;
+        if page.last().is_none_or(|(last, _)| *last != to) {
+            return Ok(());
+        }
+        from = to;
+    }
+}
+
+struct Slice {
+    range: Range,
+    /// Where dead letters go too.
+    ancient: Range,
+    subscriptions: Vec<String>,
+}
+
+impl Slice {
+    async fn delete(&self, tx: &platform_db::Tx) -> Result<Pruned> {
+        if self.ancient.to > self.ancient.from {
+            let letters = store::delete_retries(tx, self.ancient).await?;
+            if letters > 0 {
+                tracing::warn!(letters, "dead letters went with their events");
+            }
+        }
+        let events = store::delete_events(tx, self.range).await?;
+        let mut inbox = 0;
+        for subscription in &self.subscriptions {
+            inbox += store::delete_inbox(tx, subscription, self.range).await?;
+        }
+        Ok(Pruned { events, inbox })
+    }
+}

@@ -1,0 +1,71 @@
+//! Whose turn it is: leases keep processes from doing the same work.
+
+use std::time::Duration;
+
+use kernel::{Result, Shard};
+use platform_db::Db;
+use tokio::time::Instant;
+
+/// Whether this process works on a subscription. It does while it has the lease, and also when whoever has it stands
+/// still: consuming twice has no second effect, so nobody waits for the lease of a process that was killed.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    name: String,
+    holder: String,
+    ttl: Duration,
+    stall: Duration,
+    asked: Option<Instant>,
+    works: bool,
+    still: Option<(Vec<i64>, Instant)>,
+}
+
+impl Turn {
+    pub(crate) fn new(subscription: &str, holder: String, ttl: Duration, stall: Duration) -> Self {
+        Self {
+            name: format!("bus/{subscription}"),
+            holder,
+            ttl,
+            stall,
+            asked: None,
+            works: false,
+            still: None,
+        }
+    }
+
+    /// Whether this process works at the moment.
+    pub(crate) fn works(&self) -> bool {
+        self.works
+    }
+
+    /// Takes or renews the lease, when a third of its life has passed since the last time; asked only when there is work,
+    /// so an idle process writes nothing.
+    pub(crate) async fn take(&mut self, db: &Db) -> Result<bool> {
+        if self.asked.is_none_or(|asked| asked.elapsed() >= self.ttl / 3) {
+            self.works = db.lease(&self.name, Shard::new(0), &self.holder, self.ttl).await?.is_some();
+            self.asked = Some(Instant::now());
+        }
+        if !self.works && self.still.as_ref().is_some_and(|(_, since)| since.elapsed() >= self.stall) {
+            tracing::info!(lease = self.name, "whoever has the lease stands still: going on without it");
+            self.works = true;
+        }
+        Ok(self.works)
+    }
+
+    /// Sees where the cursor stands while somebody else works.
+    pub(crate) fn observe(&mut self, cursors: &[i64], behind: bool) {
+        if self.works || !behind {
+            self.still = None;
+        } else if self.still.as_ref().is_none_or(|(before, _)| before != cursors) {
+            self.still = Some((cursors.to_vec(), Instant::now()));
+        }
+    }
+
+    /// Gives the lease away, so that another process need not wait for its end.
+    pub(crate) async fn give_up(&mut self, db: &Db) -> Result<()> {
+        self.works = false;
+        if self.asked.take().is_some() {
+            db.release_lease(&self.name, Shard::new(0), &self.holder).await?;
+        }
+        Ok(())
+    }
+}

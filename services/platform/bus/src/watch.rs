@@ -1,0 +1,171 @@
+//! One look at the log for all subscriptions of the process.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use kernel::{Result, Shard};
+use platform_db::Db;
+use tokio::{
+    sync::{Notify, watch},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    BusConfig, Consumer,
+    store::{self, Range},
+    tail::Tail,
+};
+
+/// More new positions than this at once are left to the subscriptions to read.
+const READ_AHEAD: i64 = 2_048;
+/// Dead letters are counted at every so many looks.
+const COUNT_DEAD: u32 = 15;
+
+/// What the watcher sees.
+#[derive(Debug)]
+pub(crate) struct Sight {
+    /// The log's end, a position a shard.
+    pub(crate) ends: watch::Sender<Vec<i64>>,
+    /// What the database holds about subscriptions, as of the last regular look.
+    pub(crate) state: watch::Sender<Arc<State>>,
+    /// Asks for a regular look at once.
+    pub(crate) look: Notify,
+    pub(crate) tail: Tail,
+}
+
+/// Subscriptions as they stand in the database.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    cursors: HashMap<String, Vec<Option<i64>>>,
+    live: HashMap<String, u64>,
+}
+
+impl State {
+    /// A subscription's cursors; None when it has none yet.
+    pub(crate) fn cursors(&self, subscription: &str) -> Option<Vec<i64>> {
+        self.cursors.get(subscription)?.iter().copied().collect()
+    }
+
+    /// How many parked events of a subscription will be tried again.
+    pub(crate) fn live(&self, subscription: &str) -> u64 {
+        self.live.get(subscription).copied().unwrap_or(0)
+    }
+}
+
+impl Sight {
+    pub(crate) fn new(shards: u16) -> Self {
+        Self {
+            ends: watch::Sender::new(vec![0; usize::from(shards)]),
+            state: watch::Sender::new(Arc::default()),
+            look: Notify::new(),
+            tail: Tail::new(shards),
+        }
+    }
+}
+
+/// Looks whenever this process gave positions, and regularly for what other processes did.
+pub(crate) struct Watcher<'a> {
+    pub(crate) db: &'a Db,
+    pub(crate) config: &'a BusConfig,
+    pub(crate) sight: &'a Sight,
+    pub(crate) consumers: &'a [Arc<dyn Consumer>],
+}
+
+impl Watcher<'_> {
+    pub(crate) async fn run(&self, stop: &CancellationToken) {
+        let mut sequenced = self.db.log_signal();
+        let mut next = Instant::now();
+        let mut looks = 0;
+        while !stop.is_cancelled() {
+            let outcome = if Instant::now() >= next {
+                next = Instant::now() + self.config.watch;
+                looks += 1;
+                self.look_around(looks % COUNT_DEAD == 1).await
+            } else {
+                self.look_ahead().await
+            };
+            if let Err(failure) = outcome {
+                tracing::warn!(?failure, "the log could not be looked at");
+                stop.run_until_cancelled(tokio::time::sleep(self.config.poll)).await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep_until(next) => {}
+                () = self.sight.look.notified() => next = Instant::now(),
+                // The sender lives as long as the database, which is held here.
+                _ = sequenced.changed() => {}
+            }
+        }
+    }
+
+    /// The log's ends.
+    async fn look_ahead(&self) -> Result<()> {
+        let old = self.sight.ends.borrow().clone();
+        let mut new = old.clone();
+        for (shard, end) in self.db.log_ends().await? {
+            if let Some(known) = new.get_mut(usize::from(shard.number())) {
+                *known = end;
+            }
+        }
+        let ranges = ranges(&old, &new);
+        let positions: i64 = ranges.iter().map(|range| range.to - range.from).sum();
+        if positions > 0 && positions <= READ_AHEAD {
+            let topics: BTreeSet<&'static str> =
+                self.consumers.iter().flat_map(|c| c.topics().iter().copied()).collect();
+            let topics: Vec<&'static str> = topics.into_iter().collect();
+            let events = store::events(self.db, &topics, &ranges).await?;
+            self.sight.tail.extend(&ranges, events);
+        }
+        self.sight.ends.send_if_modified(|ends| {
+            let moved = *ends != new;
+            *ends = new;
+            moved
+        });
+        Ok(())
+    }
+
+    /// The log's ends and the subscriptions.
+    async fn look_around(&self, count_dead: bool) -> Result<()> {
+        self.look_ahead().await?;
+        let state =
+            State { cursors: store::all_cursors(self.db).await?, live: store::count_live(self.db).await? };
+        self.measure(&state);
+        self.sight.state.send_replace(Arc::new(state));
+        if count_dead {
+            let dead = store::count_dead(self.db).await?;
+            for consumer in self.consumers {
+                let subscription = consumer.subscription();
+                let count = dead.get(subscription).copied().unwrap_or(0);
+                metrics::gauge!("bus_dead_letters", "subscription" => subscription).set(gauge(count));
+            }
+        }
+        Ok(())
+    }
+
+    fn measure(&self, state: &State) {
+        let ends = self.sight.ends.borrow();
+        for consumer in self.consumers {
+            let subscription = consumer.subscription();
+            let Some(cursors) = state.cursors(subscription) else { continue };
+            let behind: i64 = ends.iter().zip(&cursors).map(|(end, cursor)| (end - cursor).max(0)).sum();
+            let lag = u64::try_from(behind).unwrap_or(0).saturating_add(state.live(subscription));
+            metrics::gauge!("bus_lag", "subscription" => subscription).set(gauge(lag));
+        }
+    }
+}
+
+fn gauge(value: u64) -> f64 {
+    u32::try_from(value).map_or(f64::from(u32::MAX), f64::from)
+}
+
+/// What lies behind `from` up to `to`, by shard.
+pub(crate) fn ranges(from: &[i64], to: &[i64]) -> Vec<Range> {
+    (0_u16..)
+        .zip(from.iter().zip(to))
+        .filter(|(_, (from, to))| to > from)
+        .map(|(number, (from, to))| Range { shard: Shard::new(number), from: *from, to: *to })
+        .collect()
+}
