@@ -3,7 +3,15 @@
 //! Expand, then contract: a migration adds what the next version needs and leaves what the running one uses; what nothing
 //! uses any more is dropped one release later. Sharded tables have the primary key `(shard, id)`.
 
+mod cart;
+mod catalog;
+mod import;
+mod account;
+mod inventory;
+mod payment;
+mod order;
 mod platform;
+mod pricing;
 
 use sea_orm_migration::prelude::*;
 
@@ -13,6 +21,16 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(platform::Migration)]
+        vec![
+            Box::new(platform::Migration),
+            Box::new(account::Migration),
+            Box::new(catalog::Migration),
+            Box::new(import::Migration),
+            Box::new(pricing::Migration),
+            Box::new(inventory::Migration),
+            Box::new(payment::Migration),
+            Box::new(cart::Migration),
+            Box::new(order::Migration),
+        ]
     }
 }

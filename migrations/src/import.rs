@@ -1,0 +1,80 @@
+//! Tables of the imports: the file, its progress, its rows with errors.
+
+use sea_orm_migration::{prelude::*, schema::*};
+
+use crate::platform::table;
+
+/// The imports' tables.
+pub(crate) struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        "m0001_import"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in tables() {
+            manager.create_table(table).await?;
+        }
+        for (name, columns) in [("import_by_id", ["id"].as_slice()), ("import_by_state", &["state", "started_at"])] {
+            let mut index = Index::create();
+            index.name(name).table("import");
+            for column in columns {
+                index.col(*column);
+            }
+            manager.create_index(index.to_owned()).await?;
+        }
+        Ok(())
+    }
+}
+
+fn tables() -> Vec<TableCreateStatement> {
+    vec![
+        table(
+            "import",
+            vec![
+                integer("shard"),
+                uuid("id"),
+                string_len("kind", 16),
+                string_len("file_name", 300),
+                string_len("currency", 3),
+                // receiving, running, done or failed.
+                string_len("state", 16),
+                // Entries taken in so far: where to go on after a crash.
+                big_integer("position"),
+                big_integer("row_count"),
+                big_integer("rows_done"),
+                big_integer("created"),
+                big_integer("updated"),
+                big_integer("unchanged"),
+                big_integer("failed"),
+                string_len_null("error", 2000),
+                big_integer("started_at"),
+                big_integer_null("finished_at"),
+            ],
+            &["shard", "id"],
+        ),
+        // The file in pieces, so that any process can go on with it; gone when the import ends.
+        table(
+            "import_chunk",
+            vec![integer("shard"), uuid("import_id"), integer("number"), custom("bytes", "mediumblob")],
+            &["shard", "import_id", "number"],
+        ),
+        table(
+            "import_error",
+            vec![
+                integer("shard"),
+                uuid("import_id"),
+                big_integer("number"),
+                big_integer("line"),
+                string_len("row_key", 300),
+                string_len_null("column_name", 200),
+                string_len("reason", 2000),
+            ],
+            &["shard", "import_id", "number"],
+        ),
+    ]
+}

@@ -1,0 +1,54 @@
+//! Tables of `pricing`: prices, and the moments at which one begins or ends.
+
+use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
+
+use crate::platform::table;
+
+/// The tables of `pricing`.
+pub(crate) struct Migration;
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        "m0001_pricing"
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for mut table in [prices(), boundaries()] {
+            if manager.get_database_backend() == DbBackend::Sqlite {
+                // The rows live in the primary key's own tree: a SKU's prices lie side by side.
+                table.extra("WITHOUT ROWID");
+            }
+            manager.create_table(table).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Never deleted: the history is the rows. `ends_at` (exclusive) may move, but never into the past.
+fn prices() -> TableCreateStatement {
+    table(
+        "price",
+        vec![
+            integer("shard"),
+            uuid("sku_id"),
+            uuid("id"),
+            string_len("kind", 10),
+            string_len("currency", 3),
+            big_integer("amount"),
+            big_integer_null("compare_at"),
+            big_integer("starts_at"),
+            big_integer_null("ends_at"),
+            big_integer("created_at"),
+            string_len("created_by", 100),
+        ],
+        &["shard", "sku_id", "id"],
+    )
+}
+
+/// A moment in the future at which a SKU's price begins or ends; deleted in the transaction that announces it.
+fn boundaries() -> TableCreateStatement {
+    table("price_boundary", vec![integer("shard"), big_integer("at"), uuid("sku_id")], &["shard", "at", "sku_id"])
+}

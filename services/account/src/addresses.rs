@@ -1,0 +1,117 @@
+//! The address book.
+//!
+//! As soon as there is an address, exactly one is the default: the first, until another is made it. A change locks the
+//! account's row, so that two at once do not make two.
+
+use contracts::{
+    Ctx, UserId,
+    account::{AddressId, AddressInput, AddressView, ReplaceAddress},
+};
+use kernel::{Failure, Result, code};
+use platform_db::Tx;
+
+use crate::{
+    AccountService,
+    model::{clean, valid},
+    store::{self, entity::address},
+};
+
+fn none() -> Failure {
+    Failure::not_found("address")
+}
+
+impl AccountService {
+    pub(crate) async fn list_addresses(&self, ctx: &Ctx) -> Result<Vec<AddressView>> {
+        let rows = store::addresses(self.db.read(), ctx.user()?).await?;
+        Ok(rows.into_iter().map(AddressView::from).collect())
+    }
+
+    pub(crate) async fn find_address(&self, ctx: &Ctx, id: AddressId) -> Result<AddressView> {
+        let row = store::address(self.db.read(), ctx.user()?, id).await?;
+        row.map(AddressView::from).ok_or_else(none)
+    }
+
+    pub(crate) async fn insert_address(&self, ctx: &Ctx, input: AddressInput) -> Result<AddressView> {
+        let user = ctx.user()?;
+        valid(&input)?;
+        let id: AddressId = self.db.ids().mint(user.shard());
+        let row = store::address_row(user, id, clean(input)?, self.db.now().micros());
+        let most = self.config.max_addresses;
+        let row = self
+            .db
+            .write(user.shard(), (user, row, most), |tx, (user, row, most)| {
+                Box::pin(async move { insert(tx, *user, row.clone(), *most).await })
+            })
+            .await?;
+        Ok(row.into())
+    }
+
+    pub(crate) async fn overwrite_address(&self, ctx: &Ctx, command: ReplaceAddress) -> Result<AddressView> {
+        let user = ctx.user()?;
+        valid(&command.address)?;
+        let command = ReplaceAddress { address: clean(command.address)?, ..command };
+        let row = self
+            .db
+            .write(user.shard(), (user, command), |tx, (user, command)| {
+                Box::pin(async move { overwrite(tx, *user, command).await })
+            })
+            .await?;
+        Ok(row.into())
+    }
+
+    pub(crate) async fn delete_address(&self, ctx: &Ctx, id: AddressId) -> Result<()> {
+        let user = ctx.user()?;
+        self.db
+            .write(user.shard(), (user, id), |tx, &(user, id)| Box::pin(async move { delete(tx, user, id).await }))
+            .await
+    }
+}
+
+async fn lock_book(tx: &Tx, user: UserId) -> Result<Vec<address::Model>> {
+    let account = store::lock_account(tx, user).await?.ok_or_else(|| Failure::not_found("account"))?;
+    // Optimistic transactions do not see a row that was only read: the account is written, too.
+    store::update_account(tx, &account).await?;
+    store::addresses(tx, user).await
+}
+
+async fn insert(tx: &Tx, user: UserId, mut row: address::Model, most: u32) -> Result<address::Model> {
+    let book = lock_book(tx, user).await?;
+    if let Some(known) = book.iter().find(|known| known.id == row.id) {
+        // This very write, whose commit was not heard of.
+        return Ok(known.clone());
+    }
+    if book.len() >= most as usize {
+        return Err(Failure::new(code::CONFLICT).detail(format!("an address book holds at most {most} addresses")));
+    }
+    row.is_default |= book.is_empty();
+    store::insert_address(tx, row.clone()).await?;
+    if row.is_default && !book.is_empty() {
+        store::set_default(tx, user, row.id).await?;
+    }
+    Ok(row)
+}
+
+async fn overwrite(tx: &Tx, user: UserId, command: &ReplaceAddress) -> Result<address::Model> {
+    let book = lock_book(tx, user).await?;
+    let known = book.iter().find(|known| known.id == command.id.uuid()).ok_or_else(none)?;
+    let mut row = store::address_row(user, command.id, command.address.clone(), known.created_at);
+    // The default stays it until another is made it.
+    row.is_default |= known.is_default;
+    store::delete_address(tx, known).await?;
+    store::insert_address(tx, row.clone()).await?;
+    if row.is_default && !known.is_default {
+        store::set_default(tx, user, row.id).await?;
+    }
+    Ok(row)
+}
+
+async fn delete(tx: &Tx, user: UserId, id: AddressId) -> Result<()> {
+    let book = lock_book(tx, user).await?;
+    let known = book.iter().find(|known| known.id == id.uuid()).ok_or_else(none)?;
+    store::delete_address(tx, known).await?;
+    let newest = book.iter().filter(|other| other.id != known.id).max_by_key(|other| (other.created_at, other.id));
+    match newest {
+        Some(newest) if known.is_default => store::set_default(tx, user, newest.id).await,
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,28 @@
+//! The audit log: only ever added to. Names ids, never e-mails or secrets.
+
+use contracts::{
+    Ctx, Permission,
+    account::{AuditView, ListAccounts},
+};
+use kernel::{Cursor, DEFAULT_LIMIT, Page, Result, Timestamp};
+
+use crate::{AccountService, model::valid, store};
+
+impl AccountService {
+    /// The log, newest first; `q` is the subject: an account's id, a role's name.
+    pub(crate) async fn read_audit(&self, ctx: &Ctx, query: ListAccounts) -> Result<Page<AuditView>> {
+        ctx.require(Permission::AccountRead)?;
+        valid(&query)?;
+        let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+        let subject = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
+        let rows = store::audit(self.db.read(), subject, after, limit).await?;
+        Ok(Page::cut(rows, limit, |row| (row.at, row.id)).map(|row| AuditView {
+            at: Timestamp::from_micros(row.at),
+            actor: row.actor,
+            action: row.action,
+            subject: row.subject,
+            detail: row.detail,
+        }))
+    }
+}
