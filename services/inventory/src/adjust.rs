@@ -1,0 +1,163 @@
+//! Changes stock by hand: goods in, counts, damage; and the first stock of an import.
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use contracts::{
+    Ctx, Permission,
+    catalog::SkuId,
+    inventory::{AdjustReason, AdjustStock, InitialStock, SetSafetyStock, StockLow, StockView, WarehouseId},
+};
+use kernel::{Failure, Result, normalise};
+use platform_db::{Db, Once, Rows, Tx};
+
+use crate::{
+    desk::{Desk, Note, Order},
+    service::InventoryService,
+    stock,
+    store, warehouses,
+};
+
+/// What an adjustment needs in its transaction.
+struct Adjustment {
+    db: Db,
+    order: Order,
+    buckets: i32,
+    command: AdjustStock,
+    note: Arc<Note>,
+}
+
+impl InventoryService {
+    pub(crate) async fn adjust_stock(&self, ctx: &Ctx, command: AdjustStock) -> Result<StockView> {
+        ctx.require(Permission::InventoryWrite)?;
+        check(&command)?;
+        let once = ctx.idempotency_key.is_some().then(|| Once::new(ctx, "inventory.adjust", &command)).transpose()?;
+        let note = Arc::new(Note {
+            reference: reference(ctx.idempotency_key.as_deref().unwrap_or(&ctx.request_id)),
+            text: normalise(&command.note),
+            actor: ctx.principal().into(),
+        });
+        let shard = command.sku_id.shard();
+        let input = Adjustment {
+            db: self.db.clone(),
+            order: self.desk.order().await?,
+            buckets: self.config.buckets_per_hot_sku,
+            command,
+            note,
+        };
+        let view = match once {
+            Some(once) => self.db.write_once(&once, input, |tx, input| Box::pin(adjust(tx, input))).await?,
+            None => self.db.write(shard, input, |tx, input| Box::pin(adjust(tx, input))).await?,
+        };
+        // Whether it published or not: an idle sequencer that looks once costs nothing.
+        self.db.outbox_signal().notify_one();
+        Ok(view)
+    }
+
+    pub(crate) async fn first_stock(&self, ctx: &Ctx, stock: Vec<InitialStock>) -> Result<()> {
+        ctx.require(Permission::ImportRun)?;
+        stock::at_most(stock.len())?;
+        let Some(first) = stock.first() else { return Ok(()) };
+        let note = Note { reference: reference(&ctx.request_id), text: String::new(), actor: ctx.principal().into() };
+        let shard = first.sku_id.shard();
+        let input = (self.db.clone(), self.desk.order().await?, self.config.buckets_per_hot_sku, stock, Arc::new(note));
+        self.db
+            .write(shard, input, |tx, (db, order, buckets, stock, note)| {
+                Box::pin(stock_first(tx, db, order, *buckets, stock, note))
+            })
+            .await?;
+        self.db.outbox_signal().notify_one();
+        Ok(())
+    }
+
+    pub(crate) async fn set_level(&self, ctx: &Ctx, command: SetSafetyStock) -> Result<()> {
+        ctx.require(Permission::InventoryWrite)?;
+        if !(0..=1_000_000_000).contains(&command.safety_stock) {
+            return Err(Failure::invalid("/safety_stock", "must lie between 0 and 1000000000"));
+        }
+        let shard = command.sku_id.shard();
+        let input = (self.db.clone(), command);
+        self.db.write(shard, input, |tx, (db, command)| Box::pin(set_level(tx, db, command))).await?;
+        self.db.outbox_signal().notify_one();
+        Ok(())
+    }
+}
+
+/// The ledger keeps 100 characters of it.
+fn reference(text: &str) -> String {
+    text.chars().take(100).collect()
+}
+
+fn check(command: &AdjustStock) -> Result<()> {
+    let any_sign = matches!(command.reason, AdjustReason::Inbound | AdjustReason::Count);
+    if command.delta == 0 {
+        return Err(Failure::invalid("/delta", "must not be 0"));
+    }
+    if command.delta < 0 && !any_sign {
+        return Err(Failure::invalid("/delta", "must be positive for this reason: it says how many units are moved"));
+    }
+    if command.delta.unsigned_abs() > 1_000_000_000 {
+        return Err(Failure::invalid("/delta", "must lie between -1000000000 and 1000000000"));
+    }
+    if command.note.chars().count() > 500 {
+        return Err(Failure::invalid("/note", "must have at most 500 characters"));
+    }
+    Ok(())
+}
+
+async fn adjust(tx: &Tx, input: &Adjustment) -> Result<StockView> {
+    let Adjustment { db, order, buckets, command, note } = input;
+    let warehouse = match command.warehouse_id {
+        Some(id) if store::warehouse(tx, id).await?.is_some() => id,
+        Some(_) => return Err(Failure::invalid("/warehouse_id", "there is no such warehouse")),
+        None => warehouses::default_warehouse(tx).await?,
+    };
+    let mut desk = open(tx, order, &[command.sku_id]).await?;
+    desk.adjust((command.sku_id, warehouse), command.reason, command.delta, *buckets, note)?;
+    store::save(tx, db, &desk).await?;
+    let levels = store::levels(tx, &[command.sku_id]).await?;
+    let safety_stock = levels.get(&command.sku_id).copied().unwrap_or(0);
+    Ok(stock::view(command.sku_id, warehouse, &desk.buckets, safety_stock))
+}
+
+async fn stock_first(
+    tx: &Tx,
+    db: &Db,
+    order: &Order,
+    buckets: i32,
+    stock: &[InitialStock],
+    note: &Arc<Note>,
+) -> Result<()> {
+    let skus: BTreeSet<SkuId> = stock.iter().map(|initial| initial.sku_id).collect();
+    let mut desk = open(tx, order, &skus.into_iter().collect::<Vec<_>>()).await?;
+    let mut warehouse: Option<WarehouseId> = None;
+    for initial in stock {
+        if desk.knows(initial.sku_id) {
+            continue;
+        }
+        let at = match warehouse {
+            Some(id) => id,
+            None => *warehouse.insert(warehouses::default_warehouse(tx).await?),
+        };
+        desk.stock_first((initial.sku_id, at), initial.quantity.max(0), buckets, note)?;
+    }
+    store::save(tx, db, &desk).await.map(|_| ())
+}
+
+async fn open(tx: &Tx, order: &Order, skus: &[SkuId]) -> Result<Desk> {
+    let buckets = store::buckets(tx, skus).await?;
+    Ok(Desk::open(tx.now(), order.clone(), buckets, Vec::new()))
+}
+
+async fn set_level(tx: &Tx, db: &Db, command: &SetSafetyStock) -> Result<()> {
+    let SetSafetyStock { sku_id, safety_stock } = *command;
+    let before = store::levels(tx, &[sku_id]).await?.get(&sku_id).copied().unwrap_or(0);
+    let available = store::available(tx, &[sku_id]).await?.get(&sku_id).copied().unwrap_or(0);
+    store::save_level(tx, sku_id, safety_stock).await?;
+    let low = |threshold: i64| threshold > 0 && available <= threshold;
+    if low(safety_stock) && !low(before) {
+        let alert = StockLow { sku_id, available, safety_stock };
+        Rows::new().event(db, sku_id.shard(), &alert)?.insert(tx).await?;
+    }
+    Ok(())
+}
+

@@ -1,0 +1,399 @@
+//! Decides a group of requests in memory, first come first served: what the gatherer does between reading and writing.
+//! Pure, so that every rule can be tested without a database.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use contracts::{
+    catalog::SkuId,
+    inventory::{AdjustReason, HoldId, HoldState, HoldView, WarehouseId, code},
+    pricing::LineInput,
+};
+use kernel::{Failure, Result, Timestamp, code as general};
+
+use crate::model::{Bucket, Delta, Hold, Place, Step, Transition, spread, transition};
+
+/// A request about one hold.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) hold: HoldId,
+    pub(crate) what: What,
+    pub(crate) actor: Arc<str>,
+}
+
+/// What is asked of a hold.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// All lines or none. `lines` as the caller wrote them, for pointers; `demand` a line a SKU.
+    Reserve { lines: Vec<LineInput>, demand: Vec<LineInput>, expires_at: Timestamp },
+    Step(Step),
+    Extend(Timestamp),
+}
+
+impl Request {
+    /// The SKUs whose buckets it needs beyond those of its hold.
+    pub(crate) fn skus(&self) -> impl Iterator<Item = SkuId> + '_ {
+        let demand: &[LineInput] = if let What::Reserve { demand, .. } = &self.what { demand } else { &[] };
+        demand.iter().map(|line| line.sku_id)
+    }
+
+    /// How much work it is: lines.
+    pub(crate) fn weight(&self) -> usize {
+        self.skus().count().max(1)
+    }
+}
+
+/// A line of the ledger to be.
+#[derive(Clone, Debug)]
+pub(crate) struct Movement {
+    /// Index of its bucket.
+    pub(crate) bucket: usize,
+    pub(crate) kind: &'static str,
+    pub(crate) change: Delta,
+    pub(crate) note: Arc<Note>,
+}
+
+/// What a movement says of its cause.
+#[derive(Debug)]
+pub(crate) struct Note {
+    pub(crate) reference: String,
+    pub(crate) text: String,
+    pub(crate) actor: Arc<str>,
+}
+
+/// In which order buckets are sold from: this region's first, then by the warehouse's priority.
+#[derive(Clone, Debug)]
+pub(crate) struct Order {
+    pub(crate) region: Arc<str>,
+    pub(crate) priorities: Arc<HashMap<WarehouseId, i32>>,
+}
+
+impl Order {
+    fn key(&self, place: &Place) -> (bool, i32, WarehouseId, Arc<str>, i32) {
+        let priority = self.priorities.get(&place.warehouse).copied().unwrap_or(i32::MAX);
+        (place.region != self.region, priority, place.warehouse, Arc::clone(&place.region), place.n)
+    }
+}
+
+/// The buckets and holds of a group while it is decided.
+pub(crate) struct Desk {
+    now: Timestamp,
+    order: Order,
+    pub(crate) buckets: Vec<Bucket>,
+    pub(crate) holds: HashMap<HoldId, Hold>,
+    pub(crate) movements: Vec<Movement>,
+    /// Indexes of a SKU's buckets in the order they are sold from.
+    by_sku: HashMap<SkuId, Vec<usize>>,
+    by_place: HashMap<Place, usize>,
+    /// Units available when the desk opened.
+    before: BTreeMap<SkuId, i64>,
+}
+
+impl Desk {
+    /// A desk over every bucket of the SKUs concerned and the holds that exist.
+    pub(crate) fn open(now: Timestamp, order: Order, mut buckets: Vec<Bucket>, holds: Vec<Hold>) -> Self {
+        buckets.sort_by_cached_key(|bucket| order.key(&bucket.place));
+        let mut desk = Self {
+            now,
+            order,
+            buckets: Vec::with_capacity(buckets.len()),
+            holds: holds.into_iter().map(|hold| (hold.id, hold)).collect(),
+            movements: Vec::new(),
+            by_sku: HashMap::new(),
+            by_place: HashMap::new(),
+            before: BTreeMap::new(),
+        };
+        for bucket in buckets {
+            desk.add(bucket);
+        }
+        for &sku in desk.by_sku.keys() {
+            desk.before.insert(sku, desk.available(sku));
+        }
+        desk
+    }
+
+    fn add(&mut self, bucket: Bucket) -> usize {
+        let index = self.buckets.len();
+        self.by_sku.entry(bucket.place.sku).or_default().push(index);
+        self.by_place.insert(bucket.place.clone(), index);
+        self.buckets.push(bucket);
+        index
+    }
+
+    fn of(&self, sku: SkuId) -> &[usize] {
+        self.by_sku.get(&sku).map_or(&[], Vec::as_slice)
+    }
+
+    /// Units of a SKU that can be bought, over all its buckets.
+    pub(crate) fn available(&self, sku: SkuId) -> i64 {
+        self.of(sku).iter().map(|&index| self.buckets[index].units.available).sum()
+    }
+
+    /// SKUs with their availability before and now, where it changed.
+    pub(crate) fn changed(&self) -> Vec<(SkuId, i64, i64)> {
+        self.by_sku
+            .keys()
+            .map(|&sku| (sku, self.before.get(&sku).copied().unwrap_or(0), self.available(sku)))
+            .filter(|(_, before, after)| before != after)
+            .collect()
+    }
+
+    /// Whether a SKU has ever had stock.
+    pub(crate) fn knows(&self, sku: SkuId) -> bool {
+        self.by_sku.contains_key(&sku)
+    }
+
+    /// Decides a request; one that fails leaves everything as it was.
+    pub(crate) fn run(&mut self, request: &Request) -> Result<Option<HoldView>> {
+        match &request.what {
+            What::Reserve { lines, demand, expires_at } => {
+                self.reserve(request, lines, demand, *expires_at).map(Some)
+            }
+            What::Step(step) => self.step(request, *step),
+            What::Extend(until) => self.extend(request.hold, *until).map(Some),
+        }
+    }
+
+    fn reserve(
+        &mut self,
+        request: &Request,
+        lines: &[LineInput],
+        demand: &[LineInput],
+        expires_at: Timestamp,
+    ) -> Result<HoldView> {
+        if let Some(hold) = self.holds.get_mut(&request.hold) {
+            return again(hold, demand, self.now, expires_at);
+        }
+        let mut taken = Vec::with_capacity(demand.len());
+        for line in demand {
+            if !self.take(line, &mut taken) {
+                return Err(self.out_of_stock(lines, demand));
+            }
+        }
+        let changes: Vec<_> = taken.iter().map(|&(index, units)| (index, Delta::reserve(units))).collect();
+        let note = self.note(request.hold.to_string(), &request.actor);
+        self.apply("reserve", &changes, &note)?;
+        let parts = taken.into_iter().map(|(index, units)| (self.buckets[index].place.clone(), units)).collect();
+        let hold = Hold {
+            id: request.hold,
+            state: HoldState::Reserved,
+            lines: demand.to_vec(),
+            expires_at,
+            created_at: self.now,
+            version: 0,
+            dirty: true,
+            parts,
+        };
+        let view = hold.view();
+        self.holds.insert(hold.id, hold);
+        Ok(view)
+    }
+
+    /// Picks buckets for a line; false when all of them together have too little.
+    fn take(&self, line: &LineInput, taken: &mut Vec<(usize, i64)>) -> bool {
+        let mut rest = line.quantity;
+        for &index in self.of(line.sku_id) {
+            let units = rest.min(self.buckets[index].units.available);
+            if units > 0 {
+                taken.push((index, units));
+                rest -= units;
+            }
+            if rest == 0 {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn out_of_stock(&self, lines: &[LineInput], demand: &[LineInput]) -> Failure {
+        let short: HashMap<SkuId, i64> = demand
+            .iter()
+            .map(|line| (line.sku_id, line.quantity, self.available(line.sku_id)))
+            .filter(|(_, wanted, available)| wanted > available)
+            .map(|(sku, _, available)| (sku, available))
+            .collect();
+        let say = |available: i64| if available == 0 { "sold out".to_owned() } else { format!("{available} available") };
+        let first = lines.iter().find_map(|line| short.get(&line.sku_id)).copied().unwrap_or(0);
+        let failure = Failure::new(code::OUT_OF_STOCK).detail(format!("not enough stock: {}", say(first)));
+        lines.iter().enumerate().fold(failure, |failure, (index, line)| match short.get(&line.sku_id) {
+            Some(&available) => failure.field(format!("/lines/{index}"), say(available)),
+            None => failure,
+        })
+    }
+
+    fn step(&mut self, request: &Request, step: Step) -> Result<Option<HoldView>> {
+        let Some(hold) = self.holds.get(&request.hold) else {
+            // A confirmation needs something to confirm; taking back what never was is done.
+            return if step == Step::Confirm { Err(Failure::not_found("hold")) } else { Ok(None) };
+        };
+        if step == Step::Expire && hold.expires_at > self.now {
+            return Ok(None);
+        }
+        match transition(hold.state, step) {
+            Transition::Stay if step == Step::Expire => Ok(None),
+            Transition::Stay => Ok(Some(hold.view())),
+            Transition::Gone => Err(hold.gone()),
+            Transition::Refused => Err(Failure::new(general::CONFLICT)
+                .detail("the reservation is confirmed: its stock is given back, not released")),
+            Transition::To(state, kind, delta) => {
+                let changes = hold
+                    .parts
+                    .iter()
+                    .map(|(place, units)| self.by_place.get(place).map(|&index| (index, delta(*units))))
+                    .collect::<Option<Vec<_>>>()
+                    .ok_or_else(|| Failure::internal(format!("{} names a bucket that is not there", hold.id)))?;
+                let note = self.note(request.hold.to_string(), &request.actor);
+                self.apply(kind, &changes, &note)?;
+                Ok(self.holds.get_mut(&request.hold).map(|hold| {
+                    hold.state = state;
+                    hold.dirty = true;
+                    hold.view()
+                }))
+            }
+        }
+    }
+
+    fn extend(&mut self, id: HoldId, until: Timestamp) -> Result<HoldView> {
+        let hold = self.holds.get_mut(&id).ok_or_else(|| Failure::not_found("hold"))?;
+        match hold.state {
+            HoldState::Reserved => {
+                hold.dirty |= hold.expires_at != until;
+                hold.expires_at = until;
+                Ok(hold.view())
+            }
+            // Confirmed stock does not expire.
+            HoldState::Confirmed => Ok(hold.view()),
+            HoldState::Released | HoldState::Expired | HoldState::Returned => Err(hold.gone()),
+        }
+    }
+
+    /// Adjusts a SKU's stock in a warehouse of this region; `buckets` says over how many incoming units are spread.
+    pub(crate) fn adjust(
+        &mut self,
+        (sku, warehouse): (SkuId, WarehouseId),
+        reason: AdjustReason,
+        delta: i64,
+        buckets: i32,
+        note: &Arc<Note>,
+    ) -> Result<()> {
+        let (kind, unit): (_, fn(i64) -> Delta) = match reason {
+            AdjustReason::Inbound => ("inbound", Delta::add),
+            AdjustReason::Count => ("count", Delta::add),
+            AdjustReason::Damage => ("damage", |n| Delta { available: -n, reserved: 0, unavailable: n }),
+            AdjustReason::Restore => ("restore", |n| Delta { available: n, reserved: 0, unavailable: -n }),
+            AdjustReason::Scrap => ("scrap", |n| Delta { available: 0, reserved: 0, unavailable: -n }),
+        };
+        let adds = matches!(reason, AdjustReason::Inbound | AdjustReason::Count) && delta > 0;
+        let changes = if adds {
+            self.fill((sku, warehouse), delta, buckets)
+        } else {
+            let from_unavailable = matches!(reason, AdjustReason::Restore | AdjustReason::Scrap);
+            self.drain((sku, warehouse), delta.abs(), from_unavailable)?
+        };
+        let sign = if adds { 1 } else { delta.signum() };
+        let changes: Vec<_> = changes.into_iter().map(|(index, units)| (index, unit(units * sign))).collect();
+        self.apply(kind, &changes, note)
+    }
+
+    /// Stock of a SKU that has none yet.
+    pub(crate) fn stock_first(
+        &mut self,
+        (sku, warehouse): (SkuId, WarehouseId),
+        units: i64,
+        buckets: i32,
+        note: &Arc<Note>,
+    ) -> Result<()> {
+        let mut changes = self.fill((sku, warehouse), units, buckets);
+        if changes.is_empty() {
+            // A bucket of nothing: the SKU is known from now on, and a second import leaves it alone.
+            changes.push((self.bucket((sku, warehouse), 0), 0));
+        }
+        let changes: Vec<_> = changes.into_iter().map(|(index, units)| (index, Delta::add(units))).collect();
+        self.apply("initial", &changes, note)
+    }
+
+    fn bucket(&mut self, (sku, warehouse): (SkuId, WarehouseId), n: i32) -> usize {
+        let place = Place { sku, region: Arc::clone(&self.order.region), warehouse, n };
+        match self.by_place.get(&place) {
+            Some(&index) => index,
+            None => self.add(Bucket::empty(place)),
+        }
+    }
+
+    /// Which buckets take how much of what comes in.
+    fn fill(&mut self, at: (SkuId, WarehouseId), units: i64, buckets: i32) -> Vec<(usize, i64)> {
+        let known = |n: &i32| {
+            let place = Place { sku: at.0, region: Arc::clone(&self.order.region), warehouse: at.1, n: *n };
+            self.by_place.contains_key(&place)
+        };
+        let count = buckets.max((0..).take_while(known).last().map_or(0, |n| n + 1)).max(1);
+        (0..count)
+            .zip(spread(units, i64::from(count)))
+            .filter(|&(_, share)| share > 0)
+            .map(|(n, share)| (self.bucket(at, n), share))
+            .collect()
+    }
+
+    /// Which of the warehouse's buckets, of any region, give how much of what goes; `inventory.below_zero` when they
+    /// have too little.
+    fn drain(&self, (sku, warehouse): (SkuId, WarehouseId), units: i64, from_unavailable: bool) -> Result<Vec<(usize, i64)>> {
+        let mut rest = units;
+        let mut changes = Vec::new();
+        for &index in self.of(sku).iter().filter(|&&index| self.buckets[index].place.warehouse == warehouse) {
+            let has = self.buckets[index].units;
+            let share = rest.min(if from_unavailable { has.unavailable } else { has.available });
+            if share > 0 {
+                changes.push((index, share));
+                rest -= share;
+            }
+        }
+        if rest == 0 {
+            return Ok(changes);
+        }
+        let what = if from_unavailable { "unavailable" } else { "available" };
+        Err(Failure::new(code::BELOW_ZERO)
+            .detail(format!("only {} {what} here", units - rest))
+            .field("/delta", format!("only {} {what} here", units - rest)))
+    }
+
+    pub(crate) fn note(&self, reference: String, actor: &Arc<str>) -> Arc<Note> {
+        Arc::new(Note { reference, text: String::new(), actor: Arc::clone(actor) })
+    }
+
+    /// Applies all changes or none; each bucket is named at most once.
+    fn apply(&mut self, kind: &'static str, changes: &[(usize, Delta)], note: &Arc<Note>) -> Result<()> {
+        let after = changes
+            .iter()
+            .map(|&(index, change)| self.buckets[index].after(change))
+            .collect::<Option<Vec<_>>>()
+            .ok_or_else(|| Failure::new(code::BELOW_ZERO).detail("the stock would leave its bounds"))?;
+        for (&(index, change), units) in changes.iter().zip(after) {
+            let bucket = &mut self.buckets[index];
+            bucket.units = units;
+            bucket.dirty = true;
+            self.movements.push(Movement { bucket: index, kind, change, note: Arc::clone(note) });
+        }
+        Ok(())
+    }
+}
+
+/// The same hold asked for again: the same answer, or why not.
+fn again(hold: &mut Hold, demand: &[LineInput], now: Timestamp, expires_at: Timestamp) -> Result<HoldView> {
+    if !hold.is_for(demand) {
+        return Err(Failure::new(code::HOLD_CONFLICT));
+    }
+    match hold.state {
+        HoldState::Reserved => {
+            // Its time has run out but nobody took it back yet: it lives on.
+            if hold.expires_at <= now {
+                hold.expires_at = expires_at;
+                hold.dirty = true;
+            }
+            Ok(hold.view())
+        }
+        HoldState::Confirmed => Ok(hold.view()),
+        HoldState::Released | HoldState::Expired | HoldState::Returned => Err(hold.gone()),
+    }
+}

@@ -1,0 +1,133 @@
+//! The service: its dependencies, and the contract by delegation.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use contracts::{
+    Ctx,
+    catalog::SkuId,
+    inventory::{
+        AdjustStock, Availability, ExtendHold, HoldId, HoldView, InitialStock, Inventory, ListMovements, MovementView,
+        ReplaceWarehouse, Reserve, SetSafetyStock, StockView, WarehouseInput, WarehouseView,
+    },
+};
+use kernel::{Failure, Page, Result, Timestamp};
+use platform_db::Db;
+
+use crate::{
+    config::InventoryConfig,
+    desk::What,
+    gatherer::{Gatherer, GroupDesk},
+    model::{self, Step},
+    store,
+    warehouses::Priorities,
+};
+
+/// Stock and reservations over a database.
+pub struct InventoryService {
+    pub(crate) db: Db,
+    pub(crate) config: InventoryConfig,
+    pub(crate) desk: GroupDesk,
+    gatherer: Gatherer,
+}
+
+impl InventoryService {
+    /// The service over `db`; starts its gatherer on the current runtime. `request.invalid` names a setting out of range.
+    pub fn new(db: Db, config: InventoryConfig) -> Result<Arc<Self>> {
+        config.validate()?;
+        let desk = GroupDesk {
+            db: db.clone(),
+            region: Arc::from(config.region.as_str()),
+            priorities: Arc::new(Priorities::default()),
+        };
+        let gatherer = Gatherer::start(desk.clone(), &config);
+        Ok(Arc::new(Self { db, config, desk, gatherer }))
+    }
+
+    fn expiry(&self, wanted: Option<Timestamp>) -> Result<Timestamp> {
+        let now = self.db.now();
+        let expires_at = wanted.unwrap_or_else(|| now.plus(self.config.hold));
+        if expires_at <= now {
+            return Err(Failure::invalid("/expires_at", "must lie in the future"));
+        }
+        if expires_at > now.plus(self.config.longest_hold) {
+            return Err(Failure::invalid("/expires_at", "lies too far in the future"));
+        }
+        Ok(expires_at)
+    }
+
+    async fn step(&self, ctx: &Ctx, hold: HoldId, step: Step) -> Result<Option<HoldView>> {
+        self.gatherer.ask(ctx, hold, What::Step(step)).await
+    }
+}
+
+fn there(view: Option<HoldView>) -> Result<HoldView> {
+    view.ok_or_else(|| Failure::not_found("hold"))
+}
+
+#[async_trait]
+impl Inventory for InventoryService {
+    async fn availability(&self, _: &Ctx, skus: Vec<SkuId>) -> Result<Vec<Availability>> {
+        self.read_availability(skus).await
+    }
+
+    async fn reserve(&self, ctx: &Ctx, command: Reserve) -> Result<HoldView> {
+        let demand = model::demand(&command.lines)?;
+        let expires_at = self.expiry(command.expires_at)?;
+        let what = What::Reserve { lines: command.lines, demand, expires_at };
+        self.gatherer.ask(ctx, command.hold_id, what).await.and_then(there)
+    }
+
+    async fn confirm(&self, ctx: &Ctx, hold: HoldId) -> Result<HoldView> {
+        self.step(ctx, hold, Step::Confirm).await.and_then(there)
+    }
+
+    async fn release(&self, ctx: &Ctx, hold: HoldId) -> Result<()> {
+        self.step(ctx, hold, Step::Release).await.map(|_| ())
+    }
+
+    async fn give_back(&self, ctx: &Ctx, hold: HoldId) -> Result<()> {
+        self.step(ctx, hold, Step::GiveBack).await.map(|_| ())
+    }
+
+    async fn hold(&self, _: &Ctx, hold: HoldId) -> Result<HoldView> {
+        there(store::hold(self.db.read(), hold).await?.map(|hold| hold.view()))
+    }
+
+    async fn extend(&self, ctx: &Ctx, command: ExtendHold) -> Result<HoldView> {
+        let until = self.expiry(Some(command.expires_at))?;
+        self.gatherer.ask(ctx, command.hold_id, What::Extend(until)).await.and_then(there)
+    }
+
+    async fn warehouses(&self, ctx: &Ctx, (): ()) -> Result<Vec<WarehouseView>> {
+        self.list_warehouses(ctx).await
+    }
+
+    async fn add_warehouse(&self, ctx: &Ctx, input: WarehouseInput) -> Result<WarehouseView> {
+        self.create_warehouse(ctx, input).await
+    }
+
+    async fn replace_warehouse(&self, ctx: &Ctx, command: ReplaceWarehouse) -> Result<WarehouseView> {
+        self.change_warehouse(ctx, command).await
+    }
+
+    async fn stock(&self, ctx: &Ctx, sku: SkuId) -> Result<Vec<StockView>> {
+        self.read_stock(ctx, sku).await
+    }
+
+    async fn adjust(&self, ctx: &Ctx, command: AdjustStock) -> Result<StockView> {
+        self.adjust_stock(ctx, command).await
+    }
+
+    async fn set_safety_stock(&self, ctx: &Ctx, command: SetSafetyStock) -> Result<()> {
+        self.set_level(ctx, command).await
+    }
+
+    async fn set_initial(&self, ctx: &Ctx, stock: Vec<InitialStock>) -> Result<()> {
+        self.first_stock(ctx, stock).await
+    }
+
+    async fn movements(&self, ctx: &Ctx, list: ListMovements) -> Result<Page<MovementView>> {
+        self.list_movements(ctx, list).await
+    }
+}

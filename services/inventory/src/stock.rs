@@ -1,0 +1,73 @@
+//! Reads stock: what can be bought, what lies where, and the ledger.
+
+use std::collections::BTreeMap;
+
+use contracts::{
+    Ctx, Permission,
+    catalog::SkuId,
+    inventory::{Availability, ListMovements, MovementView, StockView, WarehouseId},
+};
+use kernel::{Cursor, DEFAULT_LIMIT, Failure, MAX_LIMIT, Page, Result};
+
+use crate::{model::Bucket, service::InventoryService, store};
+
+/// The most SKUs in a call.
+pub(crate) const MOST_SKUS: usize = 1_000;
+
+pub(crate) fn at_most(skus: usize) -> Result<()> {
+    if skus > MOST_SKUS { Err(Failure::invalid("", format!("at most {MOST_SKUS} SKUs"))) } else { Ok(()) }
+}
+
+/// What a SKU's buckets in a warehouse come to.
+pub(crate) fn view(sku_id: SkuId, warehouse_id: WarehouseId, buckets: &[Bucket], safety_stock: i64) -> StockView {
+    let mut view =
+        StockView { sku_id, warehouse_id, on_hand: 0, available: 0, reserved: 0, unavailable: 0, safety_stock };
+    for bucket in buckets.iter().filter(|b| b.place.sku == sku_id && b.place.warehouse == warehouse_id) {
+        view.available += bucket.units.available;
+        view.reserved += bucket.units.reserved;
+        view.unavailable += bucket.units.unavailable;
+    }
+    view.on_hand = view.available + view.reserved + view.unavailable;
+    view
+}
+
+impl InventoryService {
+    /// Read from the database each time, one query for all: a unit sold a moment ago is not shown.
+    pub(crate) async fn read_availability(&self, skus: Vec<SkuId>) -> Result<Vec<Availability>> {
+        at_most(skus.len())?;
+        if skus.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut distinct = skus.clone();
+        distinct.sort_unstable();
+        distinct.dedup();
+        let units = store::available(self.db.read(), &distinct).await?;
+        Ok(skus
+            .into_iter()
+            .map(|sku_id| Availability { sku_id, available: units.get(&sku_id).copied().unwrap_or(0) })
+            .collect())
+    }
+
+    pub(crate) async fn read_stock(&self, ctx: &Ctx, sku: SkuId) -> Result<Vec<StockView>> {
+        ctx.require(Permission::InventoryRead)?;
+        let buckets = store::stock(self.db.read(), &[sku]).await?;
+        let levels = store::levels(self.db.read(), &[sku]).await?;
+        let safety_stock = levels.get(&sku).copied().unwrap_or(0);
+        let order = self.desk.order().await?;
+        let warehouses: BTreeMap<(i32, WarehouseId), WarehouseId> = buckets
+            .iter()
+            .map(|bucket| bucket.place.warehouse)
+            .map(|id| ((order.priorities.get(&id).copied().unwrap_or(i32::MAX), id), id))
+            .collect();
+        Ok(warehouses.into_values().map(|warehouse| view(sku, warehouse, &buckets, safety_stock)).collect())
+    }
+
+    pub(crate) async fn list_movements(&self, ctx: &Ctx, list: ListMovements) -> Result<Page<MovementView>> {
+        ctx.require(Permission::InventoryRead)?;
+        let limit = list.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let after = list.cursor.as_deref().map(Cursor::decode).transpose()?;
+        let rows = store::movements(self.db.read(), list.sku_id, after, u64::from(limit) + 1).await?;
+        // Ids are minted in the order of time: the key is the sort key.
+        Ok(Page::cut(rows, limit, |row| row.id).map(MovementView::from))
+    }
+}

@@ -1,0 +1,80 @@
+//! Sums for the audit: what buckets, ledger and live holds say of a SKU.
+
+use std::collections::BTreeMap;
+
+use contracts::{catalog::SkuId, inventory::WarehouseId};
+use kernel::{Id, Result};
+use platform_db::DbResult;
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, prelude::Uuid};
+
+use super::number;
+use crate::model::{Delta, Place};
+
+/// Units by place.
+pub(crate) type Sums = BTreeMap<Place, Delta>;
+
+#[derive(FromQueryResult)]
+struct Row {
+    region: String,
+    warehouse_id: Uuid,
+    n: i32,
+    available: i64,
+    reserved: i64,
+    unavailable: i64,
+}
+
+async fn sums(connection: &impl ConnectionTrait, sku: SkuId, sql: &str, shard: bool) -> Result<Sums> {
+    let backend = connection.get_database_backend();
+    let mut values = vec![sku.uuid().into()];
+    if shard {
+        values.push(number(sku.shard()).into());
+    }
+    let statement = Statement::from_sql_and_values(backend, sql, values);
+    let rows = Row::find_by_statement(statement).all(connection).await.db()?;
+    Ok(rows
+        .into_iter()
+        .map(|row| {
+            let warehouse: WarehouseId = Id::from_uuid(row.warehouse_id);
+            let place = Place { sku, region: row.region.into(), warehouse, n: row.n };
+            (place, Delta { available: row.available, reserved: row.reserved, unavailable: row.unavailable })
+        })
+        .collect())
+}
+
+/// What the buckets say.
+pub(crate) async fn in_buckets(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
+    let sql = "SELECT region, warehouse_id, n, available, reserved, unavailable FROM stock_bucket WHERE sku_id = ?";
+    sums(connection, sku, sql, false).await
+}
+
+/// What the ledger adds up to. SIGNED reads as an integer on SQLite as well.
+pub(crate) async fn in_ledger(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
+    let sql = "SELECT region, warehouse_id, n, CAST(SUM(available) AS SIGNED) AS available, \
+               CAST(SUM(reserved) AS SIGNED) AS reserved, CAST(SUM(unavailable) AS SIGNED) AS unavailable \
+               FROM stock_movement WHERE sku_id = ? AND shard = ? GROUP BY region, warehouse_id, n";
+    sums(connection, sku, sql, true).await
+}
+
+/// What live holds have set aside, as `reserved`.
+pub(crate) async fn held(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
+    let sql = "SELECT l.region, l.warehouse_id, l.n, 0 AS available, CAST(SUM(l.quantity) AS SIGNED) AS reserved, \
+               0 AS unavailable FROM hold h JOIN hold_line l ON l.shard = h.shard AND l.hold_id = h.id \
+               WHERE h.state = 'reserved' AND l.sku_id = ? GROUP BY l.region, l.warehouse_id, l.n";
+    sums(connection, sku, sql, false).await
+}
+
+#[derive(FromQueryResult)]
+struct Sku {
+    sku_id: Uuid,
+}
+
+/// SKUs that have stock, in order of their ids.
+pub(crate) async fn skus_after(connection: &impl ConnectionTrait, after: Option<SkuId>, limit: u64) -> Result<Vec<SkuId>> {
+    let after = after.map_or_else(Uuid::nil, Id::uuid);
+    let sql = "SELECT DISTINCT sku_id FROM stock_bucket WHERE sku_id > ? ORDER BY sku_id LIMIT ?";
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let statement =
+        Statement::from_sql_and_values(connection.get_database_backend(), sql, [after.into(), limit.into()]);
+    let rows = Sku::find_by_statement(statement).all(connection).await.db()?;
+    Ok(rows.into_iter().map(|row| Id::from_uuid(row.sku_id)).collect())
+}

@@ -1,0 +1,108 @@
+//! Sets prices.
+
+use std::collections::BTreeMap;
+
+use contracts::{
+    Ctx, Permission,
+    catalog::SkuId,
+    pricing::{PriceChanged, PriceKind, SetPrice, code},
+};
+use kernel::{Failure, Result, Timestamp};
+use platform_db::{Db, Rows, Tx};
+
+use crate::{
+    model::{Change, SkuPrices, Wanted},
+    prices::MOST_SKUS,
+    service::PricingService,
+    store,
+};
+
+const DEAREST: i64 = 1_000_000_000_000;
+
+impl PricingService {
+    pub(crate) async fn set_all(&self, ctx: &Ctx, prices: Vec<SetPrice>) -> Result<()> {
+        ctx.require(Permission::PricingWrite)?;
+        if prices.len() > MOST_SKUS {
+            return Err(Failure::invalid("/prices", format!("at most {MOST_SKUS} prices")));
+        }
+        let Some(first) = prices.first() else { return Ok(()) };
+        let shard = first.sku_id.shard();
+        let now = self.db.now();
+        let by = ctx.principal();
+        let mut wanted: BTreeMap<SkuId, Vec<Wanted>> = BTreeMap::new();
+        for (index, price) in prices.iter().enumerate() {
+            check(price, now).map_err(|(field, failure)| failure(format!("/prices/{index}{field}")))?;
+            wanted.entry(price.sku_id).or_default().push(Wanted {
+                id: self.db.ids().mint(price.sku_id.shard()),
+                kind: price.kind,
+                money: price.price,
+                compare_at: price.compare_at.map(|money| money.amount),
+                starts_at: price.starts_at,
+                ends_at: price.ends_at,
+                by: by.clone(),
+            });
+        }
+        let skus: Vec<SkuId> = wanted.keys().copied().collect();
+        let published =
+            self.db.write(shard, (self.db.clone(), wanted), |tx, (db, wanted)| Box::pin(set(tx, db, wanted))).await;
+        // Even when it failed: whether it was committed may be unknown.
+        self.forget(skus).await;
+        if published? {
+            self.db.outbox_signal().notify_one();
+        }
+        Ok(())
+    }
+}
+
+type Refusal = (&'static str, fn(String) -> Failure);
+
+/// The field that is wrong and the failure that names it.
+fn check(price: &SetPrice, now: Timestamp) -> Result<(), Refusal> {
+    let amount = |amount: i64| (0..=DEAREST).contains(&amount);
+    if !amount(price.price.amount) {
+        return Err(("/price", |field| Failure::invalid(field, "amount must lie between 0 and 1000000000000")));
+    }
+    if let Some(before) = price.compare_at {
+        if price.kind == PriceKind::Sale {
+            return Err(("/compare_at", |field| Failure::invalid(field, "a sale price is compared with the list price")));
+        }
+        if before.currency != price.price.currency {
+            return Err(("/compare_at", |field| Failure::invalid(field, "must be in the price's currency")));
+        }
+        if !amount(before.amount) {
+            return Err(("/compare_at", |field| Failure::invalid(field, "amount must lie between 0 and 1000000000000")));
+        }
+    }
+    let starts_at = price.starts_at.map_or(now, |start| start.max(now));
+    if price.ends_at.is_some_and(|end| end <= starts_at) {
+        return Err(("/ends_at", |field| Failure::new(code::WINDOW).field(field, "must lie after the start, and after now")));
+    }
+    Ok(())
+}
+
+/// True when something changed that is in force now.
+async fn set(tx: &Tx, db: &Db, wanted: &BTreeMap<SkuId, Vec<Wanted>>) -> Result<bool> {
+    let now = tx.now();
+    let skus: Vec<SkuId> = wanted.keys().copied().collect();
+    let mut known = store::prices(tx, &skus, now, true).await?;
+    let mut changed: BTreeMap<SkuId, SkuPrices> = BTreeMap::new();
+    let mut events = Rows::new();
+    let mut published = false;
+    for (&sku_id, wanted) in wanted {
+        let mut prices = known.remove(&sku_id).unwrap_or_default();
+        let before = prices.seen(now);
+        for price in wanted {
+            prices.set(price, now);
+        }
+        if prices.seen(now) != before {
+            events = events.event(db, sku_id.shard(), &PriceChanged { sku_id })?;
+            published = true;
+        }
+        if prices.0.iter().any(|price| price.change != Change::None) {
+            changed.insert(sku_id, prices);
+        }
+    }
+    store::save(tx, &changed).await?;
+    events.insert(tx).await?;
+    Ok(published)
+}
