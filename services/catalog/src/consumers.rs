@@ -1,0 +1,38 @@
+//! Events in: another process changed the catalog, so what this one keeps of it is stale.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use contracts::{
+    Event, EventBody,
+    catalog::{CategoryChanged, ProductChanged},
+};
+use kernel::Result;
+use platform_bus::Consumer;
+
+use crate::service::CatalogService;
+
+/// Drops what changed from this process's caches. It has no other effect, so it needs no inbox. Only one process of many
+/// gets an event; the others' entries live ten seconds at most.
+pub(crate) struct Forget(pub(crate) Arc<CatalogService>);
+
+#[async_trait]
+impl Consumer for Forget {
+    fn subscription(&self) -> &'static str {
+        "catalog.forget"
+    }
+
+    fn topics(&self) -> &'static [&'static str] {
+        &[ProductChanged::TOPIC, CategoryChanged::TOPIC]
+    }
+
+    async fn consume(&self, event: &Event) -> Result<()> {
+        if let Some(changed) = event.body::<ProductChanged>()? {
+            self.0.learn(changed.product_id).await;
+        }
+        if event.body::<CategoryChanged>()?.is_some() {
+            self.0.forget_tree().await;
+        }
+        Ok(())
+    }
+}

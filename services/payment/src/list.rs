@@ -1,0 +1,35 @@
+//! Reads payments.
+
+use contracts::{
+    Ctx, Permission,
+    order::OrderId,
+    payment::{ListPayments, PaymentView},
+};
+use kernel::{Cursor, DEFAULT_LIMIT, Failure, MAX_LIMIT, Page, Result};
+
+use crate::{PaymentService, store};
+
+impl PaymentService {
+    /// An order's payments, newest first; none of an order of somebody else.
+    pub(crate) async fn payments_of_order(&self, ctx: &Ctx, order: OrderId) -> Result<Vec<PaymentView>> {
+        let rows = store::of_order(self.db.read(), order).await?;
+        rows.iter()
+            .filter(|row| ctx.may_see(row.user(), Permission::PaymentRead))
+            .map(|row| row.view(&self.places))
+            .collect()
+    }
+
+    /// Every payment, newest first.
+    pub(crate) async fn list_payments(&self, ctx: &Ctx, query: ListPayments) -> Result<Page<PaymentView>> {
+        ctx.require(Permission::PaymentRead)?;
+        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(Failure::invalid("limit", format!("must lie between 1 and {MAX_LIMIT}")));
+        }
+        let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+        let rows = store::intents(self.db.read(), query.state, after, limit).await?;
+        let page = Page::cut(rows, limit, |row| (row.created_at, row.id));
+        let items = page.items.iter().map(|row| row.view(&self.places)).collect::<Result<_>>()?;
+        Ok(Page { items, next_cursor: page.next_cursor })
+    }
+}
