@@ -62,7 +62,7 @@ async fn shop() -> Result<Shop> {
     Shop::builder()
         .set("HTTP__RATE_LIMIT__ENABLED", "false")
         .set("DATABASE__SYNCHRONOUS", "full")
-        .set("LOG__FILTER", "warn")
+        .set("TELEMETRY__FILTER", "warn")
         .start()
         .await
 }

@@ -260,9 +260,10 @@ contract! {
         reserve(Reserve) -> HoldView;
         /// Takes the reserved stock away: the order is paid. Again is harmless. `inventory.hold_gone` after expiry or release.
         confirm(HoldId) -> HoldView;
-        /// Gives reserved stock back. Again, or for a hold that never was, is harmless.
+        /// Gives reserved stock back. Again, or for a hold that never was, is harmless; `request.conflict` for a confirmed one.
         release(HoldId) -> ();
-        /// Gives confirmed stock back: the paid order was cancelled before shipment. Again is harmless.
+        /// Gives stock back, confirmed or only reserved: the order was cancelled before shipment. Again, or for a hold that
+        /// never was, is harmless.
         give_back(HoldId) -> ();
         /// A hold.
         hold(HoldId) -> HoldView;

@@ -1,1 +1,82 @@
-//! Search: the index fed by events, facets, suggestions, repair
+//! Search: an index of sold products, fed by events.
+//!
+//! Invariants:
+//! - Events only mark what they are about (`search_dirty`); a refresher reads marked products from their owners in batches and
+//!   indexes them again, at most twice a second however many events come. A mark is settled only when the index has the change on
+//!   disk, and only at the value it was read with: an event that comes meanwhile is not lost.
+//! - Results lag behind the database by about a second, two at most while nothing else is wrong; stock and prices go first,
+//!   so a bulk import does not delay them. `search_lag_seconds` says how far behind the index is.
+//! - A rebuild reads everything into a new generation while the old one answers and is kept up to date. What changes meanwhile stays
+//!   marked and is applied to the new one before the swap.
+//! - One process writes the index (the lock of its folder); a rebuild or repair asked for elsewhere is handed over by the database.
+//! - Results end after 10,000: nobody reads on, and deep pages cost.
+//!
+//! Prices are compared as numbers of minor units in the currency a product is sold in; a shop that sells in several currencies
+//! gets a sensible order within each of them only.
+//!
+//! Tables: `search_dirty`, `search_sales`, `search_term`, `search_rebuild`.
+//! Events in: `catalog.product_changed.v1`, `catalog.category_changed.v1`, `pricing.price_changed.v1`,
+//! `inventory.availability_changed.v1`, `order.paid.v1`; none out. Jobs: `search.check`, `search.prune`.
+
+mod check;
+mod config;
+mod consumers;
+mod drain;
+mod hot_words;
+mod http;
+mod load;
+mod model;
+mod query;
+mod rebuild;
+mod refresh;
+mod run;
+mod service;
+mod store;
+mod suggest;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use contracts::search::{CheckIndex, Search, SearchDispatcher};
+use platform_runtime::{Job, Module};
+
+pub use config::SearchConfig;
+pub use service::SearchService;
+
+/// The module `search`: routes, contract, consumers, the refresher, and the jobs that check the index and forget old words.
+pub fn module(service: Arc<SearchService>) -> Module {
+    let search: Arc<dyn Search> = Arc::clone(&service) as Arc<dyn Search>;
+    let (checking, pruning) = (Arc::clone(&service), Arc::clone(&service));
+    let check = Job::every("search.check", service.config.check_every, move |run| {
+        let service = Arc::clone(&checking);
+        async move {
+            let report = service.check(&run.ctx(), CheckIndex { repair: true }).await?;
+            Ok(format!(
+                "{} sold, {} missing, {} extra, {} stale, {} repaired",
+                report.expected, report.missing, report.extra, report.stale, report.repaired
+            ))
+        }
+    })
+    .timeout(Duration::from_secs(3600));
+    let prune = Job::every("search.prune", Duration::from_secs(3600), move |_| {
+        let service = Arc::clone(&pruning);
+        async move { Ok(format!("{} forgotten", service.prune().await?)) }
+    });
+    let (starting, stopping, probed) = (Arc::clone(&service), Arc::clone(&service), service);
+    Module::new("search")
+        .needs(["catalog", "pricing", "inventory"])
+        .routes(http::routes(Arc::clone(&search)))
+        .dispatch(Arc::new(SearchDispatcher(search)))
+        .consumer(Arc::new(consumers::Mark(Arc::clone(&starting))))
+        .consumer(Arc::new(consumers::CountSales(Arc::clone(&starting))))
+        .job(check)
+        .job(prune)
+        .on_start(move |tasks| async move { starting.start(&tasks).await })
+        .on_stop(move |_| async move { stopping.flush_words().await })
+        .ready("search index", move || {
+            let service = Arc::clone(&probed);
+            async move { service.index.count().await.map(|_| ()) }
+        })
+}

@@ -1,1 +1,1 @@
-//! Flows across services, all-in-one and split; scars
+//! Flows across services: see `tests/it`.

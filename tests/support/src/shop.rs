@@ -86,7 +86,7 @@ impl ShopBuilder {
         if groups.len() > 1 {
             for (index, group) in groups.iter().enumerate() {
                 for module in group.split(',') {
-                    let name = format!("MERIDIAN__PEERS__{}", module.to_ascii_uppercase());
+                    let name = format!("MERIDIAN__CLIENT__TARGETS__{}", module.to_ascii_uppercase());
                     environment.push((name, format!("http://127.0.0.1:{}", ports[index])));
                 }
             }

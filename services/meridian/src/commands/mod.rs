@@ -1,0 +1,9 @@
+//! What the subcommands do, one a file.
+
+pub(crate) mod backup;
+pub(crate) mod import;
+pub(crate) mod reference;
+pub(crate) mod search;
+pub(crate) mod seed;
+pub(crate) mod serve;
+pub(crate) mod staff;

@@ -1,0 +1,346 @@
+//! Composition: which module runs here, and who answers for those that do not.
+//!
+//! Built in the order of the call graph: whoever is needed comes first. A module that is not among the targets is
+//! replaced by the client of its contract; its callers cannot tell.
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use account::AccountService;
+use anyhow::{Result, bail};
+use cart::CartService;
+use catalog::{CatalogService, MediaStore};
+use contracts::{
+    Ctx,
+    account::{Accounts, AccountsClient},
+    cart::{Carts, CartsClient},
+    catalog::{Catalog, CatalogClient},
+    import::{ImportKind, ImportView, Imports, ImportsClient},
+    inventory::{Inventory, InventoryClient},
+    order::{Orders, OrdersClient},
+    payment::{Payments, PaymentsClient},
+    pricing::{Pricing, PricingClient},
+    search::{Search, SearchClient},
+};
+use import::ImportService;
+use inventory::InventoryService;
+use kernel::{Currency, SystemClock};
+use migrations::Migrator;
+use order::OrderService;
+use payment::PaymentService;
+use platform_client::{ClientConfig, HttpTransport};
+use platform_db::Db;
+use platform_http::{AssertionKey, Auth, TokenSigner};
+use platform_runtime::{App, AppConfig, Config, Keys, Module, Registry, Running, Telemetry};
+use pricing::PricingService;
+use search::SearchService;
+use sea_orm_migration::MigratorTrait;
+use storefront::StorefrontDeps;
+
+use crate::{Settings, gateway};
+
+/// Every module, in the order they are built.
+const MODULES: [&str; 11] = [
+    "account", "catalog", "inventory", "pricing", "cart", "sandbox", "payment", "order", "search", "import", "storefront",
+];
+/// How long a command or a start-up step may take.
+const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// Which modules run in this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Targets(Vec<&'static str>);
+
+impl Targets {
+    /// All of them.
+    pub fn all() -> Self {
+        Self(MODULES.to_vec())
+    }
+
+    /// From the command line: `all`, or names of modules.
+    pub fn parse(names: &[String]) -> Result<Self> {
+        if names.iter().any(|name| name == "all") {
+            return Ok(Self::all());
+        }
+        let mut targets = Vec::new();
+        for name in names {
+            match MODULES.iter().find(|module| *module == name) {
+                Some(module) => targets.push(*module),
+                None => bail!("there is no module `{name}`; there are all, {}", MODULES.join(", ")),
+            }
+        }
+        Ok(Self(targets))
+    }
+
+    /// Whether these are all.
+    pub fn is_all(&self) -> bool {
+        MODULES.iter().all(|module| self.has(module))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.0.contains(&name)
+    }
+}
+
+/// The shop as this process sees it: every contract, answered here or elsewhere.
+pub struct Shop {
+    /// Accounts.
+    pub accounts: Arc<dyn Accounts>,
+    /// Catalog.
+    pub catalog: Arc<dyn Catalog>,
+    /// Pricing.
+    pub pricing: Arc<dyn Pricing>,
+    /// Inventory.
+    pub inventory: Arc<dyn Inventory>,
+    /// Carts.
+    pub carts: Arc<dyn Carts>,
+    /// Orders.
+    pub orders: Arc<dyn Orders>,
+    /// Payments.
+    pub payments: Arc<dyn Payments>,
+    /// Search.
+    pub search: Arc<dyn Search>,
+    /// Imports.
+    pub imports: Arc<dyn Imports>,
+    db: Db,
+    registry: Registry,
+    importer: Option<Arc<ImportService>>,
+    auth: Auth,
+    internal: AssertionKey,
+    places: payment::Places,
+}
+
+/// Opens the database in the data folder and brings its schema up to date.
+pub(crate) async fn open_database(settings: &Settings) -> Result<Db> {
+    let db = Db::open(&settings.database()?, Arc::new(SystemClock)).await?;
+    db.schema(|connection| Box::pin(Migrator::up(connection, None))).await?;
+    db.check_shards().await?;
+    Ok(db)
+}
+
+/// What modules are built from.
+struct Site<'a> {
+    config: &'a Config,
+    data: &'a Path,
+    db: Db,
+    keys: Keys,
+    targets: &'a Targets,
+    transport: Arc<HttpTransport>,
+    registry: Registry,
+}
+
+impl Site<'_> {
+    /// The service of `name` when it runs here, else its client.
+    fn here_or<T: ?Sized>(
+        &mut self,
+        name: &'static str,
+        client: impl FnOnce(Arc<HttpTransport>) -> Arc<T>,
+        here: impl FnOnce(&Self) -> Result<(Arc<T>, Module)>,
+    ) -> Result<Arc<T>> {
+        if self.targets.has(name) {
+            let (service, module) = here(self)?;
+            self.registry.add(module);
+            Ok(service)
+        } else {
+            self.registry.remote(name);
+            Ok(client(Arc::clone(&self.transport)))
+        }
+    }
+}
+
+impl Shop {
+    /// The shop over the data folder of `settings`, with the modules of `targets` in this process. Nothing is served yet.
+    pub async fn open(settings: Settings, targets: &Targets) -> Result<Self> {
+        let db = open_database(&settings).await?;
+        let Settings { data, config } = settings;
+        let keys = Keys::open(&data)?;
+        let internal = AssertionKey::new(*keys.secret("internal")?.expose());
+        let client: ClientConfig = config.section("client")?;
+        let transport = HttpTransport::new(&client, internal.clone(), Arc::clone(db.clock()))?;
+        let site = Site { config: &config, data: &data, db, keys, targets, transport, registry: Registry::new() };
+        Self::build(site, &client, internal)
+    }
+
+    #[expect(clippy::too_many_lines, reason = "one paragraph a module, in the order of the call graph")]
+    fn build(mut site: Site<'_>, client: &ClientConfig, internal: AssertionKey) -> Result<Self> {
+        let (config, db) = (site.config, site.db.clone());
+        let signer = TokenSigner::new(site.keys.secret("access-token")?.expose())?;
+        let verifying_key = signer.verifying_key();
+
+        let accounts: Arc<dyn Accounts> = site.here_or("account", |t| Arc::new(AccountsClient(t)), |site| {
+            let secret = site.keys.secret("account")?;
+            let service = AccountService::new(db.clone(), signer, secret, config.section("account")?)?;
+            Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
+        })?;
+        let inventory: Arc<dyn Inventory> = site.here_or("inventory", |t| Arc::new(InventoryClient(t)), |_| {
+            let service = InventoryService::new(db.clone(), config.section("inventory")?)?;
+            Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
+        })?;
+        // The catalog's pages show prices and stock; its contract knows neither. Pricing is built on the contract.
+        let catalog_service = if site.targets.has("catalog") {
+            Some(CatalogService::new(db.clone(), MediaStore::open(site.data)?, config.section("catalog")?)?)
+        } else {
+            site.registry.remote("catalog");
+            None
+        };
+        let catalog: Arc<dyn Catalog> = match &catalog_service {
+            Some(service) => service.clone(),
+            None => Arc::new(CatalogClient(site.transport.clone())),
+        };
+        let pricing: Arc<dyn Pricing> = site.here_or("pricing", |t| Arc::new(PricingClient(t)), |site| {
+            let service =
+                PricingService::new(db.clone(), catalog.clone(), site.keys.secret("quote")?, config.section("pricing")?)?;
+            Ok((service.clone() as Arc<dyn Pricing>, pricing::module(service)))
+        })?;
+        if let Some(service) = catalog_service {
+            site.registry.add(catalog::module(service, pricing.clone(), inventory.clone()));
+        }
+        let carts: Arc<dyn Carts> = site.here_or("cart", |t| Arc::new(CartsClient(t)), |_| {
+            let service = CartService::new(
+                db.clone(),
+                catalog.clone(),
+                pricing.clone(),
+                inventory.clone(),
+                config.section("cart")?,
+            )?;
+            Ok((service.clone() as Arc<dyn Carts>, cart::module(service)))
+        })?;
+        let payment_config: payment::PaymentConfig = config.section("payment")?;
+        let places = payment::Places::new(&payment_config);
+        let sandbox_secret = site.keys.secret("sandbox")?;
+        if site.targets.has("sandbox") && payment_config.sandbox.enabled {
+            site.registry.add(payment::sandbox(db.clone(), &payment_config, &places, &sandbox_secret)?);
+        } else {
+            site.registry.remote("sandbox");
+        }
+        let payments: Arc<dyn Payments> = site.here_or("payment", |t| Arc::new(PaymentsClient(t)), |_| {
+            let channels = payment::Channels::new(&payment_config, &places, db.clock().clone(), &sandbox_secret)?;
+            let service = PaymentService::new(db.clone(), channels, places.clone(), payment_config.clone())?;
+            Ok((service.clone() as Arc<dyn Payments>, payment::module(service)))
+        })?;
+        let orders: Arc<dyn Orders> = site.here_or("order", |t| Arc::new(OrdersClient(t)), |_| {
+            let service = OrderService::new(
+                db.clone(),
+                pricing.clone(),
+                inventory.clone(),
+                payments.clone(),
+                accounts.clone(),
+                carts.clone(),
+                config.section("order")?,
+            )?;
+            Ok((service.clone() as Arc<dyn Orders>, order::module(service)))
+        })?;
+        let search: Arc<dyn Search> = site.here_or("search", |t| Arc::new(SearchClient(t)), |site| {
+            let service = SearchService::open(
+                db.clone(),
+                site.data,
+                catalog.clone(),
+                pricing.clone(),
+                inventory.clone(),
+                config.section("search")?,
+            )?;
+            Ok((service.clone() as Arc<dyn Search>, search::module(service)))
+        })?;
+        let mut importer = None;
+        let imports: Arc<dyn Imports> = site.here_or("import", |t| Arc::new(ImportsClient(t)), |site| {
+            let service = ImportService::new(
+                db.clone(),
+                site.data,
+                catalog.clone(),
+                pricing.clone(),
+                inventory.clone(),
+                config.section("import")?,
+            )?;
+            importer = Some(service.clone());
+            Ok((service.clone() as Arc<dyn Imports>, import::module(service)))
+        })?;
+        if site.targets.has("storefront") {
+            site.registry.add(storefront::module(StorefrontDeps {
+                catalog: catalog.clone(),
+                pricing: pricing.clone(),
+                inventory: inventory.clone(),
+                carts: carts.clone(),
+                orders: orders.clone(),
+                payments: payments.clone(),
+                accounts: accounts.clone(),
+                search: search.clone(),
+                clock: db.clock().clone(),
+                form_key: site.keys.secret("storefront")?,
+                config: config.section("storefront")?,
+            })?);
+        }
+        let peers: BTreeMap<&'static str, String> = MODULES
+            .iter()
+            .filter(|name| !site.targets.has(name))
+            .filter_map(|name| Some((*name, client.targets.get(*name)?.clone())))
+            .collect();
+        if !peers.is_empty() {
+            let http: platform_http::HttpServerConfig = config.section("http")?;
+            site.registry.add(gateway::module(&peers, http.upload_limit)?);
+        }
+        let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
+        Ok(Self {
+            accounts,
+            catalog,
+            pricing,
+            inventory,
+            carts,
+            orders,
+            payments,
+            search,
+            imports,
+            db: site.db,
+            registry: site.registry,
+            importer,
+            auth,
+            internal,
+            places,
+        })
+    }
+
+    /// Its database.
+    pub fn db(&self) -> &Db {
+        &self.db
+    }
+
+    /// The context of a command: Meridian itself, with an hour's patience.
+    pub fn system_ctx(&self, command: &str) -> Ctx {
+        Ctx::system(format!("command-{command}"), self.db.now().plus(PATIENCE))
+    }
+
+    /// Imports a file from the disk, telling `progress` after each batch.
+    pub async fn import_file(
+        &self,
+        ctx: &Ctx,
+        kind: ImportKind,
+        file: &Path,
+        currency: Currency,
+        progress: Box<dyn Fn(&ImportView) + Send + Sync>,
+    ) -> Result<ImportView> {
+        match &self.importer {
+            Some(importer) => Ok(importer.run_file(ctx, kind, file, currency, progress).await?),
+            None => bail!("imports run in another process"),
+        }
+    }
+
+    /// Starts serving.
+    pub async fn start(self, config: AppConfig, telemetry: Telemetry) -> Result<Running> {
+        let app = App::new(self.db, self.registry, config).auth(self.auth).internal(self.internal).telemetry(telemetry);
+        let running = app.start().await?;
+        self.places.shop_is_at(&format!("http://{}", running.address()));
+        Ok(running)
+    }
+
+    /// The public routes of the modules here, for the API's document.
+    fn into_routes(self) -> Result<Vec<platform_http::Routes>> {
+        Ok(self.registry.in_order()?.into_iter().flat_map(Module::into_routes).collect())
+    }
+}
+
+/// The OpenAPI document of the whole shop.
+pub(crate) async fn openapi() -> Result<String> {
+    let folder = tempfile::tempdir()?;
+    let config = Config::builder(crate::DEFAULT_CONFIGURATION).build()?;
+    let settings = Settings { data: folder.path().to_path_buf(), config };
+    let mut routes = Shop::open(settings, &Targets::all()).await?.into_routes()?;
+    routes.push(platform_runtime::operations_routes_for_document());
+    Ok(serde_json::to_string_pretty(&platform_http::openapi(&routes))? + "\n")
+}

@@ -1,0 +1,83 @@
+//! Events in.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use async_trait::async_trait;
+use contracts::{
+    Event, EventBody,
+    catalog::{CategoryChanged, ProductChanged, ProductId},
+    inventory::AvailabilityChanged,
+    order::OrderPaid,
+    pricing::PriceChanged,
+};
+use kernel::Result;
+use platform_bus::Consumer;
+
+use crate::{
+    model::{Kind, Priority},
+    service::SearchService,
+    store::{self, Mark as Row},
+};
+
+/// Marks what an event is about. No inbox: a mark made again is settled once, and costs less than the note.
+pub(crate) struct Mark(pub(crate) Arc<SearchService>);
+
+/// Counts what was sold.
+pub(crate) struct CountSales(pub(crate) Arc<SearchService>);
+
+fn mark_of(event: &Event) -> Result<Option<Row>> {
+    if let Some(changed) = event.body::<AvailabilityChanged>()? {
+        return Ok(Some(Row::new(changed.sku_id, Kind::Sku, Priority::Stock)));
+    }
+    if let Some(changed) = event.body::<PriceChanged>()? {
+        return Ok(Some(Row::new(changed.sku_id, Kind::Sku, Priority::Price)));
+    }
+    if let Some(changed) = event.body::<ProductChanged>()? {
+        let mark = Row::new(changed.product_id, Kind::Product, Priority::Product);
+        return Ok(Some(Row { version: changed.version, ..mark }));
+    }
+    let changed = event.body::<CategoryChanged>()?;
+    Ok(changed.map(|changed| Row::new(changed.category_id, Kind::Category, Priority::Bulk)))
+}
+
+#[async_trait]
+impl Consumer for Mark {
+    fn subscription(&self) -> &'static str {
+        "search.mark"
+    }
+
+    fn topics(&self) -> &'static [&'static str] {
+        &[ProductChanged::TOPIC, CategoryChanged::TOPIC, PriceChanged::TOPIC, AvailabilityChanged::TOPIC]
+    }
+
+    async fn consume(&self, event: &Event) -> Result<()> {
+        if let Some(mark) = mark_of(event)? {
+            store::mark(&self.0.db, event.shard, vec![mark]).await?;
+            self.0.wake.notify_one();
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Consumer for CountSales {
+    fn subscription(&self) -> &'static str {
+        "search.count_sales"
+    }
+
+    fn topics(&self) -> &'static [&'static str] {
+        &[OrderPaid::TOPIC]
+    }
+
+    async fn consume(&self, event: &Event) -> Result<()> {
+        let Some(paid) = event.body::<OrderPaid>()? else { return Ok(()) };
+        // In the order of their keys, so that two orders never wait for each other.
+        let mut units: BTreeMap<ProductId, i64> = BTreeMap::new();
+        for line in paid.lines {
+            *units.entry(line.product_id).or_default() += line.quantity;
+        }
+        store::add_sales(&self.0.db, self.subscription(), event, units.into_iter().collect()).await?;
+        self.0.wake.notify_one();
+        Ok(())
+    }
+}

@@ -1,0 +1,117 @@
+//! Indexes again what is marked.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::atomic::Ordering,
+    time::Duration,
+};
+
+use contracts::{
+    Ctx,
+    catalog::{CategoryId, ProductId, SkuId},
+};
+use kernel::{Failure, Result, code};
+use metrics::{counter, gauge};
+use platform_index::Change;
+
+use crate::{
+    model::{Kind, Priority, product_id},
+    service::SearchService,
+    store::{self, Dirty, Mark},
+};
+
+/// A round may take this long.
+const ROUND: Duration = Duration::from_secs(60);
+/// So long a product is waited for that is older than the event said; then what is there is indexed.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What marks come to.
+pub(crate) struct Resolved {
+    pub(crate) changes: Vec<Change>,
+    /// Marks that are done with once the changes are applied.
+    pub(crate) done: Vec<Dirty>,
+}
+
+impl SearchService {
+    /// The context of work that nobody waits for.
+    pub(crate) fn own_ctx(&self, name: &str) -> Ctx {
+        Ctx::system(name, self.db.now().plus(ROUND))
+    }
+
+    /// Works on one batch of marks; how many there were. `server.unavailable` in a process that may not write the index.
+    pub(crate) async fn refresh_once(&self) -> Result<usize> {
+        let _turn = self.refreshing.lock().await;
+        let rows = store::due(&self.db, u64::from(self.config.batch)).await?;
+        self.tell_lag(&rows);
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        if !self.index.may_write().await? {
+            return Err(Failure::new(code::UNAVAILABLE).detail("another process writes the search index"));
+        }
+        let ctx = self.own_ctx("search-refresh");
+        let resolved = self.resolve(&ctx, &rows).await?;
+        counter!("search_indexed_total").increment(resolved.changes.len() as u64);
+        if !resolved.changes.is_empty() {
+            self.index.apply(resolved.changes).await?;
+        }
+        if self.building.load(Ordering::SeqCst) {
+            store::park(&self.db, &resolved.done).await?;
+        } else {
+            store::settle(&self.db, &resolved.done).await?;
+        }
+        // Those that wait for a newer version are still there: they are not progress.
+        Ok(resolved.done.len())
+    }
+
+    /// Reads what marked products are now.
+    pub(crate) async fn resolve(&self, ctx: &Ctx, rows: &[Dirty]) -> Result<Resolved> {
+        let skus: Vec<SkuId> = of_kind(rows, Kind::Sku).map(|row| SkuId::from_uuid(row.id)).collect();
+        let products = self.products_of(ctx, &skus).await?;
+        for row in of_kind(rows, Kind::Category) {
+            self.mark_category(ctx, row).await?;
+        }
+        let mut wanted: HashMap<ProductId, i64> = products.into_values().map(|product| (product, 0)).collect();
+        for row in of_kind(rows, Kind::Product) {
+            wanted.insert(product_id(row.id), row.version);
+        }
+        let (changes, behind) = self.changes(ctx, &wanted).await?;
+        let waiting = self.still_waiting(rows, &behind);
+        let done = rows.iter().filter(|row| !waiting.contains(&row.id)).cloned().collect();
+        Ok(Resolved { changes, done })
+    }
+
+    /// Marks every product below a category: what it is called or where it stands is part of their documents.
+    async fn mark_category(&self, ctx: &Ctx, row: &Dirty) -> Result<()> {
+        let category = CategoryId::from_uuid(row.id);
+        let mut cursor = None;
+        loop {
+            let (products, next) = self.page_of_category(ctx, category.to_string(), cursor).await?;
+            let marks = products.into_iter().map(|id| Mark::new(id, Kind::Product, Priority::Bulk)).collect();
+            store::mark(&self.db, category.shard(), marks).await?;
+            if next.is_none() {
+                return Ok(());
+            }
+            cursor = next;
+        }
+    }
+
+    /// Marks of products that are older than their event said: a cache between has not heard of it yet.
+    fn still_waiting(&self, rows: &[Dirty], behind: &HashSet<ProductId>) -> HashSet<uuid::Uuid> {
+        let latest = self.db.now().minus(PATIENCE).micros();
+        rows.iter()
+            .filter(|row| row.marked_at > latest && behind.contains(&product_id(row.id)))
+            .map(|row| row.id)
+            .collect()
+    }
+
+    fn tell_lag(&self, rows: &[Dirty]) {
+        let oldest = rows.iter().map(|row| row.marked_at).min();
+        let lag = oldest.map_or(Duration::ZERO, |at| self.db.now().since(kernel::Timestamp::from_micros(at)));
+        gauge!("search_lag_seconds").set(lag.as_secs_f64());
+    }
+}
+
+fn of_kind(rows: &[Dirty], kind: Kind) -> impl Iterator<Item = &Dirty> {
+    rows.iter().filter(move |row| Kind::of(row.kind) == kind)
+}

@@ -1,0 +1,339 @@
+//! All SQL of the domain.
+
+pub(crate) mod entity;
+
+use std::collections::HashMap;
+
+use contracts::{Event, catalog::ProductId};
+use kernel::{Id, Kind as IdKind, Result, Shard, Timestamp};
+use platform_db::{Db, DbResult, Tx};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{CaseStatement, Expr, OnConflict},
+};
+use uuid::Uuid;
+
+use crate::model::{Kind, Priority};
+use entity::{search_dirty, search_rebuild, search_sales, search_term};
+
+/// Rows named in one statement: SQLite's expressions may be 1,000 deep.
+const CHUNK: usize = 200;
+/// Rows changed in one transaction: others wait for the writer meanwhile.
+const TRANSACTION: usize = 1_000;
+/// Where rows that belong to no owner publish their events; they have none.
+const NOWHERE: Shard = Shard::new(0);
+
+/// A mark that is there.
+pub(crate) type Dirty = search_dirty::Model;
+
+/// A mark to make.
+#[derive(Clone, Debug)]
+pub(crate) struct Mark {
+    pub(crate) shard: Shard,
+    pub(crate) id: Uuid,
+    pub(crate) kind: Kind,
+    pub(crate) priority: Priority,
+    /// The version a product has to have at least; 0 for any.
+    pub(crate) version: i64,
+}
+
+impl Mark {
+    pub(crate) fn new<K: IdKind>(id: Id<K>, kind: Kind, priority: Priority) -> Self {
+        Self { shard: id.shard(), id: id.uuid(), kind, priority, version: 0 }
+    }
+
+    fn row(&self, now: Timestamp) -> search_dirty::ActiveModel {
+        search_dirty::ActiveModel {
+            shard: Set(i32::from(self.shard.number())),
+            id: Set(self.id),
+            kind: Set(self.kind.number()),
+            priority: Set(self.priority.number()),
+            version: Set(self.version),
+            mark: Set(now.micros()),
+            marked_at: Set(now.micros()),
+        }
+    }
+}
+
+/// Makes marks. Safe to repeat: a mark made twice is settled once.
+pub(crate) async fn mark(db: &Db, shard: Shard, marks: Vec<Mark>) -> Result<()> {
+    for some in marks.chunks(TRANSACTION) {
+        db.write(shard, some.to_vec(), |tx, marks| Box::pin(mark_in(tx, marks))).await?;
+    }
+    Ok(())
+}
+
+/// A mark that is there moves on, becomes at least as urgent and waits for at least this version; it keeps its age.
+async fn mark_in(tx: &Tx, marks: &[Mark]) -> Result<()> {
+    use search_dirty::{Column, Entity};
+    for mark in marks {
+        let larger = |column: Column, value: i64| {
+            CaseStatement::new().case(Expr::col((Entity, column)).lt(value), value).finally(Expr::col((Entity, column)))
+        };
+        let urgent = i64::from(mark.priority.number());
+        let priority = CaseStatement::new()
+            .case(Expr::col((Entity, Column::Priority)).gt(urgent), urgent)
+            .finally(Expr::col((Entity, Column::Priority)));
+        let moved = OnConflict::columns([Column::Shard, Column::Id])
+            .value(Column::Mark, Expr::col((Entity, Column::Mark)).add(1))
+            .value(Column::Priority, priority)
+            .value(Column::Version, larger(Column::Version, mark.version))
+            .to_owned();
+        Entity::insert(mark.row(tx.now())).on_conflict(moved).exec_without_returning(tx).await.db()?;
+    }
+    Ok(())
+}
+
+/// Marks to work on: the most urgent first, then the oldest.
+pub(crate) async fn due(db: &Db, limit: u64) -> Result<Vec<Dirty>> {
+    search_dirty::Entity::find()
+        .filter(search_dirty::Column::Priority.lt(Priority::Parked.number()))
+        .order_by_asc(search_dirty::Column::Priority)
+        .order_by_asc(search_dirty::Column::MarkedAt)
+        .limit(limit)
+        .all(db.read())
+        .await
+        .db()
+}
+
+/// Marks that the index being built still needs.
+pub(crate) async fn parked(db: &Db, limit: u64) -> Result<Vec<Dirty>> {
+    search_dirty::Entity::find()
+        .filter(search_dirty::Column::Priority.eq(Priority::Parked.number()))
+        .order_by_asc(search_dirty::Column::MarkedAt)
+        .limit(limit)
+        .all(db.read())
+        .await
+        .db()
+}
+
+/// How many marks there are.
+pub(crate) async fn count_due(db: &Db) -> Result<u64> {
+    search_dirty::Entity::find().count(db.read()).await.db()
+}
+
+/// These rows at the marks they were read with.
+fn as_read(rows: &[Dirty]) -> Condition {
+    rows.iter().fold(Condition::any(), |any, row| {
+        any.add(
+            search_dirty::Column::Shard
+                .eq(row.shard)
+                .and(search_dirty::Column::Id.eq(row.id))
+                .and(search_dirty::Column::Mark.eq(row.mark)),
+        )
+    })
+}
+
+/// Removes marks that were not moved on since they were read.
+pub(crate) async fn settle(db: &Db, rows: &[Dirty]) -> Result<()> {
+    for some in rows.chunks(TRANSACTION) {
+        db.write(NOWHERE, some.to_vec(), |tx, rows| {
+            Box::pin(async move {
+                for some in rows.chunks(CHUNK) {
+                    search_dirty::Entity::delete_many().filter(as_read(some)).exec(tx).await.db()?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Sets the priority of marks that were not moved on since they were read.
+pub(crate) async fn park(db: &Db, rows: &[Dirty]) -> Result<()> {
+    for some in rows.chunks(TRANSACTION) {
+        db.write(NOWHERE, some.to_vec(), |tx, rows| {
+            Box::pin(async move {
+                for some in rows.chunks(CHUNK) {
+                    search_dirty::Entity::update_many()
+                        .col_expr(search_dirty::Column::Priority, Expr::value(Priority::Parked.number()))
+                        .filter(as_read(some))
+                        .exec(tx)
+                        .await
+                        .db()?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// Makes parked marks due again: the index they waited for will not come.
+pub(crate) async fn unpark(db: &Db) -> Result<()> {
+    if parked(db, 1).await?.is_empty() {
+        return Ok(());
+    }
+    db.write(NOWHERE, (), |tx, ()| {
+        Box::pin(async move {
+            search_dirty::Entity::update_many()
+                .col_expr(search_dirty::Column::Priority, Expr::value(Priority::Bulk.number()))
+                .filter(search_dirty::Column::Priority.eq(Priority::Parked.number()))
+                .exec(tx)
+                .await
+                .db()?;
+            Ok(())
+        })
+    })
+    .await
+}
+
+/// Adds units sold, once an event, and marks the products.
+pub(crate) async fn add_sales(
+    db: &Db,
+    subscription: &'static str,
+    event: &Event,
+    units: Vec<(ProductId, i64)>,
+) -> Result<()> {
+    let input = (subscription, event.clone(), units);
+    db.write(event.shard, input, |tx, (subscription, event, units)| {
+        Box::pin(async move {
+            use search_sales::{ActiveModel, Column, Entity};
+            if !tx.first_time(subscription, event).await? {
+                return Ok(());
+            }
+            for (product, units) in units {
+                let row = ActiveModel {
+                    shard: Set(i32::from(product.shard().number())),
+                    product_id: Set(product.uuid()),
+                    units: Set(*units),
+                };
+                let added = OnConflict::columns([Column::Shard, Column::ProductId])
+                    .value(Column::Units, Expr::col((Entity, Column::Units)).add(*units))
+                    .to_owned();
+                Entity::insert(row).on_conflict(added).exec_without_returning(tx).await.db()?;
+            }
+            let marks: Vec<_> =
+                units.iter().map(|(product, _)| Mark::new(*product, Kind::Product, Priority::Bulk)).collect();
+            mark_in(tx, &marks).await
+        })
+    })
+    .await
+}
+
+/// Units sold of these products; those never sold are left out.
+pub(crate) async fn sales(db: &Db, products: &[ProductId]) -> Result<HashMap<ProductId, i64>> {
+    let mut sold = HashMap::new();
+    for some in products.chunks(CHUNK) {
+        let these = some.iter().fold(Condition::any(), |any, product| {
+            any.add(
+                search_sales::Column::Shard
+                    .eq(i32::from(product.shard().number()))
+                    .and(search_sales::Column::ProductId.eq(product.uuid())),
+            )
+        });
+        let rows = search_sales::Entity::find().filter(these).all(db.read()).await.db()?;
+        sold.extend(rows.into_iter().map(|row| (ProductId::from_uuid(row.product_id), row.units)));
+    }
+    Ok(sold)
+}
+
+/// Adds searches to the words of an hour.
+pub(crate) async fn add_terms(db: &Db, hour: i64, terms: Vec<(String, i64)>) -> Result<()> {
+    for some in terms.chunks(CHUNK) {
+        db.write(NOWHERE, (hour, some.to_vec()), |tx, (hour, terms)| {
+            Box::pin(async move {
+                use search_term::{ActiveModel, Column, Entity};
+                for (term, searches) in terms {
+                    let row = ActiveModel { hour: Set(*hour), term: Set(term.clone()), searches: Set(*searches) };
+                    let added = OnConflict::columns([Column::Hour, Column::Term])
+                        .value(Column::Searches, Expr::col((Entity, Column::Searches)).add(*searches))
+                        .to_owned();
+                    Entity::insert(row).on_conflict(added).exec_without_returning(tx).await.db()?;
+                }
+                Ok(())
+            })
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The words searched most from an hour on, at least so often.
+pub(crate) async fn top_terms(db: &Db, from_hour: i64, at_least: i64, limit: u64) -> Result<Vec<String>> {
+    #[derive(FromQueryResult)]
+    struct Row {
+        term: String,
+    }
+    let searches = || Expr::col(search_term::Column::Searches).sum();
+    let rows = search_term::Entity::find()
+        .select_only()
+        .column(search_term::Column::Term)
+        .filter(search_term::Column::Hour.gte(from_hour))
+        .group_by(search_term::Column::Term)
+        .having(searches().gte(at_least))
+        .order_by_desc(searches())
+        .order_by_asc(search_term::Column::Term)
+        .limit(limit)
+        .into_model::<Row>()
+        .all(db.read())
+        .await
+        .db()?;
+    Ok(rows.into_iter().map(|row| row.term).collect())
+}
+
+/// Forgets words before an hour and rebuilds asked for before that; how many rows.
+pub(crate) async fn forget(db: &Db, before_hour: i64) -> Result<u64> {
+    db.write(NOWHERE, before_hour, |tx, before_hour| {
+        Box::pin(async move {
+            let terms = search_term::Entity::delete_many().filter(search_term::Column::Hour.lt(*before_hour));
+            let terms = terms.exec(tx).await.db()?;
+            let before = before_hour.saturating_mul(3_600_000_000);
+            let rebuilds =
+                search_rebuild::Entity::delete_many().filter(search_rebuild::Column::RequestedAt.lt(before));
+            Ok(terms.rows_affected + rebuilds.exec(tx).await.db()?.rows_affected)
+        })
+    })
+    .await
+}
+
+/// Asks the process that writes the index for a rebuild.
+pub(crate) async fn request_rebuild(db: &Db) -> Result<Uuid> {
+    let id = db.ids().uuid(NOWHERE);
+    db.write(NOWHERE, id, |tx, id| {
+        Box::pin(async move {
+            let row = search_rebuild::ActiveModel {
+                id: Set(*id),
+                requested_at: Set(tx.now().micros()),
+                done_at: Set(None),
+                report: Set(None),
+            };
+            search_rebuild::Entity::insert(row).exec_without_returning(tx).await.db()?;
+            Ok(())
+        })
+    })
+    .await?;
+    Ok(id)
+}
+
+/// Rebuilds asked for and not done.
+pub(crate) async fn open_rebuilds(db: &Db) -> Result<Vec<Uuid>> {
+    let open = search_rebuild::Entity::find().filter(search_rebuild::Column::DoneAt.is_null()).limit(100);
+    Ok(open.all(db.read()).await.db()?.into_iter().map(|row| row.id).collect())
+}
+
+/// The report of a rebuild, once it is done.
+pub(crate) async fn rebuild_report(db: &Db, id: Uuid) -> Result<Option<String>> {
+    let row = search_rebuild::Entity::find_by_id(id).one(db.read()).await.db()?;
+    Ok(row.filter(|row| row.done_at.is_some()).and_then(|row| row.report))
+}
+
+/// Answers rebuilds that were asked for.
+pub(crate) async fn close_rebuilds(db: &Db, ids: Vec<Uuid>, report: String) -> Result<()> {
+    db.write(NOWHERE, (ids, report), |tx, (ids, report)| {
+        Box::pin(async move {
+            search_rebuild::Entity::update_many()
+                .col_expr(search_rebuild::Column::DoneAt, Expr::value(tx.now().micros()))
+                .col_expr(search_rebuild::Column::Report, Expr::value(report.clone()))
+                .filter(search_rebuild::Column::Id.is_in(ids.iter().copied()))
+                .exec(tx)
+                .await
+                .db()?;
+            Ok(())
+        })
+    })
+    .await
+}

@@ -1,0 +1,29 @@
+//! Backup while the shop runs; restore into an empty folder.
+
+use anyhow::{Result, ensure};
+use support::Shop;
+
+use crate::shelf::fill;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_is_restored_and_a_damaged_one_refused() -> Result<()> {
+    let shop = Shop::start().await?;
+    fill(&shop)?;
+    let copy = shop.data().with_file_name("copy");
+    let to = copy.to_string_lossy().into_owned();
+    shop.run_command(&["backup", &to], None)?;
+    ensure!(shop.run_command(&["backup", &to], None).is_err(), "a backup is never overwritten");
+    ensure!(shop.run_command(&["restore", &to], None).is_err(), "a shop is never overwritten");
+
+    let other = shop.data().with_file_name("other");
+    let elsewhere = other.to_string_lossy().into_owned();
+    let restore = |data: &str| shop.run_command(&["--data", data, "restore", &to], None);
+    restore(&elsewhere)?;
+    ensure!(other.join("meridian.db").is_file());
+
+    std::fs::write(copy.join("meridian.db"), b"damaged")?;
+    let third = shop.data().with_file_name("third").to_string_lossy().into_owned();
+    ensure!(restore(&third).is_err());
+    ensure!(!std::path::Path::new(&third).join("meridian.db").exists(), "nothing was put there");
+    shop.finish().await
+}

@@ -1,0 +1,16 @@
+//! Flows across services, through the API of the real binary, all-in-one and split.
+
+mod accounts;
+mod backup;
+mod buying;
+mod carts;
+mod catalog;
+mod importing;
+mod inputs;
+mod paying;
+mod placing;
+mod proofs;
+mod routes;
+mod scars;
+mod searching;
+mod shelf;

@@ -1,0 +1,64 @@
+//! Search through the API.
+
+use anyhow::{Context, Result, ensure};
+use support::Shop;
+
+use crate::shelf::{fill, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_typos_chinese_filters_sorts_and_facets() -> Result<()> {
+    let shop = Shop::start().await?;
+    fill(&shop)?;
+    let guest = shop.guest();
+    let search = async |query: &str| guest.get(&format!("/api/v1/search?{query}")).await?.expect(200);
+    until(async || Ok((search("").await?["total"] == 4).then_some(()))).await?;
+
+    ensure!(search("q=lamps").await?["items"][0]["slug"] == "copper-lamp", "stemmed");
+    ensure!(search("q=coper").await?["items"][0]["slug"] == "copper-lamp", "one letter short");
+    ensure!(search("q=%E6%89%8B%E6%9C%BA").await?["items"][0]["slug"] == "phone-case", "手机");
+    ensure!(search("q=xyzzyplugh").await?["total"] == 0);
+    ensure!(search("q=hidden").await?["total"] == 0, "drafts are not found");
+    ensure!(search("brand=lumen").await?["total"] == 1);
+    ensure!(search("category=lighting").await?["total"] == 1);
+    ensure!(search("category=no-such").await?["total"] == 0);
+    ensure!(search("min_price=1000&max_price=5000").await?["total"] == 2);
+    let sorted = search("sort=price_asc").await?;
+    let prices: Vec<i64> =
+        sorted["items"].as_array().context("items")?.iter().filter_map(|item| item["price"]["amount"].as_i64()).collect();
+    ensure!(prices.is_sorted() && prices.len() == 4, "{prices:?}");
+    let facets = &sorted["facets"];
+    ensure!(facets["brand"].as_array().is_some_and(|brands| brands.len() == 4), "{facets}");
+    let lamp = search("q=copper").await?;
+    ensure!(lamp["items"][0]["highlight"].as_str().is_some_and(|title| title.contains("<mark>")), "{lamp}");
+    let suggestions = guest.get("/api/v1/search/suggestions?q=cop").await?.expect(200)?;
+    ensure!(suggestions["items"].to_string().to_lowercase().contains("copper"), "{suggestions}");
+    let wrong = guest.get("/api/v1/search?min_price=5&max_price=1").await?;
+    ensure!(wrong.status == 422 && !wrong.pointers().is_empty(), "{wrong:?}");
+    let wrong = guest.get("/api/v1/search?sort=sideways").await?;
+    ensure!(wrong.status == 422 && wrong.pointers() == ["sort"], "{wrong:?}");
+
+    let (first, mut seen) = (search("limit=3&sort=newest").await?, Vec::new());
+    let cursor = first["next_cursor"].as_str().context("a second page")?;
+    let second = search(&format!("limit=3&sort=newest&cursor={cursor}")).await?;
+    for page in [&first, &second] {
+        seen.extend(page["items"].as_array().context("items")?.iter().map(|item| item["slug"].to_string()));
+    }
+    seen.sort();
+    seen.dedup();
+    ensure!(seen.len() == 4, "{seen:?}");
+    shop.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_is_checked_and_rebuilt_from_the_command_line() -> Result<()> {
+    let shop = Shop::start().await?;
+    fill(&shop)?;
+    let admin = shop.admin().await?;
+    until(async || Ok((shop.guest().get("/api/v1/search").await?.expect(200)?["total"] == 4).then_some(()))).await?;
+    let report = admin.post("/api/v1/admin/search/check", &serde_json::json!({"repair": false})).await?.expect(200)?;
+    ensure!(report["missing"] == 0 && report["extra"] == 0 && report["stale"] == 0 && report["expected"] == 4, "{report}");
+    let rebuilt = admin.post("/api/v1/admin/search/rebuild", &serde_json::json!({})).await?;
+    ensure!(rebuilt.status < 300, "{rebuilt:?}");
+    ensure!(shop.guest().get("/api/v1/search").await?.expect(200)?["total"] == 4);
+    shop.finish().await
+}
