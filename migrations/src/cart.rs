@@ -18,7 +18,8 @@ impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         manager.create_table(carts()).await?;
         manager.create_table(lines()).await?;
-        let by_age = Index::create().name("cart_by_age").table("cart").col("shard").col("updated_at").to_owned();
+        let by_age =
+            Index::create().name("cart_by_age").table("cart").col("shard").col("updated_at").to_owned();
         manager.create_index(by_age).await
     }
 }

@@ -33,7 +33,9 @@ impl MigrationTrait for Migration {
                 .await?;
         }
         for (name, column) in [("brand_by_slug", "slug"), ("brand_by_name_key", "name_key")] {
-            manager.create_index(Index::create().name(name).table("brand").col(column).unique().to_owned()).await?;
+            manager
+                .create_index(Index::create().name(name).table("brand").col(column).unique().to_owned())
+                .await?;
         }
         let first = Query::insert()
             .into_table("category_tree")
@@ -141,7 +143,11 @@ fn products() -> Vec<TableCreateStatement> {
         ),
         // Uniqueness over all shards: a small table each.
         table("sku_code", vec![string_len("code", 100), uuid("sku_id")], &["code"]),
-        table("product_slug", vec![string_len("slug", 200), uuid("product_id"), boolean("current")], &["slug"]),
+        table(
+            "product_slug",
+            vec![string_len("slug", 200), uuid("product_id"), boolean("current")],
+            &["slug"],
+        ),
         table(
             "product_image",
             vec![

@@ -19,7 +19,9 @@ impl MigrationTrait for Migration {
         for table in tables() {
             manager.create_table(table).await?;
         }
-        for (name, columns) in [("import_by_id", ["id"].as_slice()), ("import_by_state", &["state", "started_at"])] {
+        for (name, columns) in
+            [("import_by_id", ["id"].as_slice()), ("import_by_state", &["state", "started_at"])]
+        {
             let mut index = Index::create();
             index.name(name).table("import");
             for column in columns {
@@ -41,7 +43,7 @@ fn tables() -> Vec<TableCreateStatement> {
                 string_len("kind", 16),
                 string_len("file_name", 300),
                 string_len("currency", 3),
-                // receiving, running, done or failed.
+                // receiving, running, local (a command's own), done or failed.
                 string_len("state", 16),
                 // Entries taken in so far: where to go on after a crash.
                 big_integer("position"),
@@ -51,6 +53,9 @@ fn tables() -> Vec<TableCreateStatement> {
                 big_integer("updated"),
                 big_integer("unchanged"),
                 big_integer("failed"),
+                // Runs that broke off, and when anything last happened.
+                integer("attempts"),
+                big_integer("updated_at"),
                 string_len_null("error", 2000),
                 big_integer("started_at"),
                 big_integer_null("finished_at"),

@@ -23,7 +23,13 @@ impl MigrationTrait for Migration {
             }
             manager.create_table(table).await?;
         }
-        let code = Index::create().name("warehouse_code").table("warehouse").col("shard").col("code").unique().to_owned();
+        let code = Index::create()
+            .name("warehouse_code")
+            .table("warehouse")
+            .col("shard")
+            .col("code")
+            .unique()
+            .to_owned();
         manager.create_index(code).await?;
         // Finds holds whose time has run out, and all live ones.
         let due = Index::create().name("hold_due").table("hold").col("state").col("expires_at").to_owned();
@@ -74,7 +80,11 @@ fn buckets() -> TableCreateStatement {
 
 /// Settings of a SKU's stock; beside its buckets.
 fn levels() -> TableCreateStatement {
-    table("stock_level", vec![uuid("sku_id"), big_integer("safety_stock"), big_integer("updated_at")], &["sku_id"])
+    table(
+        "stock_level",
+        vec![uuid("sku_id"), big_integer("safety_stock"), big_integer("updated_at")],
+        &["sku_id"],
+    )
 }
 
 /// `lines` is what was asked for: 16 bytes of SKU and 8 of quantity a line.

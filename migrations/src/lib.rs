@@ -3,15 +3,16 @@
 //! Expand, then contract: a migration adds what the next version needs and leaves what the running one uses; what nothing
 //! uses any more is dropped one release later. Sharded tables have the primary key `(shard, id)`.
 
+mod account;
 mod cart;
 mod catalog;
 mod import;
-mod account;
 mod inventory;
-mod payment;
 mod order;
+mod payment;
 mod platform;
 mod pricing;
+mod search;
 
 use sea_orm_migration::prelude::*;
 
@@ -31,6 +32,7 @@ impl MigratorTrait for Migrator {
             Box::new(payment::Migration),
             Box::new(cart::Migration),
             Box::new(order::Migration),
+            Box::new(search::Migration),
         ]
     }
 }

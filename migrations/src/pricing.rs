@@ -50,5 +50,9 @@ fn prices() -> TableCreateStatement {
 
 /// A moment in the future at which a SKU's price begins or ends; deleted in the transaction that announces it.
 fn boundaries() -> TableCreateStatement {
-    table("price_boundary", vec![integer("shard"), big_integer("at"), uuid("sku_id")], &["shard", "at", "sku_id"])
+    table(
+        "price_boundary",
+        vec![integer("shard"), big_integer("at"), uuid("sku_id")],
+        &["shard", "at", "sku_id"],
+    )
 }

@@ -62,7 +62,9 @@ impl AccountService {
     pub(crate) async fn delete_address(&self, ctx: &Ctx, id: AddressId) -> Result<()> {
         let user = ctx.user()?;
         self.db
-            .write(user.shard(), (user, id), |tx, &(user, id)| Box::pin(async move { delete(tx, user, id).await }))
+            .write(user.shard(), (user, id), |tx, &(user, id)| {
+                Box::pin(async move { delete(tx, user, id).await })
+            })
             .await
     }
 }
@@ -81,7 +83,9 @@ async fn insert(tx: &Tx, user: UserId, mut row: address::Model, most: u32) -> Re
         return Ok(known.clone());
     }
     if book.len() >= most as usize {
-        return Err(Failure::new(code::CONFLICT).detail(format!("an address book holds at most {most} addresses")));
+        return Err(
+            Failure::new(code::CONFLICT).detail(format!("an address book holds at most {most} addresses"))
+        );
     }
     row.is_default |= book.is_empty();
     store::insert_address(tx, row.clone()).await?;
@@ -109,7 +113,8 @@ async fn delete(tx: &Tx, user: UserId, id: AddressId) -> Result<()> {
     let book = lock_book(tx, user).await?;
     let known = book.iter().find(|known| known.id == id.uuid()).ok_or_else(none)?;
     store::delete_address(tx, known).await?;
-    let newest = book.iter().filter(|other| other.id != known.id).max_by_key(|other| (other.created_at, other.id));
+    let newest =
+        book.iter().filter(|other| other.id != known.id).max_by_key(|other| (other.created_at, other.id));
     match newest {
         Some(newest) if known.is_default => store::set_default(tx, user, newest.id).await,
         _ => Ok(()),

@@ -93,7 +93,9 @@ impl AccountConfig {
     /// Refuses values that cannot work, naming the setting.
     pub fn validate(&self) -> Result<()> {
         let wrong = |field: &str, text: &str| Err(Failure::invalid(format!("account.{field}"), text));
-        if self.access_token_ttl < Duration::from_secs(1) || self.access_token_ttl > Duration::from_secs(24 * 3600) {
+        if self.access_token_ttl < Duration::from_secs(1)
+            || self.access_token_ttl > Duration::from_secs(24 * 3600)
+        {
             return wrong("access_token_ttl", "must lie between a second and a day");
         }
         if self.session_ttl < Duration::from_secs(60) {

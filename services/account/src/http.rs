@@ -2,15 +2,12 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use actix_web::{
-    delete, get, patch, post, put,
-    web::Data,
-};
+use actix_web::{delete, get, patch, post, put, web::Data};
 use contracts::{
     Permission, UserId,
     account::{
-        AccountView, Accounts, AddressId, AddressInput, AddressView, AssignRoles, AuditView, CreateStaff, ListAccounts,
-        LogIn, RefreshSession, Register, ReplaceAddress, RoleView, TokenPair, UpdateAccount,
+        AccountView, Accounts, AddressId, AddressInput, AddressView, AssignRoles, AuditView, CreateStaff,
+        ListAccounts, LogIn, RefreshSession, Register, ReplaceAddress, RoleView, TokenPair, UpdateAccount,
     },
 };
 use garde::Validate;
@@ -67,7 +64,11 @@ async fn me(accounts: Data<dyn Accounts>, Member(ctx): Member) -> Answer {
 /// Changes the caller's account; absent fields stay.
 #[utoipa::path(tag = "accounts", request_body = UpdateAccount, responses((status = 200, body = AccountView)))]
 #[patch("/api/v1/accounts/me")]
-async fn update_me(accounts: Data<dyn Accounts>, Member(ctx): Member, Valid(body): Valid<UpdateAccount>) -> Answer {
+async fn update_me(
+    accounts: Data<dyn Accounts>,
+    Member(ctx): Member,
+    Valid(body): Valid<UpdateAccount>,
+) -> Answer {
     Ok(ok(accounts.update_me(&ctx, body).await?))
 }
 
@@ -81,7 +82,11 @@ async fn log_in(accounts: Data<dyn Accounts>, Anyone(ctx): Anyone, Valid(body): 
 /// Trades a refresh token for a new pair.
 #[utoipa::path(tag = "sessions", request_body = RefreshSession, responses((status = 200, body = TokenPair)))]
 #[post("/api/v1/sessions/refresh")]
-async fn refresh(accounts: Data<dyn Accounts>, Valid(body): Valid<RefreshSession>, req: actix_web::HttpRequest) -> Answer {
+async fn refresh(
+    accounts: Data<dyn Accounts>,
+    Valid(body): Valid<RefreshSession>,
+    req: actix_web::HttpRequest,
+) -> Answer {
     // The access token that is being renewed may have expired, so it is not looked at.
     let ctx = platform_http::anonymous(&req)?;
     Ok(ok(accounts.refresh(&ctx, body).await?))
@@ -105,7 +110,11 @@ async fn list_addresses(accounts: Data<dyn Accounts>, Member(ctx): Member) -> An
 /// Adds an address.
 #[utoipa::path(tag = "addresses", request_body = AddressInput, responses((status = 201, body = AddressView)))]
 #[post("/api/v1/addresses")]
-async fn add_address(accounts: Data<dyn Accounts>, Member(ctx): Member, Valid(body): Valid<AddressInput>) -> Answer {
+async fn add_address(
+    accounts: Data<dyn Accounts>,
+    Member(ctx): Member,
+    Valid(body): Valid<AddressInput>,
+) -> Answer {
     let address = accounts.add_address(&ctx, body).await?;
     Ok(created(&format!("/api/v1/addresses/{}", address.id), &address))
 }
@@ -113,7 +122,11 @@ async fn add_address(accounts: Data<dyn Accounts>, Member(ctx): Member, Valid(bo
 /// One of the caller's addresses.
 #[utoipa::path(tag = "addresses", params(("id" = AddressId, Path)), responses((status = 200, body = AddressView)))]
 #[get("/api/v1/addresses/{id}")]
-async fn read_address(accounts: Data<dyn Accounts>, Member(ctx): Member, PathOf(id): PathOf<AddressId>) -> Answer {
+async fn read_address(
+    accounts: Data<dyn Accounts>,
+    Member(ctx): Member,
+    PathOf(id): PathOf<AddressId>,
+) -> Answer {
     Ok(ok(accounts.address(&ctx, id).await?))
 }
 
@@ -156,7 +169,11 @@ async fn change_address(
 /// Removes an address; the newest of the others becomes the default when it was.
 #[utoipa::path(tag = "addresses", params(("id" = AddressId, Path)), responses((status = 204)))]
 #[delete("/api/v1/addresses/{id}")]
-async fn remove_address(accounts: Data<dyn Accounts>, Member(ctx): Member, PathOf(id): PathOf<AddressId>) -> Answer {
+async fn remove_address(
+    accounts: Data<dyn Accounts>,
+    Member(ctx): Member,
+    PathOf(id): PathOf<AddressId>,
+) -> Answer {
     accounts.remove_address(&ctx, id).await?;
     Ok(no_content())
 }
@@ -217,7 +234,11 @@ impl AddressChange {
 /// Accounts, newest first (`account.read`).
 #[utoipa::path(tag = "users", params(ListAccounts), responses((status = 200, body = Page<AccountView>)))]
 #[get("/api/v1/admin/users")]
-async fn list_users(accounts: Data<dyn Accounts>, Staff(ctx): Staff, Params(query): Params<ListAccounts>) -> Answer {
+async fn list_users(
+    accounts: Data<dyn Accounts>,
+    Staff(ctx): Staff,
+    Params(query): Params<ListAccounts>,
+) -> Answer {
     Ok(ok(accounts.accounts(&ctx, query).await?))
 }
 
@@ -231,7 +252,11 @@ async fn read_user(service: Data<AccountService>, Staff(ctx): Staff, PathOf(id):
 /// Opens a staff account, or gives an existing account these roles and this password (`account.write`).
 #[utoipa::path(tag = "users", request_body = CreateStaff, responses((status = 201, body = AccountView)))]
 #[post("/api/v1/admin/users")]
-async fn create_staff(accounts: Data<dyn Accounts>, Staff(ctx): Staff, Valid(body): Valid<CreateStaff>) -> Answer {
+async fn create_staff(
+    accounts: Data<dyn Accounts>,
+    Staff(ctx): Staff,
+    Valid(body): Valid<CreateStaff>,
+) -> Answer {
     let account = accounts.create_staff(&ctx, body).await?;
     Ok(created(&format!("/api/v1/admin/users/{}", account.id), &account))
 }
@@ -305,7 +330,11 @@ async fn put_role(
 /// Removes a role that nobody has (`account.write`).
 #[utoipa::path(tag = "users", params(("name" = String, Path)), responses((status = 204)))]
 #[delete("/api/v1/admin/roles/{name}")]
-async fn remove_role(accounts: Data<dyn Accounts>, Staff(ctx): Staff, PathOf(name): PathOf<String>) -> Answer {
+async fn remove_role(
+    accounts: Data<dyn Accounts>,
+    Staff(ctx): Staff,
+    PathOf(name): PathOf<String>,
+) -> Answer {
     accounts.remove_role(&ctx, name).await?;
     Ok(no_content())
 }
@@ -313,6 +342,10 @@ async fn remove_role(accounts: Data<dyn Accounts>, Staff(ctx): Staff, PathOf(nam
 /// The audit log, newest first; `q` is the subject: an account's id, a role's name (`account.read`).
 #[utoipa::path(tag = "users", params(ListAccounts), responses((status = 200, body = Page<AuditView>)))]
 #[get("/api/v1/admin/audit")]
-async fn read_audit(accounts: Data<dyn Accounts>, Staff(ctx): Staff, Params(query): Params<ListAccounts>) -> Answer {
+async fn read_audit(
+    accounts: Data<dyn Accounts>,
+    Staff(ctx): Staff,
+    Params(query): Params<ListAccounts>,
+) -> Answer {
     Ok(ok(accounts.audit(&ctx, query).await?))
 }

@@ -31,6 +31,8 @@ mod service;
 mod staff;
 mod store;
 mod sweep;
+#[cfg(test)]
+mod tests;
 mod token;
 
 use std::sync::Arc;

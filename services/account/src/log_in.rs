@@ -94,7 +94,8 @@ impl AccountService {
     /// Writes down what became of an attempt. The lock is looked at again in the write: of many attempts at once, those
     /// that commit after the last allowed failure are refused, right or wrong.
     async fn settle_attempt(&self, attempt: Attempt) -> Result<()> {
-        let shard = attempt.user.map_or_else(|| self.db.shard_of(&hex::encode(&attempt.email_hash)), UserId::shard);
+        let shard =
+            attempt.user.map_or_else(|| self.db.shard_of(&hex::encode(&attempt.email_hash)), UserId::shard);
         let outcome = self
             .db
             .write(shard, attempt, |tx, attempt| {
@@ -138,7 +139,8 @@ async fn open(
         store::clear_failures(tx, &attempt.email_hash).await?;
     }
     platform_db::Rows::new().row(session.clone()).insert(tx).await?;
-    store::note(tx, &user.to_string(), "account.logged_in", &user.to_string(), &format!("session {id}")).await?;
+    store::note(tx, &user.to_string(), "account.logged_in", &user.to_string(), &format!("session {id}"))
+        .await?;
     Ok(Outcome::Opened)
 }
 

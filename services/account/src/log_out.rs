@@ -8,14 +8,17 @@ use crate::{AccountService, store};
 impl AccountService {
     /// Ends the caller's session. Again is harmless.
     pub(crate) async fn end_own_session(&self, ctx: &Ctx) -> Result<()> {
-        let Caller::User { id, session, .. } = &ctx.caller else { return Err(Failure::new(code::UNAUTHENTICATED)) };
+        let Caller::User { id, session, .. } = &ctx.caller else {
+            return Err(Failure::new(code::UNAUTHENTICATED));
+        };
         let (user, session) = (*id, *session);
         self.db
             .write(session.shard(), (user, session), |tx, &(user, session)| {
                 Box::pin(async move {
                     if store::end_session(tx, session, "logged_out").await? {
                         let user = user.to_string();
-                        store::note(tx, &user, "account.logged_out", &user, &format!("session {session}")).await?;
+                        store::note(tx, &user, "account.logged_out", &user, &format!("session {session}"))
+                            .await?;
                     }
                     Ok(())
                 })

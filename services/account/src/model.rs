@@ -68,7 +68,8 @@ impl Failures {
     /// One failure more. A window starts with its first failure; the failure that fills it locks and empties it.
     pub(crate) fn and_another(before: Option<Self>, now: Timestamp, rule: &LockoutConfig) -> Self {
         let running = before.filter(|before| before.count > 0 && now < before.since.plus(rule.window));
-        let (count, since) = running.map_or((1, now), |running| (running.count.saturating_add(1), running.since));
+        let (count, since) =
+            running.map_or((1, now), |running| (running.count.saturating_add(1), running.since));
         if count >= rule.failures {
             Self { count: 0, since: now, locked_until: Some(now.plus(rule.duration)) }
         } else {
@@ -101,9 +102,8 @@ impl Actor {
     /// over an admin's account.
     pub(crate) fn must_have(&self, wanted: &BTreeSet<Permission>) -> Result<()> {
         match &self.permissions {
-            Some(own) if !wanted.is_subset(own) => {
-                Err(Failure::new(code::FORBIDDEN).detail("this touches permissions that you do not have yourself"))
-            }
+            Some(own) if !wanted.is_subset(own) => Err(Failure::new(code::FORBIDDEN)
+                .detail("this touches permissions that you do not have yourself")),
             _ => Ok(()),
         }
     }
@@ -168,6 +168,8 @@ mod tests {
         let actor = Actor { name: "x".into(), permissions: Some([Permission::AccountWrite].into()) };
         assert!(actor.must_have(&[Permission::AccountWrite].into()).is_ok());
         assert!(actor.must_have(&[Permission::PaymentRefund].into()).is_err());
-        assert!(Actor { name: "system".into(), permissions: None }.must_have(&Permission::ALL.into()).is_ok());
+        assert!(
+            Actor { name: "system".into(), permissions: None }.must_have(&Permission::ALL.into()).is_ok()
+        );
     }
 }

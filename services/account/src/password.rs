@@ -48,7 +48,8 @@ impl Passwords {
         let (argon2, password) = (self.argon2.clone(), password.to_owned());
         let same = self
             .run(move || {
-                let stored = PasswordHash::new(&stored).map_err(|error| Failure::internal(error.to_string()))?;
+                let stored =
+                    PasswordHash::new(&stored).map_err(|error| Failure::internal(error.to_string()))?;
                 match argon2.verify_password(password.as_bytes(), &stored) {
                     Ok(()) => Ok(true),
                     Err(Error::PasswordInvalid) => Ok(false),

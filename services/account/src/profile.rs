@@ -14,7 +14,9 @@ use crate::{
 
 impl AccountService {
     pub(crate) async fn own_account(&self, ctx: &Ctx) -> Result<AccountView> {
-        let row = store::account(self.db.read(), ctx.user()?).await?.ok_or_else(|| Failure::not_found("account"))?;
+        let row = store::account(self.db.read(), ctx.user()?)
+            .await?
+            .ok_or_else(|| Failure::not_found("account"))?;
         self.view_of(row).await
     }
 
@@ -33,7 +35,11 @@ impl AccountService {
     }
 }
 
-async fn update(tx: &platform_db::Tx, user: UserId, command: &UpdateAccount) -> Result<store::entity::account::Model> {
+async fn update(
+    tx: &platform_db::Tx,
+    user: UserId,
+    command: &UpdateAccount,
+) -> Result<store::entity::account::Model> {
     let mut row = store::lock_account(tx, user).await?.ok_or_else(|| Failure::not_found("account"))?;
     if let Some(name) = &command.name {
         row.name.clone_from(name);

@@ -62,7 +62,9 @@ impl AccountService {
         };
         let outcome = self
             .db
-            .write(token.session().shard(), rotation, |tx, rotation| Box::pin(async move { rotate(tx, rotation).await }))
+            .write(token.session().shard(), rotation, |tx, rotation| {
+                Box::pin(async move { rotate(tx, rotation).await })
+            })
             .await?;
         match outcome {
             Outcome::Rotated(user) => self.pair(user, token.session(), next.text()).await,

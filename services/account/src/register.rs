@@ -51,7 +51,12 @@ impl AccountService {
     }
 
     /// The row of an account that does not exist yet.
-    pub(crate) async fn new_account(&self, email: String, name: String, password: &str) -> Result<account::Model> {
+    pub(crate) async fn new_account(
+        &self,
+        email: String,
+        name: String,
+        password: &str,
+    ) -> Result<account::Model> {
         let user: UserId = self.db.ids().mint(self.db.random_shard());
         Ok(account::Model {
             shard: store::shard(user.shard()),

@@ -1,6 +1,9 @@
 //! Roles: names for sets of permissions. `admin` is built in.
 
-use contracts::{Ctx, Permission, SessionId, account::{RoleView, code as account_code}};
+use contracts::{
+    Ctx, Permission, SessionId,
+    account::{RoleView, code as account_code},
+};
 use kernel::{Failure, Result, code};
 use platform_db::Tx;
 
@@ -73,7 +76,8 @@ async fn write(tx: &Tx, role: &RoleView, actor: &Actor) -> Result<Vec<SessionId>
         Some(before) if *before == role.permissions => return Ok(Vec::new()),
         Some(before) => actor.must_have(before)?,
         None if store::roles(tx).await?.len() >= MOST_ROLES => {
-            return Err(Failure::new(code::CONFLICT).detail(format!("there are {MOST_ROLES} roles, which is the most")));
+            return Err(Failure::new(code::CONFLICT)
+                .detail(format!("there are {MOST_ROLES} roles, which is the most")));
         }
         None => {}
     }

@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use contracts::{
     Ctx, SessionId, UserId,
     account::{
-        AccountView, Accounts, AddressId, AddressInput, AddressView, AssignRoles, AuditView, CreateStaff, ListAccounts,
-        LogIn, RefreshSession, Register, ReplaceAddress, RoleView, TokenPair, UpdateAccount,
+        AccountView, Accounts, AddressId, AddressInput, AddressView, AssignRoles, AuditView, CreateStaff,
+        ListAccounts, LogIn, RefreshSession, Register, ReplaceAddress, RoleView, TokenPair, UpdateAccount,
     },
 };
 use kernel::{Page, Result, Timestamp};
@@ -50,7 +50,12 @@ impl AccountService {
     }
 
     /// The answer to a log-in or a refresh: an access token for `session` and this refresh token.
-    pub(crate) async fn pair(&self, user: UserId, session: SessionId, refresh_token: String) -> Result<TokenPair> {
+    pub(crate) async fn pair(
+        &self,
+        user: UserId,
+        session: SessionId,
+        refresh_token: String,
+    ) -> Result<TokenPair> {
         let roles = store::roles_of(self.db.read(), user).await?;
         let permissions = store::permissions(self.db.read(), &roles).await?;
         let lifetime = self.config.access_token_ttl;

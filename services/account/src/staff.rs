@@ -26,7 +26,8 @@ impl AccountService {
         valid(&command)?;
         let roles = distinct(command.roles)?;
         let name = required("/email", command.email.split('@').next().unwrap_or_default())?;
-        let fresh = self.new_account(command.email, name.chars().take(100).collect(), &command.password).await?;
+        let fresh =
+            self.new_account(command.email, name.chars().take(100).collect(), &command.password).await?;
         let actor = Actor::of(ctx);
         // The second try finds the account that was opened at the same time.
         let mut outcome = self.write_staff(fresh.clone(), &roles, &actor).await;
@@ -47,15 +48,19 @@ impl AccountService {
         let known = store::owner_of(self.db.read(), &email_key(&fresh.email)).await?;
         let shard = known.unwrap_or(UserId::from_uuid(fresh.id)).shard();
         self.db
-            .write(shard, (fresh, known, roles.to_vec(), actor.clone()), |tx, (fresh, known, roles, actor)| {
-                Box::pin(async move {
-                    actor.must_have(&store::lock_roles(tx, roles).await?)?;
-                    match known {
-                        Some(user) => renew(tx, *user, fresh, roles, actor).await,
-                        None => open(tx, fresh, roles, actor).await,
-                    }
-                })
-            })
+            .write(
+                shard,
+                (fresh, known, roles.to_vec(), actor.clone()),
+                |tx, (fresh, known, roles, actor)| {
+                    Box::pin(async move {
+                        actor.must_have(&store::lock_roles(tx, roles).await?)?;
+                        match known {
+                            Some(user) => renew(tx, *user, fresh, roles, actor).await,
+                            None => open(tx, fresh, roles, actor).await,
+                        }
+                    })
+                },
+            )
             .await
     }
 
@@ -93,7 +98,9 @@ impl AccountService {
         let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
         let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
         let q = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-        let page = Page::cut(store::accounts(self.db.read(), q, after, limit).await?, limit, |row| (row.created_at, row.id));
+        let page = Page::cut(store::accounts(self.db.read(), q, after, limit).await?, limit, |row| {
+            (row.created_at, row.id)
+        });
         let ids: Vec<_> = page.items.iter().map(|row| row.id).collect();
         let mut roles = store::roles_of_many(self.db.read(), &ids).await?;
         Ok(page.map(|row| {
@@ -119,7 +126,12 @@ async fn lock(tx: &Tx, user: UserId) -> Result<account::Model> {
     Ok(row)
 }
 
-async fn open(tx: &Tx, fresh: &account::Model, roles: &[String], actor: &Actor) -> Result<(account::Model, Vec<SessionId>)> {
+async fn open(
+    tx: &Tx,
+    fresh: &account::Model,
+    roles: &[String],
+    actor: &Actor,
+) -> Result<(account::Model, Vec<SessionId>)> {
     let user = UserId::from_uuid(fresh.id);
     if store::owner_of(tx, &fresh.email_key).await? == Some(user) {
         // This very write, whose commit was not heard of.

@@ -112,11 +112,10 @@ pub(crate) async fn accounts(
         );
     }
     if let Some((at, id)) = after {
-        query = query.filter(
-            Condition::any().add(account::Column::CreatedAt.lt(at)).add(
+        query =
+            query.filter(Condition::any().add(account::Column::CreatedAt.lt(at)).add(
                 Condition::all().add(account::Column::CreatedAt.eq(at)).add(account::Column::Id.lt(id)),
-            ),
-        );
+            ));
     }
     query
         .order_by_desc(account::Column::CreatedAt)
@@ -148,7 +147,12 @@ pub(crate) async fn lock_session(tx: &Tx, id: SessionId) -> Result<Option<sessio
 }
 
 /// Puts `next` in the place of the token whose hash is `row.refresh_hash`; false when somebody was faster.
-pub(crate) async fn rotate(tx: &Tx, row: &session::Model, next: Vec<u8>, expires_at: Timestamp) -> Result<bool> {
+pub(crate) async fn rotate(
+    tx: &Tx,
+    row: &session::Model,
+    next: Vec<u8>,
+    expires_at: Timestamp,
+) -> Result<bool> {
     let done = session::Entity::update_many()
         .col_expr(session::Column::PreviousHash, Expr::value(Some(row.refresh_hash.clone())))
         .col_expr(session::Column::RefreshHash, Expr::value(next))

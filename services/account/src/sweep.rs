@@ -33,7 +33,9 @@ impl AccountService {
         let before = self.db.now().minus(self.config.lockout.window.max(self.config.lockout.duration) * 2);
         let failures = self
             .db
-            .write(Shard::new(0), before, |tx, before| Box::pin(async move { store::sweep_failures(tx, *before).await }))
+            .write(Shard::new(0), before, |tx, before| {
+                Box::pin(async move { store::sweep_failures(tx, *before).await })
+            })
             .await?;
         Ok(format!("{sessions} sessions and {failures} counts of failures removed"))
     }

@@ -31,7 +31,7 @@ impl Default for CartConfig {
 
 impl CartConfig {
     /// Refuses values that cannot work; the failure names the field.
-    pub fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         let wrong = |field: &str, text: &str| Err(Failure::invalid(format!("cart.{field}"), text));
         if self.guest_kept < Duration::from_secs(60) {
             return wrong("guest_kept", "must be at least 1m");

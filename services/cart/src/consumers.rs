@@ -30,12 +30,18 @@ impl Consumer for Ordered {
     }
 
     async fn consume(&self, event: &Event) -> Result<()> {
-        let Some(placed) = event.body::<OrderPlaced>()?.filter(|placed| placed.from_cart) else { return Ok(()) };
+        let Some(placed) = event.body::<OrderPlaced>()?.filter(|placed| placed.from_cart) else {
+            return Ok(());
+        };
         self.0
             .db
             .write(event.shard, (event.clone(), placed), |tx, (event, placed)| {
                 Box::pin(async move {
-                    if tx.first_time(SUBSCRIPTION, event).await? { take_out(tx, placed).await } else { Ok(()) }
+                    if tx.first_time(SUBSCRIPTION, event).await? {
+                        take_out(tx, placed).await
+                    } else {
+                        Ok(())
+                    }
                 })
             })
             .await
@@ -49,8 +55,12 @@ async fn take_out(tx: &Tx, placed: &OrderPlaced) -> Result<()> {
     }
     let mut gone = Vec::new();
     for line in store::lines(tx, &key).await? {
-        let ordered: i64 =
-            placed.lines.iter().filter(|ordered| ordered.sku_id == line.sku_id).map(|ordered| ordered.quantity).sum();
+        let ordered: i64 = placed
+            .lines
+            .iter()
+            .filter(|ordered| ordered.sku_id == line.sku_id)
+            .map(|ordered| ordered.quantity)
+            .sum();
         if ordered == 0 {
             continue;
         }

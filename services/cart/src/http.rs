@@ -91,6 +91,10 @@ async fn remove_item(carts: Data<dyn Carts>, Anyone(ctx): Anyone, PathOf(sku_id)
     responses((status = 200, body = CartView))
 )]
 #[post("/api/v1/cart/merge")]
-async fn merge_cart(carts: Data<dyn Carts>, Member(ctx): Member, Optional(body): Optional<MergeCart>) -> Answer {
+async fn merge_cart(
+    carts: Data<dyn Carts>,
+    Member(ctx): Member,
+    Optional(body): Optional<MergeCart>,
+) -> Answer {
     Ok(shown(&carts.merge(&ctx, body).await?))
 }

@@ -131,7 +131,8 @@ fn changes(line: &Line, price: Option<Money>, available: i64) -> Vec<CartChange>
 pub(crate) fn totals(lines: &[CartLine]) -> (i64, Option<Money>) {
     let counted = || lines.iter().filter_map(|line| line.subtotal.map(|subtotal| (line.quantity, subtotal)));
     let units = counted().map(|(quantity, _)| quantity).sum();
-    let sum = counted().map(|(_, subtotal)| Ok(subtotal)).reduce(|sum, next| sum?.plus(next?)).and_then(Result::ok);
+    let sum =
+        counted().map(|(_, subtotal)| Ok(subtotal)).reduce(|sum, next| sum?.plus(next?)).and_then(Result::ok);
     (units, sum)
 }
 
@@ -212,8 +213,13 @@ mod tests {
     }
 
     fn fact(n: u16, price: Option<Money>, sold: bool, available: i64) -> (SkuId, Fact) {
-        let sku_record =
-            SkuRecord { id: sku(n), code: String::new(), options: Vec::new(), barcode: None, weight_grams: 0 };
+        let sku_record = SkuRecord {
+            id: sku(n),
+            code: String::new(),
+            options: Vec::new(),
+            barcode: None,
+            weight_grams: 0,
+        };
         let info = SkuInfo {
             sku: sku_record,
             product_id: ProductId::derive(Shard::new(1), &[b"p"]),
@@ -239,7 +245,10 @@ mod tests {
         let changes: Vec<_> = shown.iter().map(|line| line.changes.clone()).collect();
         let rose = CartChange::PriceChanged { from: usd(500), to: usd(450) };
         let short = CartChange::StockShort { available: 2 };
-        assert_eq!(changes, [vec![], vec![rose, short], vec![CartChange::NotSold], vec![CartChange::NotSold]]);
+        assert_eq!(
+            changes,
+            [vec![], vec![rose, short], vec![CartChange::NotSold], vec![CartChange::NotSold]]
+        );
         assert_eq!(news, [NewlySeen { sku_id: sku(2), before: Some(usd(500)), now: usd(450) }]);
         assert_eq!(totals(&shown), (5, Some(usd(2 * 500 + 3 * 450))));
         assert_eq!(sold(&lines, &facts).len(), 2);
@@ -263,7 +272,8 @@ mod tests {
     }
 
     fn apply(member: &[Line], guest: &[Line], merge: &Merge) -> (Vec<Line>, Vec<Line>) {
-        let mut by_sku: BTreeMap<SkuId, Line> = member.iter().map(|line| (line.sku_id, line.clone())).collect();
+        let mut by_sku: BTreeMap<SkuId, Line> =
+            member.iter().map(|line| (line.sku_id, line.clone())).collect();
         by_sku.extend(merge.put.iter().map(|line| (line.sku_id, line.clone())));
         let mut merged: Vec<Line> = by_sku.into_values().collect();
         merged.sort_by_key(|line| line.position);

@@ -8,7 +8,7 @@ use contracts::{
     cart::{CartView, Carts, MergeCart},
     catalog::{Catalog, SkuId},
     inventory::Inventory,
-    pricing::{LineInput, Pricing, PricesOf},
+    pricing::{LineInput, PricesOf, Pricing},
 };
 use futures::future::try_join3;
 use kernel::{Failure, Result, code};
@@ -40,15 +40,16 @@ pub(crate) struct Named {
 }
 
 impl CartService {
-    /// Carts in `db`, asking the others through their contracts.
+    /// Carts in `db`, asking the others through their contracts. A configuration that cannot work is refused.
     pub fn new(
         db: Db,
         catalog: Arc<dyn Catalog>,
         pricing: Arc<dyn Pricing>,
         inventory: Arc<dyn Inventory>,
         config: CartConfig,
-    ) -> Arc<Self> {
-        Arc::new(Self { db, catalog, pricing, inventory, config })
+    ) -> Result<Arc<Self>> {
+        config.validate()?;
+        Ok(Arc::new(Self { db, catalog, pricing, inventory, config }))
     }
 
     /// Whose cart a call means: the member's, the guest's by the token, or a new guest's. A token whose cart is not there
@@ -86,11 +87,15 @@ impl CartService {
         )
         .await?;
         let prices: HashMap<SkuId, _> = prices.into_iter().map(|price| (price.sku_id, price.price)).collect();
-        let stock: HashMap<SkuId, _> = stock.into_iter().map(|stock| (stock.sku_id, stock.available)).collect();
+        let stock: HashMap<SkuId, _> =
+            stock.into_iter().map(|stock| (stock.sku_id, stock.available)).collect();
         let fact = |info: contracts::catalog::SkuInfo| {
             let id = info.sku.id;
-            let fact =
-                Fact { info, price: prices.get(&id).copied(), available: stock.get(&id).copied().unwrap_or(0) };
+            let fact = Fact {
+                info,
+                price: prices.get(&id).copied(),
+                available: stock.get(&id).copied().unwrap_or(0),
+            };
             (id, fact)
         };
         Ok(infos.into_iter().map(fact).collect())

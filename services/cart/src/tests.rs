@@ -45,14 +45,26 @@ fn known(id: SkuId) -> bool {
 
 #[async_trait]
 impl Transport for World {
-    async fn call(&self, _: &Ctx, domain: &'static str, method: &'static str, body: Vec<u8>) -> Result<Vec<u8>> {
+    async fn call(
+        &self,
+        _: &Ctx,
+        domain: &'static str,
+        method: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>> {
         *self.calls.lock().unwrap() += 1;
         let answer = match (domain, method) {
             ("catalog", "skus") => {
                 let ids: Vec<SkuId> = serde_json::from_slice(&body).unwrap();
                 let unsold = self.unsold.lock().unwrap();
                 let info = |id: SkuId| SkuInfo {
-                    sku: SkuRecord { id, code: "CODE".to_owned(), options: Vec::new(), barcode: None, weight_grams: 1 },
+                    sku: SkuRecord {
+                        id,
+                        code: "CODE".to_owned(),
+                        options: Vec::new(),
+                        barcode: None,
+                        weight_grams: 1,
+                    },
                     product_id: ProductId::derive(Shard::new(1), &[id.uuid().as_bytes()]),
                     slug: "a-thing".to_owned(),
                     title: "A thing".to_owned(),
@@ -113,7 +125,8 @@ async fn shop() -> Shop {
         Arc::new(PricingClient(transport.clone())),
         Arc::new(InventoryClient(transport)),
         CartConfig::default(),
-    );
+    )
+    .unwrap();
     Shop { service, world, clock, db, _folder: folder }
 }
 
@@ -206,7 +219,10 @@ async fn what_cannot_be_bought_cannot_be_put_in() {
     assert_eq!(shop.service.put(&member(1), line(1_001, 1)).await.unwrap_err().status(), 404);
     shop.world.unsold.lock().unwrap().insert(sku(2));
     assert!(shop.service.put(&member(1), line(2, 1)).await.unwrap_err().is(pricing::code::NOT_SOLD));
-    assert_eq!(shop.service.put(&member(1), line(1, 1_000)).await.unwrap_err().fields()[0].pointer, "/quantity");
+    assert_eq!(
+        shop.service.put(&member(1), line(1, 1_000)).await.unwrap_err().fields()[0].pointer,
+        "/quantity"
+    );
     for n in 0..100 {
         shop.put(&member(1), n + 10, 1).await;
     }
@@ -257,7 +273,8 @@ async fn merging_on_login_moves_the_guests_lines_once() {
     shop.put(&member(1), 1, 998).await;
     let guests = shop.put(&guest(None), 1, 5).await;
     shop.put(&guest(Some(&guests)), 2, 3).await;
-    let merge = |token: Option<String>| shop.service.merge(&member(1), MergeCart { token }).boxed_in();
+    let ctx = member(1);
+    let merge = |token: Option<String>| shop.service.merge(&ctx, MergeCart { token });
     assert_eq!(merge(None).await.unwrap().items.len(), 1, "no token, nothing to do");
     for _ in 0..2 {
         let merged = merge(guests.token.clone()).await.unwrap();
@@ -272,7 +289,7 @@ async fn merging_on_login_moves_the_guests_lines_once() {
     assert_eq!(shop.service.merge(&guest(None), MergeCart::default()).await.unwrap_err().status(), 401);
 }
 
-/// Keeps a closure that returns futures readable.
+/// Futures of several kinds in one list.
 trait BoxedIn: Future + Sized + Send {
     fn boxed_in<'a>(self) -> futures::future::BoxFuture<'a, Self::Output>
     where

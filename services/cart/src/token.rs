@@ -77,7 +77,9 @@ mod tests {
         assert!(text.len() <= 200 && text.bytes().all(|b| b.is_ascii_graphic()));
         assert_eq!(Token::parse(&text, 16, "X-Cart-Token").unwrap(), token);
         assert!(!format!("{token:?}").contains(&text[24..]), "the secret is not printed");
-        let members = URL_SAFE_NO_PAD.encode([CartId::derive(Shard::new(3), &[b"x"]).uuid().as_bytes().as_slice(), &[0; SECRET]].concat());
+        let members = URL_SAFE_NO_PAD.encode(
+            [CartId::derive(Shard::new(3), &[b"x"]).uuid().as_bytes().as_slice(), &[0; SECRET]].concat(),
+        );
         for odd in ["", "abc", &text[1..], &format!("{text}AAAA"), &members] {
             let refused = Token::parse(odd, 16, "X-Cart-Token").unwrap_err();
             assert!(refused.is(code::TOKEN_INVALID), "{odd}");

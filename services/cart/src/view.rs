@@ -20,19 +20,35 @@ impl CartService {
         let cart = store::find(self.db.read(), &named.key).await?;
         let named = match &cart {
             // The name is somebody else's cart: this guest gets one of their own.
-            None if named.token.is_some() && store::is_foreign(self.db.read(), &named.key).await? => self.new_guest(),
+            None if named.token.is_some() && store::is_foreign(self.db.read(), &named.key).await? => {
+                self.new_guest()
+            }
             _ => named,
         };
         let token = named.token.as_ref().map(crate::token::Token::reveal);
         let Some(cart) = cart else {
-            return Ok(CartView { id: None, token, items: Vec::new(), quantity: 0, subtotal: None, updated_at: None });
+            return Ok(CartView {
+                id: None,
+                token,
+                items: Vec::new(),
+                quantity: 0,
+                subtotal: None,
+                updated_at: None,
+            });
         };
         let skus: Vec<_> = cart.lines.iter().map(|line| line.sku_id).collect();
         let facts = self.facts(ctx, &skus).await?;
         let (items, news) = model::show(&cart.lines, &facts);
         self.note(named.key, news).await;
         let (quantity, subtotal) = model::totals(&items);
-        Ok(CartView { id: Some(cart.id), token, items, quantity, subtotal, updated_at: Some(cart.updated_at) })
+        Ok(CartView {
+            id: Some(cart.id),
+            token,
+            items,
+            quantity,
+            subtotal,
+            updated_at: Some(cart.updated_at),
+        })
     }
 
     /// Notes prices as seen. Where that fails they are told as news once more, which is no reason not to show the cart.

@@ -13,8 +13,7 @@ use platform_db::{Db, Once, Rows, Tx};
 use crate::{
     desk::{Desk, Note, Order},
     service::InventoryService,
-    stock,
-    store, warehouses,
+    stock, store, warehouses,
 };
 
 /// What an adjustment needs in its transaction.
@@ -30,7 +29,11 @@ impl InventoryService {
     pub(crate) async fn adjust_stock(&self, ctx: &Ctx, command: AdjustStock) -> Result<StockView> {
         ctx.require(Permission::InventoryWrite)?;
         check(&command)?;
-        let once = ctx.idempotency_key.is_some().then(|| Once::new(ctx, "inventory.adjust", &command)).transpose()?;
+        let once = ctx
+            .idempotency_key
+            .is_some()
+            .then(|| Once::new(ctx, "inventory.adjust", &command))
+            .transpose()?;
         let note = Arc::new(Note {
             reference: reference(ctx.idempotency_key.as_deref().unwrap_or(&ctx.request_id)),
             text: normalise(&command.note),
@@ -57,9 +60,19 @@ impl InventoryService {
         ctx.require(Permission::ImportRun)?;
         stock::at_most(stock.len())?;
         let Some(first) = stock.first() else { return Ok(()) };
-        let note = Note { reference: reference(&ctx.request_id), text: String::new(), actor: ctx.principal().into() };
+        let note = Note {
+            reference: reference(&ctx.request_id),
+            text: String::new(),
+            actor: ctx.principal().into(),
+        };
         let shard = first.sku_id.shard();
-        let input = (self.db.clone(), self.desk.order().await?, self.config.buckets_per_hot_sku, stock, Arc::new(note));
+        let input = (
+            self.db.clone(),
+            self.desk.order().await?,
+            self.config.buckets_per_hot_sku,
+            stock,
+            Arc::new(note),
+        );
         self.db
             .write(shard, input, |tx, (db, order, buckets, stock, note)| {
                 Box::pin(stock_first(tx, db, order, *buckets, stock, note))
@@ -93,7 +106,10 @@ fn check(command: &AdjustStock) -> Result<()> {
         return Err(Failure::invalid("/delta", "must not be 0"));
     }
     if command.delta < 0 && !any_sign {
-        return Err(Failure::invalid("/delta", "must be positive for this reason: it says how many units are moved"));
+        return Err(Failure::invalid(
+            "/delta",
+            "must be positive for this reason: it says how many units are moved",
+        ));
     }
     if command.delta.unsigned_abs() > 1_000_000_000 {
         return Err(Failure::invalid("/delta", "must lie between -1000000000 and 1000000000"));
@@ -160,4 +176,3 @@ async fn set_level(tx: &Tx, db: &Db, command: &SetSafetyStock) -> Result<()> {
     }
     Ok(())
 }
-

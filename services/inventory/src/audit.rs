@@ -44,8 +44,13 @@ impl InventoryService {
         let ledger = store::in_ledger(&snapshot, sku).await?;
         let held = store::held(&snapshot, sku).await?;
         snapshot.rollback().await.db()?;
-        let mut found =
-            Reconciliation { sku_id: sku, available: 0, reserved: 0, unavailable: 0, differences: Vec::new() };
+        let mut found = Reconciliation {
+            sku_id: sku,
+            available: 0,
+            reserved: 0,
+            unavailable: 0,
+            differences: Vec::new(),
+        };
         let places: BTreeSet<_> = buckets.keys().chain(ledger.keys()).chain(held.keys()).collect();
         for place in places {
             let of = |sums: &store::Sums| sums.get(place).copied().unwrap_or_default();
@@ -54,10 +59,14 @@ impl InventoryService {
             found.reserved += bucket.reserved;
             found.unavailable += bucket.unavailable;
             if bucket != sum {
-                found.differences.push(format!("{place:?}: the bucket has {bucket:?}, its movements add up to {sum:?}"));
+                found
+                    .differences
+                    .push(format!("{place:?}: the bucket has {bucket:?}, its movements add up to {sum:?}"));
             }
             if bucket.reserved != live {
-                found.differences.push(format!("{place:?}: {} reserved, live holds have {live}", bucket.reserved));
+                found
+                    .differences
+                    .push(format!("{place:?}: {} reserved, live holds have {live}", bucket.reserved));
             }
             let Delta { available, reserved, unavailable } = bucket;
             if available < 0 || reserved < 0 || unavailable < 0 {

@@ -1,10 +1,7 @@
 //! Decides a group of requests in memory, first come first served: what the gatherer does between reading and writing.
 //! Pure, so that every rule can be tested without a database.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use contracts::{
     catalog::SkuId,
@@ -27,7 +24,11 @@ pub(crate) struct Request {
 #[derive(Clone, Debug)]
 pub(crate) enum What {
     /// All lines or none. `lines` as the caller wrote them, for pointers; `demand` a line a SKU.
-    Reserve { lines: Vec<LineInput>, demand: Vec<LineInput>, expires_at: Timestamp },
+    Reserve {
+        lines: Vec<LineInput>,
+        demand: Vec<LineInput>,
+        expires_at: Timestamp,
+    },
     Step(Step),
     Extend(Timestamp),
 }
@@ -88,7 +89,7 @@ pub(crate) struct Desk {
     by_sku: HashMap<SkuId, Vec<usize>>,
     by_place: HashMap<Place, usize>,
     /// Units available when the desk opened.
-    before: BTreeMap<SkuId, i64>,
+    before: HashMap<SkuId, i64>,
 }
 
 impl Desk {
@@ -103,7 +104,7 @@ impl Desk {
             movements: Vec::new(),
             by_sku: HashMap::new(),
             by_place: HashMap::new(),
-            before: BTreeMap::new(),
+            before: HashMap::new(),
         };
         for bucket in buckets {
             desk.add(bucket);
@@ -131,13 +132,16 @@ impl Desk {
         self.of(sku).iter().map(|&index| self.buckets[index].units.available).sum()
     }
 
-    /// SKUs with their availability before and now, where it changed.
+    /// SKUs with their availability before and now, where it changed, in order of their ids.
     pub(crate) fn changed(&self) -> Vec<(SkuId, i64, i64)> {
-        self.by_sku
+        let mut changed: Vec<_> = self
+            .by_sku
             .keys()
             .map(|&sku| (sku, self.before.get(&sku).copied().unwrap_or(0), self.available(sku)))
             .filter(|(_, before, after)| before != after)
-            .collect()
+            .collect();
+        changed.sort_unstable();
+        changed
     }
 
     /// Whether a SKU has ever had stock.
@@ -175,7 +179,8 @@ impl Desk {
         let changes: Vec<_> = taken.iter().map(|&(index, units)| (index, Delta::reserve(units))).collect();
         let note = self.note(request.hold.to_string(), &request.actor);
         self.apply("reserve", &changes, &note)?;
-        let parts = taken.into_iter().map(|(index, units)| (self.buckets[index].place.clone(), units)).collect();
+        let parts =
+            taken.into_iter().map(|(index, units)| (self.buckets[index].place.clone(), units)).collect();
         let hold = Hold {
             id: request.hold,
             state: HoldState::Reserved,
@@ -214,7 +219,9 @@ impl Desk {
             .filter(|(_, wanted, available)| wanted > available)
             .map(|(sku, _, available)| (sku, available))
             .collect();
-        let say = |available: i64| if available == 0 { "sold out".to_owned() } else { format!("{available} available") };
+        let say = |available: i64| {
+            if available == 0 { "sold out".to_owned() } else { format!("{available} available") }
+        };
         let first = lines.iter().find_map(|line| short.get(&line.sku_id)).copied().unwrap_or(0);
         let failure = Failure::new(code::OUT_OF_STOCK).detail(format!("not enough stock: {}", say(first)));
         lines.iter().enumerate().fold(failure, |failure, (index, line)| match short.get(&line.sku_id) {
@@ -243,7 +250,9 @@ impl Desk {
                     .iter()
                     .map(|(place, units)| self.by_place.get(place).map(|&index| (index, delta(*units))))
                     .collect::<Option<Vec<_>>>()
-                    .ok_or_else(|| Failure::internal(format!("{} names a bucket that is not there", hold.id)))?;
+                    .ok_or_else(|| {
+                        Failure::internal(format!("{} names a bucket that is not there", hold.id))
+                    })?;
                 let note = self.note(request.hold.to_string(), &request.actor);
                 self.apply(kind, &changes, &note)?;
                 Ok(self.holds.get_mut(&request.hold).map(|hold| {
@@ -338,7 +347,12 @@ impl Desk {
 
     /// Which of the warehouse's buckets, of any region, give how much of what goes; `inventory.below_zero` when they
     /// have too little.
-    fn drain(&self, (sku, warehouse): (SkuId, WarehouseId), units: i64, from_unavailable: bool) -> Result<Vec<(usize, i64)>> {
+    fn drain(
+        &self,
+        (sku, warehouse): (SkuId, WarehouseId),
+        units: i64,
+        from_unavailable: bool,
+    ) -> Result<Vec<(usize, i64)>> {
         let mut rest = units;
         let mut changes = Vec::new();
         for &index in self.of(sku).iter().filter(|&&index| self.buckets[index].place.warehouse == warehouse) {

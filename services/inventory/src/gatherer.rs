@@ -6,7 +6,11 @@
 
 use std::sync::Arc;
 
-use contracts::{Ctx, catalog::SkuId, inventory::{HoldId, HoldView}};
+use contracts::{
+    Ctx,
+    catalog::SkuId,
+    inventory::{HoldId, HoldView},
+};
 use kernel::{Failure, Result, Timestamp, code};
 use platform_db::{Db, Tx};
 use tokio::sync::{mpsc, oneshot};
@@ -44,7 +48,10 @@ impl Gatherer {
     pub(crate) fn start(desk: GroupDesk, config: &InventoryConfig) -> Self {
         let (queue, receiver) = mpsc::channel(config.queue);
         let worker = Worker { desk, group: config.group };
-        #[expect(clippy::disallowed_methods, reason = "ends by itself when the service is dropped and its queue is empty")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "ends by itself when the service is dropped and its queue is empty"
+        )]
         tokio::spawn(worker.run(receiver));
         Self { queue }
     }
@@ -114,7 +121,8 @@ impl Worker {
         }
         let (requests, replies): (Vec<_>, Vec<_>) = group.into_iter().map(|w| (w.request, w.reply)).unzip();
         let requests: Arc<[Request]> = requests.into();
-        metrics::histogram!("inventory_group_size").record(f64::from(u32::try_from(requests.len()).unwrap_or(u32::MAX)));
+        metrics::histogram!("inventory_group_size")
+            .record(f64::from(u32::try_from(requests.len()).unwrap_or(u32::MAX)));
         match self.desk.write(Arc::clone(&requests)).await {
             Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, its)| answer(reply, its)),
             Err(failure) if requests.len() == 1 || is_ill(&failure) => fail(replies, &failure),

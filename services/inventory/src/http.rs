@@ -6,8 +6,8 @@ use actix_web::{get, post, put, web::Data};
 use contracts::{
     catalog::SkuId,
     inventory::{
-        AdjustStock, Inventory, ListMovements, MovementView, ReplaceWarehouse, SetSafetyStock, StockView, WarehouseId,
-        WarehouseInput, WarehouseView,
+        AdjustStock, Inventory, ListMovements, MovementView, ReplaceWarehouse, SetSafetyStock, StockView,
+        WarehouseId, WarehouseInput, WarehouseView,
     },
 };
 use garde::Validate;
@@ -74,7 +74,11 @@ async fn replace_warehouse(
 /// Stock of a SKU by warehouse.
 #[utoipa::path(tag = "stock", params(("sku_id" = SkuId, Path)), responses((status = 200, body = Page<StockView>)))]
 #[get("/api/v1/admin/stock/{sku_id}")]
-async fn get_stock(inventory: Data<dyn Inventory>, Staff(ctx): Staff, PathOf(sku_id): PathOf<SkuId>) -> Answer {
+async fn get_stock(
+    inventory: Data<dyn Inventory>,
+    Staff(ctx): Staff,
+    PathOf(sku_id): PathOf<SkuId>,
+) -> Answer {
     Ok(ok(Page { items: inventory.stock(&ctx, sku_id).await?, next_cursor: None }))
 }
 
@@ -88,7 +92,11 @@ async fn get_stock(inventory: Data<dyn Inventory>, Staff(ctx): Staff, PathOf(sku
     responses((status = 201, body = StockView, headers(("Location" = String, description = "The SKU's stock"))))
 )]
 #[post("/api/v1/admin/stock/adjustments")]
-async fn adjust_stock(inventory: Data<dyn Inventory>, Staff(ctx): Staff, Valid(body): Valid<AdjustStock>) -> Answer {
+async fn adjust_stock(
+    inventory: Data<dyn Inventory>,
+    Staff(ctx): Staff,
+    Valid(body): Valid<AdjustStock>,
+) -> Answer {
     ctx.key()?;
     let stock = inventory.adjust(&ctx, body).await?;
     Ok(created(&format!("/api/v1/admin/stock/{}", stock.sku_id), &stock))

@@ -7,8 +7,8 @@ use contracts::{
     Ctx,
     catalog::SkuId,
     inventory::{
-        AdjustStock, Availability, ExtendHold, HoldId, HoldView, InitialStock, Inventory, ListMovements, MovementView,
-        ReplaceWarehouse, Reserve, SetSafetyStock, StockView, WarehouseInput, WarehouseView,
+        AdjustStock, Availability, ExtendHold, HoldId, HoldView, InitialStock, Inventory, ListMovements,
+        MovementView, ReplaceWarehouse, Reserve, SetSafetyStock, StockView, WarehouseInput, WarehouseView,
     },
 };
 use kernel::{Failure, Page, Result, Timestamp};

@@ -19,9 +19,21 @@ pub(crate) fn at_most(skus: usize) -> Result<()> {
 }
 
 /// What a SKU's buckets in a warehouse come to.
-pub(crate) fn view(sku_id: SkuId, warehouse_id: WarehouseId, buckets: &[Bucket], safety_stock: i64) -> StockView {
-    let mut view =
-        StockView { sku_id, warehouse_id, on_hand: 0, available: 0, reserved: 0, unavailable: 0, safety_stock };
+pub(crate) fn view(
+    sku_id: SkuId,
+    warehouse_id: WarehouseId,
+    buckets: &[Bucket],
+    safety_stock: i64,
+) -> StockView {
+    let mut view = StockView {
+        sku_id,
+        warehouse_id,
+        on_hand: 0,
+        available: 0,
+        reserved: 0,
+        unavailable: 0,
+        safety_stock,
+    };
     for bucket in buckets.iter().filter(|b| b.place.sku == sku_id && b.place.warehouse == warehouse_id) {
         view.available += bucket.units.available;
         view.reserved += bucket.units.reserved;

@@ -13,8 +13,8 @@ use contracts::{
 use kernel::{Id, Result, Shard, Timestamp};
 use platform_db::DbResult;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Statement, Value,
 };
 
 use crate::model::{Bucket, Hold, Place};
@@ -36,7 +36,14 @@ fn lock(backend: DbBackend) -> &'static str {
 
 /// `start` with `item` repeated for every value, padded to a power of two by repeating the last value: so few different
 /// texts that their prepared statements stay cached.
-fn listed(start: &str, item: &str, between: &str, end: &str, values: &[Vec<Value>], backend: DbBackend) -> Statement {
+fn listed(
+    start: &str,
+    item: &str,
+    between: &str,
+    end: &str,
+    values: &[Vec<Value>],
+    backend: DbBackend,
+) -> Statement {
     let count = values.len().max(1).next_power_of_two();
     let mut sql = String::with_capacity(start.len() + count * (item.len() + between.len()) + end.len());
     sql.push_str(start);
@@ -84,7 +91,8 @@ async fn of_holds<M: FromQueryResult>(
     let mut rows = Vec::new();
     // SQLite's expressions may be 1,000 deep.
     for some in holds.chunks(512) {
-        let values: Vec<_> = some.iter().map(|hold| vec![number(hold.shard()).into(), hold.uuid().into()]).collect();
+        let values: Vec<_> =
+            some.iter().map(|hold| vec![number(hold.shard()).into(), hold.uuid().into()]).collect();
         let statement = listed(&start, &item, " OR ", end, &values, backend);
         rows.extend(M::find_by_statement(statement).all(connection).await.db()?);
     }
@@ -109,7 +117,8 @@ pub(crate) async fn holds(connection: &impl ConnectionTrait, ids: &[HoldId]) -> 
         holds.insert(row.id, Hold::try_from(row)?);
     }
     let found: Vec<HoldId> = holds.values().map(|hold| hold.id).collect();
-    let mut lines: Vec<hold_line::Model> = of_holds(connection, "hold_line", "hold_id", &found, false).await?;
+    let mut lines: Vec<hold_line::Model> =
+        of_holds(connection, "hold_line", "hold_id", &found, false).await?;
     lines.sort_unstable_by_key(|line| (line.hold_id, line.position));
     for line in lines {
         if let Some(hold) = holds.get_mut(&line.hold_id) {
@@ -132,7 +141,11 @@ pub(crate) async fn hold(connection: &impl ConnectionTrait, id: HoldId) -> Resul
 }
 
 /// Holds whose time has run out.
-pub(crate) async fn due(connection: &impl ConnectionTrait, now: Timestamp, limit: u64) -> Result<Vec<HoldId>> {
+pub(crate) async fn due(
+    connection: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<HoldId>> {
     let rows: Vec<sea_orm::prelude::Uuid> = hold::Entity::find()
         .select_only()
         .column(hold::Column::Id)
@@ -149,13 +162,15 @@ pub(crate) async fn due(connection: &impl ConnectionTrait, now: Timestamp, limit
 
 /// Every bucket of these SKUs, of every region, locked.
 pub(crate) async fn buckets(connection: &impl ConnectionTrait, skus: &[SkuId]) -> Result<Vec<Bucket>> {
-    let rows: Vec<stock_bucket::Model> = of_skus(connection, "SELECT * FROM stock_bucket", skus, true).await?;
+    let rows: Vec<stock_bucket::Model> =
+        of_skus(connection, "SELECT * FROM stock_bucket", skus, true).await?;
     Ok(rows.into_iter().map(Bucket::from).collect())
 }
 
 /// The same for readers.
 pub(crate) async fn stock(connection: &impl ConnectionTrait, skus: &[SkuId]) -> Result<Vec<Bucket>> {
-    let rows: Vec<stock_bucket::Model> = of_skus(connection, "SELECT * FROM stock_bucket", skus, false).await?;
+    let rows: Vec<stock_bucket::Model> =
+        of_skus(connection, "SELECT * FROM stock_bucket", skus, false).await?;
     Ok(rows.into_iter().map(Bucket::from).collect())
 }
 
@@ -166,8 +181,12 @@ struct Available {
 }
 
 /// Units available of these SKUs, over all buckets; SKUs without a bucket are not there.
-pub(crate) async fn available(connection: &impl ConnectionTrait, skus: &[SkuId]) -> Result<HashMap<SkuId, i64>> {
-    let rows: Vec<Available> = of_skus(connection, "SELECT sku_id, available FROM stock_bucket", skus, false).await?;
+pub(crate) async fn available(
+    connection: &impl ConnectionTrait,
+    skus: &[SkuId],
+) -> Result<HashMap<SkuId, i64>> {
+    let rows: Vec<Available> =
+        of_skus(connection, "SELECT sku_id, available FROM stock_bucket", skus, false).await?;
     let mut sums = HashMap::with_capacity(skus.len());
     for row in rows {
         *sums.entry(Id::from_uuid(row.sku_id)).or_default() += row.available;
@@ -196,12 +215,18 @@ pub(crate) async fn warehouses(connection: &impl ConnectionTrait) -> Result<Vec<
 }
 
 /// A warehouse by id.
-pub(crate) async fn warehouse(connection: &impl ConnectionTrait, id: WarehouseId) -> Result<Option<warehouse::Model>> {
+pub(crate) async fn warehouse(
+    connection: &impl ConnectionTrait,
+    id: WarehouseId,
+) -> Result<Option<warehouse::Model>> {
     warehouse::Entity::find_by_id((number(WAREHOUSES), id.uuid())).one(connection).await.db()
 }
 
 /// A warehouse by code.
-pub(crate) async fn warehouse_coded(connection: &impl ConnectionTrait, code: &str) -> Result<Option<warehouse::Model>> {
+pub(crate) async fn warehouse_coded(
+    connection: &impl ConnectionTrait,
+    code: &str,
+) -> Result<Option<warehouse::Model>> {
     warehouse::Entity::find()
         .filter(warehouse::Column::Shard.eq(number(WAREHOUSES)))
         .filter(warehouse::Column::Code.eq(code))
@@ -238,7 +263,10 @@ fn row_marks(columns: usize) -> String {
 }
 
 /// Writes a warehouse over the one with its id.
-pub(crate) async fn replace_warehouse(connection: &impl ConnectionTrait, row: warehouse::Model) -> Result<()> {
+pub(crate) async fn replace_warehouse(
+    connection: &impl ConnectionTrait,
+    row: warehouse::Model,
+) -> Result<()> {
     use sea_orm::{ActiveModelTrait, IntoActiveModel};
     let changed = row.into_active_model().reset_all();
     warehouse::Entity::update(changed).exec_without_returning(connection).await.db().map(|_| ())

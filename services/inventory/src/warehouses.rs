@@ -88,7 +88,11 @@ fn row(id: WarehouseId, input: &WarehouseInput, now: Timestamp) -> warehouse::Mo
 
 /// A code that is taken, when that is what went wrong.
 fn taken(failure: Failure) -> Failure {
-    if is_duplicate(&failure, TABLE) { Failure::new(code::WAREHOUSE_CODE_TAKEN).field("/code", "is taken") } else { failure }
+    if is_duplicate(&failure, TABLE) {
+        Failure::new(code::WAREHOUSE_CODE_TAKEN).field("/code", "is taken")
+    } else {
+        failure
+    }
 }
 
 impl InventoryService {
@@ -112,15 +116,23 @@ impl InventoryService {
         made.map_err(taken)
     }
 
-    pub(crate) async fn change_warehouse(&self, ctx: &Ctx, command: ReplaceWarehouse) -> Result<WarehouseView> {
+    pub(crate) async fn change_warehouse(
+        &self,
+        ctx: &Ctx,
+        command: ReplaceWarehouse,
+    ) -> Result<WarehouseView> {
         ctx.require(Permission::InventoryWrite)?;
         let changed = self
             .db
             .write(WAREHOUSES, command, |tx, command| {
                 Box::pin(async move {
-                    let known =
-                        store::warehouse(tx, command.id).await?.ok_or_else(|| Failure::not_found("warehouse"))?;
-                    let changed = warehouse::Model { created_at: known.created_at, ..row(command.id, &command.warehouse, tx.now()) };
+                    let known = store::warehouse(tx, command.id)
+                        .await?
+                        .ok_or_else(|| Failure::not_found("warehouse"))?;
+                    let changed = warehouse::Model {
+                        created_at: known.created_at,
+                        ..row(command.id, &command.warehouse, tx.now())
+                    };
                     store::replace_warehouse(tx, changed.clone()).await?;
                     Ok(WarehouseView::from(changed))
                 })

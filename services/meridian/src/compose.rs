@@ -165,12 +165,12 @@ impl Shop {
         let signer = TokenSigner::new(site.keys.secret("access-token")?.expose())?;
         let verifying_key = signer.verifying_key();
 
-        let accounts: Arc<dyn Accounts> = site.here_or("account", |t| Arc::new(AccountsClient(t)), |site| {
+        let accounts = site.here_or::<dyn Accounts>("account", |t| Arc::new(AccountsClient(t)), |site| {
             let secret = site.keys.secret("account")?;
             let service = AccountService::new(db.clone(), signer, secret, config.section("account")?)?;
             Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
         })?;
-        let inventory: Arc<dyn Inventory> = site.here_or("inventory", |t| Arc::new(InventoryClient(t)), |_| {
+        let inventory = site.here_or::<dyn Inventory>("inventory", |t| Arc::new(InventoryClient(t)), |_| {
             let service = InventoryService::new(db.clone(), config.section("inventory")?)?;
             Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
         })?;
@@ -185,7 +185,7 @@ impl Shop {
             Some(service) => service.clone(),
             None => Arc::new(CatalogClient(site.transport.clone())),
         };
-        let pricing: Arc<dyn Pricing> = site.here_or("pricing", |t| Arc::new(PricingClient(t)), |site| {
+        let pricing = site.here_or::<dyn Pricing>("pricing", |t| Arc::new(PricingClient(t)), |site| {
             let service =
                 PricingService::new(db.clone(), catalog.clone(), site.keys.secret("quote")?, config.section("pricing")?)?;
             Ok((service.clone() as Arc<dyn Pricing>, pricing::module(service)))
@@ -193,7 +193,7 @@ impl Shop {
         if let Some(service) = catalog_service {
             site.registry.add(catalog::module(service, pricing.clone(), inventory.clone()));
         }
-        let carts: Arc<dyn Carts> = site.here_or("cart", |t| Arc::new(CartsClient(t)), |_| {
+        let carts = site.here_or::<dyn Carts>("cart", |t| Arc::new(CartsClient(t)), |_| {
             let service = CartService::new(
                 db.clone(),
                 catalog.clone(),
@@ -211,12 +211,12 @@ impl Shop {
         } else {
             site.registry.remote("sandbox");
         }
-        let payments: Arc<dyn Payments> = site.here_or("payment", |t| Arc::new(PaymentsClient(t)), |_| {
+        let payments = site.here_or::<dyn Payments>("payment", |t| Arc::new(PaymentsClient(t)), |_| {
             let channels = payment::Channels::new(&payment_config, &places, db.clock().clone(), &sandbox_secret)?;
             let service = PaymentService::new(db.clone(), channels, places.clone(), payment_config.clone())?;
             Ok((service.clone() as Arc<dyn Payments>, payment::module(service)))
         })?;
-        let orders: Arc<dyn Orders> = site.here_or("order", |t| Arc::new(OrdersClient(t)), |_| {
+        let orders = site.here_or::<dyn Orders>("order", |t| Arc::new(OrdersClient(t)), |_| {
             let service = OrderService::new(
                 db.clone(),
                 pricing.clone(),
@@ -228,7 +228,7 @@ impl Shop {
             )?;
             Ok((service.clone() as Arc<dyn Orders>, order::module(service)))
         })?;
-        let search: Arc<dyn Search> = site.here_or("search", |t| Arc::new(SearchClient(t)), |site| {
+        let search = site.here_or::<dyn Search>("search", |t| Arc::new(SearchClient(t)), |site| {
             let service = SearchService::open(
                 db.clone(),
                 site.data,
@@ -240,10 +240,9 @@ impl Shop {
             Ok((service.clone() as Arc<dyn Search>, search::module(service)))
         })?;
         let mut importer = None;
-        let imports: Arc<dyn Imports> = site.here_or("import", |t| Arc::new(ImportsClient(t)), |site| {
+        let imports = site.here_or::<dyn Imports>("import", |t| Arc::new(ImportsClient(t)), |_| {
             let service = ImportService::new(
                 db.clone(),
-                site.data,
                 catalog.clone(),
                 pricing.clone(),
                 inventory.clone(),
@@ -309,14 +308,13 @@ impl Shop {
     /// Imports a file from the disk, telling `progress` after each batch.
     pub async fn import_file(
         &self,
-        ctx: &Ctx,
         kind: ImportKind,
         file: &Path,
         currency: Currency,
         progress: Box<dyn Fn(&ImportView) + Send + Sync>,
     ) -> Result<ImportView> {
         match &self.importer {
-            Some(importer) => Ok(importer.run_file(ctx, kind, file, currency, progress).await?),
+            Some(importer) => Ok(importer.run_file(kind, file, currency, progress).await?),
             None => bail!("imports run in another process"),
         }
     }

@@ -55,3 +55,54 @@ impl Settings {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use serde::Serialize;
+    use toml::Table;
+
+    use super::*;
+
+    /// The documented default of a section is what the code has.
+    fn same<T: Serialize + Default>(file: &Table, section: &str) {
+        let code = Table::try_from(T::default()).unwrap();
+        let documented = file[section].as_table().unwrap();
+        for (key, value) in &code {
+            // Built-in tables that are documented where they are made.
+            if !(section == "pricing" && key == "markets") && !(section == "client" && key == "targets") {
+                assert_eq!(documented.get(key), Some(value), "{section}.{key}");
+            }
+        }
+        for key in documented.keys() {
+            assert!(code.contains_key(key), "{section}.{key} is documented, but the code does not know it");
+        }
+    }
+
+    #[test]
+    fn the_documented_defaults_are_the_codes() {
+        let file: Table = DEFAULT_CONFIGURATION.parse().unwrap();
+        same::<HttpServerConfig>(&file, "http");
+        same::<DbConfig>(&file, "database");
+        same::<platform_bus::BusConfig>(&file, "bus");
+        same::<platform_runtime::JobsConfig>(&file, "jobs");
+        same::<platform_runtime::TelemetryConfig>(&file, "telemetry");
+        same::<platform_client::ClientConfig>(&file, "client");
+        same::<account::AccountConfig>(&file, "account");
+        same::<catalog::CatalogConfig>(&file, "catalog");
+        same::<pricing::PricingConfig>(&file, "pricing");
+        same::<inventory::InventoryConfig>(&file, "inventory");
+        same::<cart::CartConfig>(&file, "cart");
+        same::<order::OrderConfig>(&file, "order");
+        same::<payment::PaymentConfig>(&file, "payment");
+        same::<search::SearchConfig>(&file, "search");
+        same::<import::ImportConfig>(&file, "import");
+        same::<storefront::StorefrontConfig>(&file, "storefront");
+    }
+
+    #[test]
+    fn the_profiles_change_only_what_exists() {
+        for profile in [DEV, TEST] {
+            Config::builder(DEFAULT_CONFIGURATION).profile("it", profile).build().unwrap();
+        }
+    }
+}

@@ -40,7 +40,7 @@ impl Default for OrderConfig {
 
 impl OrderConfig {
     /// Refuses values that cannot work; the failure names the field.
-    pub fn validate(&self) -> Result<()> {
+    pub(crate) fn validate(&self) -> Result<()> {
         let wrong = |field: &str, text: &str| Err(Failure::invalid(format!("order.{field}"), text));
         if self.expiry < Duration::from_secs(1) {
             return wrong("expiry", "must be at least 1s");

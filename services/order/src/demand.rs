@@ -17,7 +17,8 @@ impl Demand {
         if items.is_empty() || items.len() > MAX_LINES {
             return Err(Failure::invalid("/items", format!("must have 1 to {MAX_LINES} lines")));
         }
-        let mut demand = Self { lines: Vec::with_capacity(items.len()), named: Vec::with_capacity(items.len()) };
+        let mut demand =
+            Self { lines: Vec::with_capacity(items.len()), named: Vec::with_capacity(items.len()) };
         for (index, item) in items.iter().enumerate() {
             if !(1..=MAX_QUANTITY).contains(&item.quantity) {
                 return Err(Failure::invalid(
@@ -101,7 +102,9 @@ mod tests {
     #[test]
     fn names_the_callers_line_not_ours() {
         let demand = Demand::of(&[item(1, 1), item(1, 1), item(2, 1)]).unwrap();
-        let failure = Failure::new(inventory::code::OUT_OF_STOCK).field("/lines/1", "0 left").field("/lines/0/quantity", "1 left");
+        let failure = Failure::new(inventory::code::OUT_OF_STOCK)
+            .field("/lines/1", "0 left")
+            .field("/lines/0/quantity", "1 left");
         let named = demand.name(failure);
         assert!(named.is(inventory::code::OUT_OF_STOCK));
         assert_eq!(named.status(), 409);

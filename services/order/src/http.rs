@@ -5,8 +5,8 @@ use std::sync::Arc;
 use actix_web::{HttpResponse, get, post, web::Data};
 use contracts::{
     order::{
-        AskQuote, CancelOrder, CancelReason, ListOrders, OrderHistoryView, OrderId, OrderView, Orders, PayOrder,
-        PaymentChannel, PlaceOrder,
+        AskQuote, CancelOrder, CancelReason, ListOrders, OrderHistoryView, OrderId, OrderView, Orders,
+        PayOrder, PaymentChannel, PlaceOrder,
     },
     payment::{PaymentView, Payments},
     pricing::QuoteView,
@@ -68,7 +68,11 @@ async fn ask_quote(orders: Data<dyn Orders>, Anyone(ctx): Anyone, Valid(body): V
     responses((status = 201, body = OrderView, headers(("Location" = String, description = "The order"))))
 )]
 #[post("/api/v1/orders")]
-async fn place_order(orders: Data<dyn Orders>, Member(ctx): Member, Valid(body): Valid<PlaceOrder>) -> Answer {
+async fn place_order(
+    orders: Data<dyn Orders>,
+    Member(ctx): Member,
+    Valid(body): Valid<PlaceOrder>,
+) -> Answer {
     let order = orders.place(&ctx, body).await?;
     Ok(created(&format!("/api/v1/orders/{}", order.id), &order))
 }
@@ -76,7 +80,11 @@ async fn place_order(orders: Data<dyn Orders>, Member(ctx): Member, Valid(body):
 /// The caller's orders, newest first.
 #[utoipa::path(tag = "orders", params(ListOrders), responses((status = 200, body = Page<OrderView>)))]
 #[get("/api/v1/orders")]
-async fn list_orders(orders: Data<dyn Orders>, Member(ctx): Member, Params(query): Params<ListOrders>) -> Answer {
+async fn list_orders(
+    orders: Data<dyn Orders>,
+    Member(ctx): Member,
+    Params(query): Params<ListOrders>,
+) -> Answer {
     Ok(ok(orders.orders(&ctx, query).await?))
 }
 
@@ -152,7 +160,11 @@ async fn list_payments(
 /// Every shopper's orders, newest first (`order.read`).
 #[utoipa::path(tag = "admin", params(ListOrders), responses((status = 200, body = Page<OrderView>)))]
 #[get("/api/v1/admin/orders")]
-async fn list_all_orders(orders: Data<dyn Orders>, Staff(ctx): Staff, Params(query): Params<ListOrders>) -> Answer {
+async fn list_all_orders(
+    orders: Data<dyn Orders>,
+    Staff(ctx): Staff,
+    Params(query): Params<ListOrders>,
+) -> Answer {
     Ok(ok(orders.all_orders(&ctx, query).await?))
 }
 

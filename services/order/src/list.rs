@@ -18,7 +18,8 @@ impl OrderService {
     pub(crate) async fn list_own(&self, ctx: &Ctx, command: ListOrders) -> Result<Page<OrderView>> {
         let user_id = ctx.user()?;
         let (after, limit) = bounds(&command)?;
-        let orders = store::of_user(self.db.read(), user_id, command.state, after, u64::from(limit) + 1).await?;
+        let orders =
+            store::of_user(self.db.read(), user_id, command.state, after, u64::from(limit) + 1).await?;
         Ok(page(orders, limit))
     }
 
@@ -26,9 +27,10 @@ impl OrderService {
     pub(crate) async fn list_all(&self, ctx: &Ctx, command: ListOrders) -> Result<Page<OrderView>> {
         ctx.require(Permission::OrderRead)?;
         let (after, limit) = bounds(&command)?;
-        let shards = self.db.every_shard().map(|shard| {
-            store::of_shard(self.db.read(), shard, command.state, after, u64::from(limit) + 1)
-        });
+        let shards = self
+            .db
+            .every_shard()
+            .map(|shard| store::of_shard(self.db.read(), shard, command.state, after, u64::from(limit) + 1));
         let mut orders: Vec<Order> = try_join_all(shards).await?.into_iter().flatten().collect();
         orders.sort_by_key(|order| std::cmp::Reverse(position(order)));
         orders.truncate(limit as usize + 1);

@@ -93,6 +93,10 @@ impl Order {
     pub(crate) fn draft(draft: Draft<'_>) -> Result<Self> {
         let remark = remark(draft.remark)?;
         check(&draft.quote, draft.demand).map_err(Failure::internal)?;
+        if draft.quote.totals.total.amount <= 0 {
+            // No provider takes a payment of nothing: such an order could only expire.
+            return Err(Failure::invalid("/items", "come to nothing: an order needs something to pay"));
+        }
         Ok(Self {
             id: draft.id,
             user_id: draft.user_id,
@@ -146,7 +150,11 @@ impl Order {
     pub(crate) fn ordered(&self) -> Vec<OrderedLine> {
         self.lines
             .iter()
-            .map(|line| OrderedLine { sku_id: line.sku_id, product_id: line.product_id, quantity: line.quantity })
+            .map(|line| OrderedLine {
+                sku_id: line.sku_id,
+                product_id: line.product_id,
+                quantity: line.quantity,
+            })
             .collect()
     }
 
@@ -281,6 +289,19 @@ mod tests {
             spoil(&mut quote);
             assert_eq!(draft(quote, &demand, None).unwrap_err().status(), 500, "spoiled in way {index}");
         }
+        let mut free = good.clone();
+        for line in &mut free.lines {
+            (line.unit_price.amount, line.subtotal.amount, line.tax.amount, line.total.amount) = (0, 0, 0, 0);
+        }
+        for money in [
+            &mut free.totals.subtotal,
+            &mut free.totals.shipping,
+            &mut free.totals.tax,
+            &mut free.totals.total,
+        ] {
+            money.amount = 0;
+        }
+        assert_eq!(draft(free, &demand, None).unwrap_err().fields()[0].pointer, "/items");
         let mut fewer = good;
         fewer.lines.pop();
         assert!(draft(fewer, &demand, None).is_err());

@@ -92,7 +92,12 @@ pub(crate) enum Capture {
 
 impl Order {
     /// What is to be done about this capture. An expired order can be revived for `revivable` after it was cancelled.
-    pub(crate) fn on_capture(&self, captured: &PaymentCaptured, now: Timestamp, revivable: Duration) -> Capture {
+    pub(crate) fn on_capture(
+        &self,
+        captured: &PaymentCaptured,
+        now: Timestamp,
+        revivable: Duration,
+    ) -> Capture {
         let by_this = self.payment_id == Some(captured.payment_id);
         let right = captured.amount == self.totals.total;
         match self.state {
@@ -110,7 +115,11 @@ impl Order {
             | OrderState::Delivered
             | OrderState::Completed
             | OrderState::Closed => {
-                if by_this { Capture::Done } else { Capture::Twice }
+                if by_this {
+                    Capture::Done
+                } else {
+                    Capture::Twice
+                }
             }
         }
     }
@@ -153,7 +162,8 @@ impl Order {
         order.cancelled_at = Some(self.cancelled_at.unwrap_or(now));
         order.with_money_of(captured);
         // Others know of the cancellation already when it had expired before.
-        let news = (self.state == OrderState::PendingPayment).then(|| self.cancelled_news(CancelReason::OutOfStock));
+        let news =
+            (self.state == OrderState::PendingPayment).then(|| self.cancelled_news(CancelReason::OutOfStock));
         let reason = "paid, but the stock is gone: the money goes back";
         Some(self.entered(order, Actor::System, reason, news))
     }
@@ -191,8 +201,7 @@ impl Order {
             return None;
         }
         let whole = all && self.fulfilment_state == FulfilmentState::Unfulfilled;
-        let mut order =
-            whole.then(|| self.moved_by(Step::Close)).flatten().unwrap_or_else(|| self.one_on());
+        let mut order = whole.then(|| self.moved_by(Step::Close)).flatten().unwrap_or_else(|| self.one_on());
         order.refunded = event.refunded_in_all.amount;
         order.payment_state = if all { PaymentState::Refunded } else { PaymentState::PartiallyRefunded };
         let reason = format!("{} refunded, {} in all", event.amount, event.refunded_in_all);
@@ -318,14 +327,21 @@ mod tests {
             Happening::Capture(n) | Happening::SoldOut(n) => {
                 let captured = testing::captured(order, n);
                 match order.on_capture(&captured, late, DAY) {
-                    Capture::TakeStock if matches!(happening, Happening::SoldOut(_)) => order.sold_out(&captured, late),
-                    Capture::TakeStock => Some(order.paid(&captured, late).expect("stock is only taken for an order that can be paid")),
+                    Capture::TakeStock if matches!(happening, Happening::SoldOut(_)) => {
+                        order.sold_out(&captured, late)
+                    }
+                    Capture::TakeStock => Some(
+                        order
+                            .paid(&captured, late)
+                            .expect("stock is only taken for an order that can be paid"),
+                    ),
                     Capture::TooLate => order.paid_too_late(&captured),
                     Capture::Done | Capture::Twice | Capture::Mismatch => None,
                 }
             }
             Happening::WrongAmount(n) => {
-                let captured = PaymentCaptured { amount: Money::new(1, Currency::USD), ..testing::captured(order, n) };
+                let captured =
+                    PaymentCaptured { amount: Money::new(1, Currency::USD), ..testing::captured(order, n) };
                 match order.on_capture(&captured, late, DAY) {
                     Capture::Mismatch => order.conflicted("another amount"),
                     Capture::TooLate => order.paid_too_late(&captured),
@@ -382,7 +398,10 @@ mod tests {
         assert!(part.refunded(&testing::refunded(&captured, 100)).is_none(), "again is nothing");
         let whole = part.refunded(&testing::refunded(&captured, captured.amount.amount)).unwrap().order;
         assert_eq!((whole.state, whole.payment_state), (OrderState::Closed, PaymentState::Refunded));
-        assert!(whole.refunded(&testing::refunded(&captured, 100)).is_none(), "an older refund changes nothing");
+        assert!(
+            whole.refunded(&testing::refunded(&captured, 100)).is_none(),
+            "an older refund changes nothing"
+        );
     }
 
     proptest! {

@@ -95,8 +95,11 @@ impl OrderService {
         let expires_at = order.expires_at.plus(self.config.hold_grace);
         for attempt in 0..HOLDS {
             order.hold_id = hold_id(order.id, demand.lines(), attempt);
-            let reserve =
-                Reserve { hold_id: order.hold_id, lines: demand.lines().to_vec(), expires_at: Some(expires_at) };
+            let reserve = Reserve {
+                hold_id: order.hold_id,
+                lines: demand.lines().to_vec(),
+                expires_at: Some(expires_at),
+            };
             match self.inventory.reserve(ctx, reserve).await {
                 Ok(hold) if hold.state == HoldState::Reserved => {
                     // Where an earlier try made it, its time is the earlier one's.
@@ -145,7 +148,9 @@ impl OrderService {
                 // The order is there, but its answer was pruned long ago: what was asked then is not known any more.
                 Err(failure) if is_duplicate(&failure, store::ORDERS) => {
                     self.drop_spare(ctx, &order).await;
-                    return Err(Failure::new(code::KEY_REUSED).detail(format!("this key placed {}", order.id)));
+                    return Err(
+                        Failure::new(code::KEY_REUSED).detail(format!("this key placed {}", order.id))
+                    );
                 }
                 // Whether it was written may be unknown: the hold stays, and the same request again finds out.
                 Err(failure) => return Err(failure),
@@ -178,5 +183,8 @@ fn hold_id(order_id: OrderId, lines: &[LineInput], attempt: u32) -> HoldId {
         wanted.extend_from_slice(line.sku_id.uuid().as_bytes());
         wanted.extend_from_slice(&line.quantity.to_be_bytes());
     }
-    HoldId::derive(order_id.shard(), &[b"order.place", order_id.uuid().as_bytes(), &wanted, &attempt.to_be_bytes()])
+    HoldId::derive(
+        order_id.shard(),
+        &[b"order.place", order_id.uuid().as_bytes(), &wanted, &attempt.to_be_bytes()],
+    )
 }

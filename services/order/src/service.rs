@@ -31,7 +31,7 @@ pub struct OrderService {
 }
 
 impl OrderService {
-    /// Orders in `db`, asking the others through their contracts.
+    /// Orders in `db`, asking the others through their contracts. A configuration that cannot work is refused.
     pub fn new(
         db: Db,
         pricing: Arc<dyn Pricing>,
@@ -40,14 +40,17 @@ impl OrderService {
         accounts: Arc<dyn Accounts>,
         carts: Arc<dyn Carts>,
         config: OrderConfig,
-    ) -> Arc<Self> {
-        Arc::new(Self { db, pricing, inventory, payments, accounts, carts, config })
+    ) -> Result<Arc<Self>> {
+        config.validate()?;
+        Ok(Arc::new(Self { db, pricing, inventory, payments, accounts, carts, config }))
     }
 
     /// The order, where the caller may see it; another's is not found.
     pub(crate) async fn seen(&self, ctx: &Ctx, id: OrderId) -> Result<Order> {
         let order = self.known(id).await?;
-        order.filter(|order| ctx.may_see(order.user_id, Permission::OrderRead)).ok_or_else(|| Failure::not_found("order"))
+        order
+            .filter(|order| ctx.may_see(order.user_id, Permission::OrderRead))
+            .ok_or_else(|| Failure::not_found("order"))
     }
 
     /// The order, where there is one.
@@ -74,7 +77,11 @@ impl OrderService {
     /// One of the caller's addresses; one that is not theirs is named as the field that is wrong.
     pub(crate) async fn address(&self, ctx: &Ctx, id: AddressId) -> Result<AddressView> {
         self.accounts.address(ctx, id).await.map_err(|failure| {
-            if failure.status() == 404 { Failure::invalid("/address_id", "is none of your addresses") } else { failure }
+            if failure.status() == 404 {
+                Failure::invalid("/address_id", "is none of your addresses")
+            } else {
+                failure
+            }
         })
     }
 

@@ -45,13 +45,18 @@ impl OrderService {
             match order.on_capture(event, now, self.config.revivable) {
                 Capture::Done => return Ok(()),
                 Capture::Mismatch => {
-                    let reason = format!("payment {}: {} instead of {}", event.number, event.amount, order.totals.total);
+                    let reason = format!(
+                        "payment {}: {} instead of {}",
+                        event.number, event.amount, order.totals.total
+                    );
                     if self.moved(&order, order.conflicted(&reason)).await? {
                         metrics::counter!("orders_conflicted_total").increment(1);
                         return Ok(());
                     }
                 }
-                Capture::Twice => return self.send_back(ctx, &order, event.payment_id, "the order was paid twice").await,
+                Capture::Twice => {
+                    return self.send_back(ctx, &order, event.payment_id, "the order was paid twice").await;
+                }
                 Capture::TooLate => return self.too_late(ctx, &order, event).await,
                 Capture::TakeStock => match self.take_stock(ctx, order).await? {
                     Stock::Taken(order) => {
@@ -105,7 +110,9 @@ impl OrderService {
     /// An order that an event names. It was written before the payment was opened: where it is missing, something is
     /// wrong that a person must see.
     pub(crate) async fn of_event(&self, id: OrderId) -> Result<Order> {
-        self.known(id).await?.ok_or_else(|| Failure::internal(format!("an event names {id}, which is not there")))
+        self.known(id)
+            .await?
+            .ok_or_else(|| Failure::internal(format!("an event names {id}, which is not there")))
     }
 
     async fn moved(&self, before: &Order, moved: Option<Moved>) -> Result<bool> {
@@ -134,9 +141,13 @@ impl OrderService {
             };
             match self.inventory.reserve(ctx, reserve).await {
                 Ok(_) => {}
-                Err(failure) if failure.is(inventory::code::OUT_OF_STOCK) => return Ok(Stock::Gone(Box::new(order))),
+                Err(failure) if failure.is(inventory::code::OUT_OF_STOCK) => {
+                    return Ok(Stock::Gone(Box::new(order)));
+                }
                 Err(failure) if failure.is(inventory::code::HOLD_GONE) => {
-                    let Some(next) = self.save(&order, order.holding_anew()).await? else { return Ok(Stock::Moved) };
+                    let Some(next) = self.save(&order, order.holding_anew()).await? else {
+                        return Ok(Stock::Moved);
+                    };
                     order = next;
                 }
                 Err(failure) => return Err(failure),

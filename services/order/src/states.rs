@@ -28,7 +28,9 @@ pub(crate) enum Step {
 /// The state after `step`, or none where the step is not allowed. Why an order is cancelled decides further: only an
 /// expired one is revived, see [`crate::moves`].
 pub(crate) const fn next(state: OrderState, step: Step) -> Option<OrderState> {
-    use OrderState::{Allocated, Cancelled, Closed, Completed, Delivered, Paid, PartlyShipped, PendingPayment, Shipped};
+    use OrderState::{
+        Allocated, Cancelled, Closed, Completed, Delivered, Paid, PartlyShipped, PendingPayment, Shipped,
+    };
     match (state, step) {
         (PendingPayment, Step::Pay) | (Cancelled, Step::Revive) => Some(Paid),
         (PendingPayment, Step::Cancel | Step::Expire | Step::SellOut)
@@ -155,7 +157,8 @@ mod tests {
         OrderState::Cancelled,
         OrderState::Closed,
     ];
-    const STEPS: [Step; 6] = [Step::Pay, Step::Revive, Step::Cancel, Step::Expire, Step::SellOut, Step::Close];
+    const STEPS: [Step; 6] =
+        [Step::Pay, Step::Revive, Step::Cancel, Step::Expire, Step::SellOut, Step::Close];
 
     #[test]
     fn words_are_those_of_the_wire() {

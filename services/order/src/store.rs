@@ -12,8 +12,8 @@ use contracts::{
 use kernel::{Result, Shard, Timestamp};
 use platform_db::{Db, DbResult, Rows, Tx};
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order as Direction, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, Order as Direction, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -33,7 +33,12 @@ pub(crate) type Position = (i64, Uuid);
 
 /// Everything that placing an order writes.
 pub(crate) fn placed(db: &Db, order: &Order) -> Result<Rows> {
-    let entry = Entry { actor: Actor::Shopper(order.user_id), from: None, to: order.state, reason: "placed".to_owned() };
+    let entry = Entry {
+        actor: Actor::Shopper(order.user_id),
+        from: None,
+        to: order.state,
+        reason: "placed".to_owned(),
+    };
     let event = OrderPlaced {
         order_id: order.id,
         user_id: order.user_id,
@@ -182,7 +187,11 @@ pub(crate) async fn history(connection: &impl ConnectionTrait, id: OrderId) -> R
 }
 
 /// Adds their lines to orders of one shard: one query for all of them.
-async fn with_lines(connection: &impl ConnectionTrait, on: Shard, rows: Vec<orders::Model>) -> Result<Vec<Order>> {
+async fn with_lines(
+    connection: &impl ConnectionTrait,
+    on: Shard,
+    rows: Vec<orders::Model>,
+) -> Result<Vec<Order>> {
     if rows.is_empty() {
         return Ok(Vec::new());
     }

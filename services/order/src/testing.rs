@@ -231,10 +231,6 @@ impl World {
         state.cut.take().is_none() & state.between.take().is_none()
     }
 
-    pub(crate) fn calls(&self) -> usize {
-        self.state().calls
-    }
-
     pub(crate) fn stock(&self, n: u8) -> i64 {
         self.state().available.get(&sku(n)).copied().unwrap_or(0)
     }
@@ -257,7 +253,12 @@ impl World {
             Destination { country: "US".to_owned(), region: "CA".to_owned(), address_id: Some(address_id()) };
         let lines = lines.iter().map(|line| (line.sku_id, line.quantity, usd(1_000))).collect();
         let mut state = self.state();
-        state.promises.push(QuotePromise { lines, total: usd(total), destination: Some(destination), expires_at });
+        state.promises.push(QuotePromise {
+            lines,
+            total: usd(total),
+            destination: Some(destination),
+            expires_at,
+        });
         (state.promises.len() - 1).to_string()
     }
 
@@ -301,7 +302,8 @@ impl World {
     pub(crate) fn money(&self, order_id: OrderId) -> (i64, i64) {
         let state = self.state();
         let of_order = state.payments.values().filter(|paid| paid.open.order_id == order_id);
-        of_order.fold((0, 0), |(captured, refunded), paid| (captured + paid.captured, refunded + paid.refunded))
+        of_order
+            .fold((0, 0), |(captured, refunded), paid| (captured + paid.captured, refunded + paid.refunded))
     }
 
     fn expire_holds(&self) {
@@ -322,7 +324,11 @@ impl World {
         match (domain, method) {
             ("account", "address") => {
                 let id: AddressId = read(body)?;
-                if id == address_id() { write(&AddressView { id, address: address() }) } else { Err(Failure::not_found("address")) }
+                if id == address_id() {
+                    write(&AddressView { id, address: address() })
+                } else {
+                    Err(Failure::not_found("address"))
+                }
             }
             ("cart", "checkout_lines") => {
                 let cart = self.state().cart.clone();
@@ -334,7 +340,8 @@ impl World {
             }
             ("pricing", "verify") => {
                 let text: String = read(body)?;
-                let place: usize = text.parse().map_err(|_| Failure::from(contracts::pricing::code::QUOTE_INVALID))?;
+                let place: usize =
+                    text.parse().map_err(|_| Failure::from(contracts::pricing::code::QUOTE_INVALID))?;
                 write(&self.state().promises[place])
             }
             ("inventory", method) => self.inventory(method, body),
@@ -359,7 +366,11 @@ impl World {
         }
         let id: HoldId = read(body)?;
         let Some(hold) = state.holds.get_mut(&id) else {
-            return if method == "confirm" || method == "hold" { Err(Failure::not_found("hold")) } else { write(&()) };
+            return if method == "confirm" || method == "hold" {
+                Err(Failure::not_found("hold"))
+            } else {
+                write(&())
+            };
         };
         let back = match (method, hold.state) {
             ("confirm", HoldState::Reserved | HoldState::Confirmed) => {
@@ -385,7 +396,12 @@ impl World {
             "open" => {
                 let open: OpenPayment = read(body)?;
                 let id = PaymentId::derive(open.order_id.shard(), &[ctx.key()?.as_bytes()]);
-                let paid = state.payments.entry(id).or_insert(Paid { open, captured: 0, refunded: 0, cancelled: false });
+                let paid = state.payments.entry(id).or_insert(Paid {
+                    open,
+                    captured: 0,
+                    refunded: 0,
+                    cancelled: false,
+                });
                 write(&payment_view(id, paid))
             }
             "payment" => {
@@ -434,23 +450,25 @@ fn give(state: &mut State, lines: &[LineInput]) {
 fn reserve(state: &mut State, reserve: Reserve) -> Result<Vec<u8>> {
     if let Some(hold) = state.holds.get(&reserve.hold_id) {
         return match hold.state {
-            HoldState::Reserved | HoldState::Confirmed if hold.lines == reserve.lines => write(&view(reserve.hold_id, hold)),
+            HoldState::Reserved | HoldState::Confirmed if hold.lines == reserve.lines => {
+                write(&view(reserve.hold_id, hold))
+            }
             HoldState::Reserved | HoldState::Confirmed => Err(inventory::code::HOLD_CONFLICT.into()),
             _ => Err(inventory::code::HOLD_GONE.into()),
         };
     }
-    let short = reserve.lines.iter().position(|line| state.available.get(&line.sku_id).copied().unwrap_or(0) < line.quantity);
+    let short = reserve
+        .lines
+        .iter()
+        .position(|line| state.available.get(&line.sku_id).copied().unwrap_or(0) < line.quantity);
     if let Some(index) = short {
         return Err(Failure::new(inventory::code::OUT_OF_STOCK).field(format!("/lines/{index}"), "sold out"));
     }
     for line in &reserve.lines {
         *state.available.entry(line.sku_id).or_default() -= line.quantity;
     }
-    let hold = Hold {
-        state: HoldState::Reserved,
-        lines: reserve.lines,
-        expires_at: reserve.expires_at.unwrap(),
-    };
+    let hold =
+        Hold { state: HoldState::Reserved, lines: reserve.lines, expires_at: reserve.expires_at.unwrap() };
     let answer = write(&view(reserve.hold_id, &hold));
     state.holds.insert(reserve.hold_id, hold);
     answer
@@ -492,7 +510,13 @@ fn write(value: &impl Serialize) -> Result<Vec<u8>> {
 
 #[async_trait]
 impl Transport for World {
-    async fn call(&self, ctx: &Ctx, domain: &'static str, method: &'static str, body: Vec<u8>) -> Result<Vec<u8>> {
+    async fn call(
+        &self,
+        ctx: &Ctx,
+        domain: &'static str,
+        method: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>> {
         let (cut, between) = {
             let mut state = self.state();
             let n = state.calls;
@@ -542,7 +566,8 @@ pub(crate) async fn shop() -> Shop {
         Arc::new(AccountsClient(transport.clone())),
         Arc::new(CartsClient(transport)),
         OrderConfig::default(),
-    );
+    )
+    .unwrap();
     Shop { service, world, clock, db, _folder: folder }
 }
 

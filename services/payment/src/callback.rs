@@ -15,7 +15,8 @@ impl PaymentService {
         if callback.body.len() > LARGEST {
             return Err(Failure::new(code::TOO_LARGE).detail(format!("at most {LARGEST} bytes")));
         }
-        let channel = self.channels.get(&callback.channel).ok_or_else(|| Failure::not_found("payment channel"))?;
+        let channel =
+            self.channels.get(&callback.channel).ok_or_else(|| Failure::not_found("payment channel"))?;
         let Some(report) = channel.read(&callback, self.db.now())? else { return Ok(channel.received()) };
         let unknown = || Failure::not_found("payment");
         let shard = shard_of_number(&report.reference).ok_or_else(unknown)?;

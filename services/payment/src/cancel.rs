@@ -41,7 +41,11 @@ impl PaymentService {
                 .await?;
             for attempt in left.attempts {
                 if let Err(failure) = self.ask_after(&attempt).await {
-                    tracing::warn!(payment.number = attempt.number, ?failure, "will be cancelled at the provider later");
+                    tracing::warn!(
+                        payment.number = attempt.number,
+                        ?failure,
+                        "will be cancelled at the provider later"
+                    );
                 }
             }
             if let Some(refund) = left.refund {

@@ -110,7 +110,12 @@ pub struct Channels {
 
 impl Channels {
     /// The channels that are switched on. `secret` signs what goes between the sandbox and its provider.
-    pub fn new(config: &PaymentConfig, places: &Places, clock: Arc<dyn Clock>, secret: &SecretKey) -> Result<Self> {
+    pub fn new(
+        config: &PaymentConfig,
+        places: &Places,
+        clock: Arc<dyn Clock>,
+        secret: &SecretKey,
+    ) -> Result<Self> {
         let mut by_name: BTreeMap<&'static str, Arc<dyn Channel>> = BTreeMap::new();
         let mut sandbox = None;
         if config.sandbox.enabled {

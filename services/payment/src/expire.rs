@@ -3,7 +3,6 @@
 use contracts::payment::PaymentId;
 use kernel::Result;
 use platform_db::Tx;
-use platform_runtime::JobRun;
 
 use crate::{
     PaymentService,
@@ -17,9 +16,9 @@ const BATCH: u64 = 200;
 impl PaymentService {
     /// Ends payments that nobody paid in time. The state is looked at again in the write, so a payment that is captured
     /// meanwhile stays captured. The synchronisation then closes their charges with the provider.
-    pub(crate) async fn expire_overdue(&self, run: &JobRun) -> Result<String> {
+    pub(crate) async fn expire_overdue(&self, stopping: impl Fn() -> bool + Send) -> Result<String> {
         let mut expired = 0_u32;
-        while !run.stopping() {
+        while !stopping() {
             let overdue = store::overdue(self.db.read(), self.db.now(), BATCH).await?;
             let full = overdue.len() as u64 == BATCH;
             for payment in overdue {

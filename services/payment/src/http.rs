@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use actix_web::{
-    HttpRequest, HttpResponse, get, post,
+    HttpRequest, HttpResponse, get,
     http::header::CONTENT_TYPE,
+    post,
     web::{Bytes, Data},
 };
 use contracts::payment::{
@@ -35,7 +36,11 @@ pub(crate) fn routes(service: Arc<PaymentService>) -> Routes {
 /// A payment (the shopper's own, or `payment.read`).
 #[utoipa::path(tag = "payments", params(("id" = PaymentId, Path)), responses((status = 200, body = PaymentView)))]
 #[get("/api/v1/payments/{id}")]
-async fn read_payment(payments: Data<dyn Payments>, Member(ctx): Member, PathOf(id): PathOf<PaymentId>) -> Answer {
+async fn read_payment(
+    payments: Data<dyn Payments>,
+    Member(ctx): Member,
+    PathOf(id): PathOf<PaymentId>,
+) -> Answer {
     Ok(ok(payments.payment(&ctx, id).await?))
 }
 
@@ -62,7 +67,11 @@ async fn refund(
 /// A payment's refunds, newest first (the shopper's own, or `payment.read`).
 #[utoipa::path(tag = "payments", params(("id" = PaymentId, Path)), responses((status = 200, body = Page<RefundView>)))]
 #[get("/api/v1/payments/{id}/refunds")]
-async fn list_refunds(payments: Data<dyn Payments>, Member(ctx): Member, PathOf(id): PathOf<PaymentId>) -> Answer {
+async fn list_refunds(
+    payments: Data<dyn Payments>,
+    Member(ctx): Member,
+    PathOf(id): PathOf<PaymentId>,
+) -> Answer {
     Ok(ok(Page { items: payments.refunds(&ctx, id).await?, next_cursor: None }))
 }
 
@@ -117,6 +126,10 @@ async fn simulate(
 /// Every payment, newest first (`payment.read`).
 #[utoipa::path(tag = "payments", params(ListPayments), responses((status = 200, body = Page<PaymentView>)))]
 #[get("/api/v1/admin/payments")]
-async fn list_payments(payments: Data<dyn Payments>, Staff(ctx): Staff, Params(query): Params<ListPayments>) -> Answer {
+async fn list_payments(
+    payments: Data<dyn Payments>,
+    Staff(ctx): Staff,
+    Params(query): Params<ListPayments>,
+) -> Answer {
     Ok(ok(payments.payments(&ctx, query).await?))
 }

@@ -37,17 +37,19 @@ mod settle;
 mod simulate;
 mod store;
 mod sync;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
 use contracts::payment::{Payments, PaymentsDispatcher};
 use kernel::Result;
-use platform_runtime::{Job, JobRun, Module};
+use platform_db::Db;
+use platform_runtime::{Job, JobRun, Module, SecretKey};
 
 pub use channel::Channels;
 pub use config::{PaymentConfig, SandboxConfig};
 pub use places::Places;
-pub use provider::{Provider, module as sandbox_module};
 pub use service::PaymentService;
 
 /// The module `payment`.
@@ -61,14 +63,20 @@ pub fn module(service: Arc<PaymentService>) -> Module {
         .routes(http::routes(Arc::clone(&service)))
         .dispatch(Arc::new(PaymentsDispatcher(Arc::clone(&service) as Arc<dyn Payments>)))
         .job(job("payment.sync", config.sync_every, |service, run| {
-            Box::pin(async move { service.sync_pending(&run).await })
+            Box::pin(async move { service.sync_pending(|| run.stopping()).await })
         }))
         .job(job("payment.expire", config.expire_every, |service, run| {
-            Box::pin(async move { service.expire_overdue(&run).await })
+            Box::pin(async move { service.expire_overdue(|| run.stopping()).await })
         }))
         .job(job("payment.refunds", config.refund_every, |service, run| {
-            Box::pin(async move { service.drive_refunds(&run).await })
+            Box::pin(async move { service.drive_refunds(|| run.stopping()).await })
         }))
+}
+
+/// The module `sandbox`: the provider behind the channel `sandbox`, on its own port. `secret` is the one the channel has.
+pub fn sandbox(db: Db, config: &PaymentConfig, places: &Places, secret: &SecretKey) -> Result<Module> {
+    let provider = provider::Provider::new(db, places.clone(), secret, config.clone())?;
+    Ok(Module::new("sandbox").on_start(move |tasks| async move { provider.start(&tasks) }))
 }
 
 type Work = fn(Arc<PaymentService>, JobRun) -> futures::future::BoxFuture<'static, Result<String>>;

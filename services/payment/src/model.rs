@@ -174,7 +174,9 @@ pub(crate) fn intent_name(state: IntentState) -> &'static str {
 /// The state of that name.
 pub(crate) fn intent_state(name: &str) -> Option<IntentState> {
     use IntentState::{Cancelled, Conflicted, Expired, Failed, Pending, Succeeded};
-    [Pending, Succeeded, Failed, Cancelled, Expired, Conflicted].into_iter().find(|&state| intent_name(state) == name)
+    [Pending, Succeeded, Failed, Cancelled, Expired, Conflicted]
+        .into_iter()
+        .find(|&state| intent_name(state) == name)
 }
 
 /// A refund's state as the database keeps it.

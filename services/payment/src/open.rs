@@ -208,7 +208,9 @@ async fn sent(tx: &Tx, payment: &intent::Model, attempt: &attempt::Model) -> Res
 }
 
 async fn remember(tx: &Tx, attempt: &attempt::Model, report: &Report) -> Result<()> {
-    let Some(mut payment) = store::lock_intent(tx, attempt.payment()).await? else { return Err(no_payment()) };
+    let Some(mut payment) = store::lock_intent(tx, attempt.payment()).await? else {
+        return Err(no_payment());
+    };
     let Some(mut row) = store::attempt(tx, attempt.attempt()).await? else { return Err(no_payment()) };
     if row.provider_number.is_some() {
         // A callback or a twin was faster.

@@ -29,7 +29,8 @@ impl Place {
     }
 
     fn tell(&self, url: &str) {
-        *self.told.write().unwrap_or_else(PoisonError::into_inner) = Some(url.trim_end_matches('/').to_owned());
+        *self.told.write().unwrap_or_else(PoisonError::into_inner) =
+            Some(url.trim_end_matches('/').to_owned());
     }
 
     fn get(&self) -> Option<String> {
@@ -84,11 +85,16 @@ mod tests {
         let told = Places::new(&PaymentConfig::default());
         assert_eq!(told.pay_page("pay_1"), "/pay/pay_1");
         assert_eq!(told.sandbox_callback(), None);
-        told.clone().shop_is_at("http://127.0.0.1:8080/");
+        told.shop_is_at("http://127.0.0.1:8080/");
         assert_eq!(told.pay_page("pay_1"), "http://127.0.0.1:8080/pay/pay_1");
-        let configured =
-            Places::new(&PaymentConfig { public_url: Some("https://shop.example/".into()), ..PaymentConfig::default() });
+        let configured = Places::new(&PaymentConfig {
+            public_url: Some("https://shop.example/".into()),
+            ..PaymentConfig::default()
+        });
         configured.shop_is_at("http://127.0.0.1:8080");
-        assert_eq!(configured.sandbox_callback().unwrap(), "https://shop.example/api/v1/payments/callbacks/sandbox");
+        assert_eq!(
+            configured.sandbox_callback().unwrap(),
+            "https://shop.example/api/v1/payments/callbacks/sandbox"
+        );
     }
 }

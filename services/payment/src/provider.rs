@@ -13,7 +13,7 @@ use std::{net::TcpListener, sync::Arc};
 
 use kernel::{Failure, Result};
 use platform_db::Db;
-use platform_runtime::{Module, SecretKey, Tasks};
+use platform_runtime::{SecretKey, Tasks};
 use tokio::sync::Notify;
 
 use crate::{
@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// The sandbox's provider.
-pub struct Provider(Arc<Inner>);
+pub(crate) struct Provider(Arc<Inner>);
 
 struct Inner {
     db: Db,
@@ -41,7 +41,7 @@ struct Inner {
 
 impl Provider {
     /// A provider that trusts requests signed with what follows from `secret`, which the channel has, too.
-    pub fn new(db: Db, places: Places, secret: &SecretKey, config: PaymentConfig) -> Result<Self> {
+    pub(crate) fn new(db: Db, places: Places, secret: &SecretKey, config: PaymentConfig) -> Result<Self> {
         config.validate()?;
         Ok(Self(Arc::new(Inner {
             db,
@@ -55,7 +55,7 @@ impl Provider {
     }
 
     /// Listens, serves and calls back until the tasks are told to stop.
-    pub fn start(&self, tasks: &Tasks) -> Result<()> {
+    pub(crate) fn start(&self, tasks: &Tasks) -> Result<()> {
         let inner = Arc::clone(&self.0);
         let listen = inner.config.sandbox.listen;
         let listener = TcpListener::bind(listen).map_err(|error| {
@@ -70,15 +70,4 @@ impl Provider {
         tasks.spawn_essential("payment.sandbox.deliver", async move { deliver::run(&inner, token).await });
         Ok(())
     }
-}
-
-impl std::fmt::Debug for Provider {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Provider").field("listen", &self.0.config.sandbox.listen).finish_non_exhaustive()
-    }
-}
-
-/// The module `sandbox`: the provider's server.
-pub fn module(provider: Provider) -> Module {
-    Module::new("sandbox").on_start(move |tasks| async move { provider.start(&tasks) })
 }

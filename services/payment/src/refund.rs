@@ -6,13 +6,13 @@
 use contracts::{
     Ctx, Permission,
     payment::{
-        IntentState, PaymentId, PaymentRefunded, Refund, RefundId, RefundPayment, RefundState, RefundView, code,
+        IntentState, PaymentId, PaymentRefunded, Refund, RefundId, RefundPayment, RefundState, RefundView,
+        code,
     },
 };
 use futures::{StreamExt, stream};
 use kernel::{Failure, Money, Result};
 use platform_db::{Once, Tx};
-use platform_runtime::JobRun;
 
 use crate::{
     PaymentService,
@@ -49,7 +49,8 @@ impl PaymentService {
         }
         let shard = command.payment_id.shard();
         let once = Once::on(shard, ctx.principal(), "payment.refund", ctx.key()?, &command)?;
-        let order = Order { id: once.id::<Refund>(), payment: command.payment_id, amount: command.amount, reason };
+        let order =
+            Order { id: once.id::<Refund>(), payment: command.payment_id, amount: command.amount, reason };
         let view: RefundView = self
             .db
             .write_once(&once, order, |tx, order| Box::pin(async move { write(tx, order).await }))
@@ -113,9 +114,9 @@ impl PaymentService {
     }
 
     /// Goes on with refunds that are not done (job `payment.refunds`).
-    pub(crate) async fn drive_refunds(&self, run: &JobRun) -> Result<String> {
+    pub(crate) async fn drive_refunds(&self, stopping: impl Fn() -> bool + Send) -> Result<String> {
         let mut asked = 0_u32;
-        while !run.stopping() {
+        while !stopping() {
             let due = store::due_refunds(self.db.read(), self.db.now(), BATCH).await?;
             let full = due.len() as u64 == BATCH;
             asked += u32::try_from(due.len()).unwrap_or(u32::MAX);

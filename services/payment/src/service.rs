@@ -7,8 +7,8 @@ use contracts::{
     Caller, Ctx, Permission,
     order::OrderId,
     payment::{
-        CallbackAnswer, CancelPayments, ListPayments, OpenPayment, PaymentId, PaymentView, Payments, ProviderCallback,
-        RefundPayment, RefundView, Simulate, code as payment_code,
+        CallbackAnswer, CancelPayments, ListPayments, OpenPayment, PaymentId, PaymentView, Payments,
+        ProviderCallback, RefundPayment, RefundView, Simulate, code as payment_code,
     },
 };
 use kernel::{Failure, Page, Result, code};
@@ -40,7 +40,8 @@ impl PaymentService {
     pub(crate) fn channel(&self, name: &str) -> Result<Arc<dyn Channel>> {
         let channel = self.channels.get(name).map(Arc::clone);
         channel.ok_or_else(|| {
-            Failure::new(payment_code::CHANNEL_UNKNOWN).field("/channel", format!("there is no channel {name:?} here"))
+            Failure::new(payment_code::CHANNEL_UNKNOWN)
+                .field("/channel", format!("there is no channel {name:?} here"))
         })
     }
 

@@ -37,13 +37,22 @@ enum Change {
 
 impl PaymentService {
     /// Takes in a report on this attempt. Reports that came before change nothing.
-    pub(crate) async fn settle(&self, attempt: &attempt::Model, report: Report, source: Source) -> Result<()> {
+    pub(crate) async fn settle(
+        &self,
+        attempt: &attempt::Model,
+        report: Report,
+        source: Source,
+    ) -> Result<()> {
         let number = attempt.number.clone();
         let change = self
             .db
-            .write(attempt.payment().shard(), (attempt.clone(), report, source), |tx, (attempt, report, source)| {
-                Box::pin(async move { settle(tx, attempt, report, *source).await })
-            })
+            .write(
+                attempt.payment().shard(),
+                (attempt.clone(), report, source),
+                |tx, (attempt, report, source)| {
+                    Box::pin(async move { settle(tx, attempt, report, *source).await })
+                },
+            )
             .await?;
         match change {
             Change::Nothing => {}
@@ -52,7 +61,10 @@ impl PaymentService {
                 metrics::counter!("payment_captured_total").increment(1);
                 if late {
                     metrics::counter!("payment_captured_late_total").increment(1);
-                    tracing::warn!(payment.number = number, "money came after the payment had ended; the order decides");
+                    tracing::warn!(
+                        payment.number = number,
+                        "money came after the payment had ended; the order decides"
+                    );
                 }
             }
             Change::Surplus => {
@@ -164,7 +176,13 @@ impl Case {
         Ok(Change::Surplus)
     }
 
-    async fn conflict(mut self, tx: &Tx, fact: &Fact, to: Option<IntentState>, reason: &str) -> Result<Change> {
+    async fn conflict(
+        mut self,
+        tx: &Tx,
+        fact: &Fact,
+        to: Option<IntentState>,
+        reason: &str,
+    ) -> Result<Change> {
         let (amount, at) = self.capture(fact)?;
         self.attempt.reason = Some(cut(reason));
         self.put_attempt(tx, IntentState::Conflicted).await?;
@@ -190,7 +208,9 @@ impl Case {
 
     /// Notes on the attempt what was captured.
     fn capture(&mut self, fact: &Fact) -> Result<(Money, Timestamp)> {
-        let Fact::Captured { amount, at } = *fact else { return Err(Failure::internal("a capture without money")) };
+        let Fact::Captured { amount, at } = *fact else {
+            return Err(Failure::internal("a capture without money"));
+        };
         self.attempt.captured = amount.amount;
         self.attempt.captured_currency = Some(amount.currency.code().to_owned());
         self.attempt.paid_at = Some(at.micros());

@@ -12,7 +12,10 @@ use contracts::{
 };
 use kernel::{Currency, Failure, Id, Kind, Money, Result, Shard, Timestamp, code};
 use platform_db::{DbResult, Rows, Tx};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
+};
 use uuid::Uuid;
 
 pub(crate) use self::refunds::*;
@@ -33,7 +36,8 @@ fn key<K: Kind>(id: Id<K>) -> (i32, Uuid) {
 
 /// An amount as the database keeps it.
 pub(crate) fn money(amount: i64, currency: &str) -> Result<Money> {
-    let currency = Currency::from_code(currency).ok_or_else(|| Failure::internal(format!("currency {currency}")))?;
+    let currency =
+        Currency::from_code(currency).ok_or_else(|| Failure::internal(format!("currency {currency}")))?;
     Ok(Money::new(amount, currency))
 }
 
@@ -163,9 +167,9 @@ pub(crate) async fn intents(
     }
     if let Some((at, id)) = after {
         query = query.filter(
-            Condition::any().add(intent::Column::CreatedAt.lt(at)).add(
-                Condition::all().add(intent::Column::CreatedAt.eq(at)).add(intent::Column::Id.lt(id)),
-            ),
+            Condition::any()
+                .add(intent::Column::CreatedAt.lt(at))
+                .add(Condition::all().add(intent::Column::CreatedAt.eq(at)).add(intent::Column::Id.lt(id))),
         );
     }
     query
@@ -178,7 +182,11 @@ pub(crate) async fn intents(
 }
 
 /// Payments that nobody paid in time, the longest overdue first.
-pub(crate) async fn overdue(on: &impl ConnectionTrait, now: Timestamp, limit: u64) -> Result<Vec<intent::Model>> {
+pub(crate) async fn overdue(
+    on: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<intent::Model>> {
     let open = [IntentState::Pending, IntentState::Failed].map(intent_name);
     intent::Entity::find()
         .filter(intent::Column::State.is_in(open))
@@ -230,7 +238,10 @@ pub(crate) async fn attempt_by_number(
 }
 
 /// A payment's attempts that the provider has not settled.
-pub(crate) async fn pending_attempts(on: &impl ConnectionTrait, payment: PaymentId) -> Result<Vec<attempt::Model>> {
+pub(crate) async fn pending_attempts(
+    on: &impl ConnectionTrait,
+    payment: PaymentId,
+) -> Result<Vec<attempt::Model>> {
     let (shard, id) = key(payment);
     attempt::Entity::find()
         .filter(attempt::Column::Shard.eq(shard))
@@ -242,7 +253,11 @@ pub(crate) async fn pending_attempts(on: &impl ConnectionTrait, payment: Payment
 }
 
 /// Attempts that are to be asked after, the longest due first.
-pub(crate) async fn due_attempts(on: &impl ConnectionTrait, now: Timestamp, limit: u64) -> Result<Vec<attempt::Model>> {
+pub(crate) async fn due_attempts(
+    on: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<attempt::Model>> {
     attempt::Entity::find()
         .filter(attempt::Column::State.eq(intent_name(IntentState::Pending)))
         .filter(attempt::Column::NextSyncAt.lte(now.micros()))
@@ -274,7 +289,13 @@ pub(crate) async fn put_attempt(tx: &Tx, from: IntentState, row: &attempt::Model
 }
 
 /// Says when to ask after pending attempts next: those with `only`'s id, or all of the payment.
-pub(crate) async fn ask_at(tx: &Tx, payment: PaymentId, only: Option<Uuid>, at: Timestamp, syncs: i32) -> Result<()> {
+pub(crate) async fn ask_at(
+    tx: &Tx,
+    payment: PaymentId,
+    only: Option<Uuid>,
+    at: Timestamp,
+    syncs: i32,
+) -> Result<()> {
     let (shard, id) = key(payment);
     let mut query = attempt::Entity::update_many()
         .col_expr(attempt::Column::NextSyncAt, Expr::value(at.micros()))
@@ -299,7 +320,13 @@ pub(crate) enum Direction {
 }
 
 /// Adds to the payment's log. `body` holds no secrets; what is too long is cut.
-pub(crate) async fn note(tx: &Tx, payment: PaymentId, direction: Direction, what: &str, body: &str) -> Result<()> {
+pub(crate) async fn note(
+    tx: &Tx,
+    payment: PaymentId,
+    direction: Direction,
+    what: &str,
+    body: &str,
+) -> Result<()> {
     let row = log::Model {
         shard: shard(payment.shard()),
         id: tx.ids().uuid(payment.shard()),

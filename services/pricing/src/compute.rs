@@ -31,7 +31,12 @@ pub(crate) struct Computed {
 }
 
 /// Prices `items`, all in `currency`, for `market`, with a flat `shipping`.
-pub(crate) fn compute(items: Vec<Item>, currency: Currency, market: &Market<'_>, shipping: Money) -> Result<Computed> {
+pub(crate) fn compute(
+    items: Vec<Item>,
+    currency: Currency,
+    market: &Market<'_>,
+    shipping: Money,
+) -> Result<Computed> {
     let mut told = Told(Vec::with_capacity(items.len() * 3 + 6));
     let mut lines = Vec::with_capacity(items.len());
     told.policy(market);
@@ -39,9 +44,14 @@ pub(crate) fn compute(items: Vec<Item>, currency: Currency, market: &Market<'_>,
         lines.push(line(item, currency, market, &mut told)?);
     }
     let sum = |of: fn(&QuoteLine) -> Money| Money::sum(currency, lines.iter().map(of));
-    let (subtotal, discount, tax_of_lines) = (sum(|line| line.subtotal)?, sum(|line| line.discount)?, sum(|line| line.tax)?);
+    let (subtotal, discount, tax_of_lines) =
+        (sum(|line| line.subtotal)?, sum(|line| line.discount)?, sum(|line| line.tax)?);
     told.say("subtotal", "sum of the lines".to_owned(), Some(subtotal));
-    told.say("shipping.flat", format!("flat rate to {} in {}", market.name(), currency.code()), Some(shipping));
+    told.say(
+        "shipping.flat",
+        format!("flat rate to {} in {}", market.name(), currency.code()),
+        Some(shipping),
+    );
     let tax_of_shipping = tax(shipping, market.shipping_rate(), market, "shipping", &mut told)?;
     let tax = tax_of_lines.plus(tax_of_shipping)?;
     let net = subtotal.minus(discount)?.plus(shipping)?;
@@ -85,7 +95,13 @@ fn line(item: Item, currency: Currency, market: &Market<'_>, told: &mut Told) ->
 }
 
 /// The tax on `amount`: on top of it, or contained in it where the market's prices include tax.
-fn tax(amount: Money, rate_bp: i64, market: &Market<'_>, of: &str, told: &mut Told) -> Result<Money, MoneyError> {
+fn tax(
+    amount: Money,
+    rate_bp: i64,
+    market: &Market<'_>,
+    of: &str,
+    told: &mut Told,
+) -> Result<Money, MoneyError> {
     let whole = if market.prices_include_tax() { WHOLE + rate_bp } else { WHOLE };
     let tax = amount.scaled(rate_bp, whole, Rounding::HalfUp)?;
     told.tax(amount, (rate_bp, whole), tax, of);
@@ -102,7 +118,10 @@ impl Told {
 
     fn policy(&mut self, market: &Market<'_>) {
         let (rule, text) = if market.prices_include_tax() {
-            ("tax.included", "prices include tax: the tax of each line is contained in it, told but not added")
+            (
+                "tax.included",
+                "prices include tax: the tax of each line is contained in it, told but not added",
+            )
         } else {
             ("tax.added", "prices are without tax: the tax of each line is added to it")
         };
@@ -121,14 +140,19 @@ impl Told {
 
     fn tax(&mut self, amount: Money, (rate_bp, whole): (i64, i64), tax: Money, of: &str) {
         if rate_bp == 0 {
-            return self.say(if of == "shipping" { "tax.shipping" } else { "tax.line" }, format!("{of}: no tax"), Some(tax));
+            return self.say(
+                if of == "shipping" { "tax.shipping" } else { "tax.line" },
+                format!("{of}: no tax"),
+                Some(tax),
+            );
         }
         let rule = if of == "shipping" { "tax.shipping" } else { "tax.line" };
         let word = if whole == WHOLE { "of" } else { "contained in" };
         self.say(rule, format!("{of}: {} {word} {amount}", percent(rate_bp)), Some(tax));
         let product = i128::from(amount.amount) * i128::from(rate_bp);
         if product % i128::from(whole) != 0 {
-            let text = format!("{of}: {} is rounded half up to {tax}", exact(product, whole, amount.currency));
+            let text =
+                format!("{of}: {} is rounded half up to {tax}", exact(product, whole, amount.currency));
             self.say("rounding.half_up", text, Some(tax));
         }
     }

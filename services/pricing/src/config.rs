@@ -82,7 +82,9 @@ impl Default for PricingConfig {
 
 /// The built-in markets with those of the configuration over them. Variables arrive in lower case, so that codes are
 /// compared in upper case.
-fn over_defaults<'de, D: Deserializer<'de>>(deserializer: D) -> Result<BTreeMap<String, MarketConfig>, D::Error> {
+fn over_defaults<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<String, MarketConfig>, D::Error> {
     let given = BTreeMap::<String, MarketConfig>::deserialize(deserializer)?;
     let mut markets = tables::markets();
     markets.extend(given.into_iter().map(|(code, market)| (code.to_uppercase(), market.upper())));
@@ -97,7 +99,10 @@ impl MarketConfig {
     }
 
     fn rates(&self) -> impl Iterator<Item = i64> + '_ {
-        let regions = self.regions.values().flat_map(|r| std::iter::once(r.rate_bp).chain(r.categories.values().copied()));
+        let regions = self
+            .regions
+            .values()
+            .flat_map(|r| std::iter::once(r.rate_bp).chain(r.categories.values().copied()));
         std::iter::once(self.rate_bp).chain(self.categories.values().copied()).chain(regions)
     }
 }
@@ -128,7 +133,10 @@ impl PricingConfig {
             for (currency, rate) in &market.shipping {
                 let known = Currency::from_code(currency).is_some();
                 if !known || !(0..=1_000_000_000).contains(rate) {
-                    return wrong(format!("markets.{code}.shipping.{currency}"), "must be a currency's minor units");
+                    return wrong(
+                        format!("markets.{code}.shipping.{currency}"),
+                        "must be a currency's minor units",
+                    );
                 }
             }
         }
@@ -147,7 +155,8 @@ mod tests {
 
     #[test]
     fn a_market_of_the_configuration_replaces_only_its_own() {
-        let text = r#"{"markets": {"de": {"prices_include_tax": true, "rate_bp": 1900, "shipping": {"eur": 490}}}}"#;
+        let text =
+            r#"{"markets": {"de": {"prices_include_tax": true, "rate_bp": 1900, "shipping": {"eur": 490}}}}"#;
         let config: PricingConfig = serde_json::from_str(text).unwrap();
         assert!(config.markets["DE"].prices_include_tax);
         assert_eq!(config.markets["DE"].shipping["EUR"], 490);

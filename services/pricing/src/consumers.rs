@@ -10,7 +10,7 @@ use platform_bus::Consumer;
 use crate::service::PricingService;
 
 /// Forgets prices that another process changed.
-pub(crate) struct Forget(pub(crate) Arc<PricingService>);
+pub struct Forget(pub Arc<PricingService>);
 
 #[async_trait]
 impl Consumer for Forget {

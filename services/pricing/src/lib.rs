@@ -35,6 +35,7 @@ use contracts::pricing::{Pricing, PricingDispatcher};
 use platform_runtime::{Job, Module};
 
 pub use config::{MarketConfig, PricingConfig, RegionConfig};
+pub use consumers::Forget;
 pub use service::PricingService;
 
 /// The module `pricing`: routes, contract, the cache's consumer, and the job that announces windows.

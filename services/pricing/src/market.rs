@@ -52,14 +52,16 @@ impl<'a> Market<'a> {
 
     /// Basis points on shipping.
     pub(crate) fn shipping_rate(&self) -> i64 {
-        let taxed = self.region.and_then(|(_, region)| region.tax_shipping).unwrap_or(self.config.tax_shipping);
+        let taxed =
+            self.region.and_then(|(_, region)| region.tax_shipping).unwrap_or(self.config.tax_shipping);
         if taxed { self.standard() } else { 0 }
     }
 
     /// The flat rate, where there is one in this currency.
     pub(crate) fn shipping(&self, currency: Currency) -> Option<Money> {
         let own = self.config.shipping.get(currency.code());
-        own.or_else(|| self.elsewhere?.shipping.get(currency.code())).map(|&amount| Money::new(amount, currency))
+        own.or_else(|| self.elsewhere?.shipping.get(currency.code()))
+            .map(|&amount| Money::new(amount, currency))
     }
 }
 
@@ -106,7 +108,8 @@ mod tests {
     #[test]
     fn shipping_has_its_own_rules() {
         let markets = tables::markets();
-        let market = |country: &str, region: &str| Market::of(&markets, Some(&to(country, region)), "US").unwrap();
+        let market =
+            |country: &str, region: &str| Market::of(&markets, Some(&to(country, region)), "US").unwrap();
         assert_eq!(market("US", "NY").shipping_rate(), 400);
         assert_eq!(market("US", "CA").shipping_rate(), 0);
         assert_eq!(market("GB", "").shipping_rate(), 2_000);

@@ -96,7 +96,8 @@ pub(crate) struct SkuPrices(pub(crate) Vec<Price>);
 
 impl SkuPrices {
     fn in_force(&self, kind: PriceKind, currency: Currency, moment: Timestamp) -> Option<usize> {
-        let of = |price: &Price| price.kind == kind && price.money.currency == currency && price.covers(moment);
+        let of =
+            |price: &Price| price.kind == kind && price.money.currency == currency && price.covers(moment);
         (0..self.0.len()).filter(|&index| of(&self.0[index])).max_by_key(|&index| self.0[index].rank())
     }
 
@@ -139,8 +140,13 @@ impl SkuPrices {
     fn lowest_before(&self, currency: Currency, start: Timestamp) -> Option<i64> {
         let from = start.minus(LOOK_BACK);
         let inside = |moment: &Timestamp| (from..start).contains(moment);
-        let changes = self.0.iter().flat_map(|price| [Some(price.starts_at), price.ends_at]).flatten().filter(inside);
-        changes.chain([from]).filter_map(|moment| self.paid(currency, moment)).map(|(paid, _)| paid.money.amount).min()
+        let changes =
+            self.0.iter().flat_map(|price| [Some(price.starts_at), price.ends_at]).flatten().filter(inside);
+        changes
+            .chain([from])
+            .filter_map(|moment| self.paid(currency, moment))
+            .map(|(paid, _)| paid.money.amount)
+            .min()
     }
 
     /// Whether something is reduced at a moment, in any currency.
@@ -159,7 +165,8 @@ impl SkuPrices {
     pub(crate) fn seen(&self, moment: Timestamp) -> BTreeSet<(&'static str, i64, Option<i64>)> {
         let see = |code: &'static str| {
             let (paid, list) = self.paid(Currency::from_code(code)?, moment)?;
-            let before = if paid.kind == PriceKind::Sale { list.map(|l| l.money.amount) } else { paid.compare_at };
+            let before =
+                if paid.kind == PriceKind::Sale { list.map(|l| l.money.amount) } else { paid.compare_at };
             Some((code, paid.money.amount, before))
         };
         self.currencies(moment).into_iter().filter_map(see).collect()
@@ -171,7 +178,9 @@ impl SkuPrices {
         // A price without end goes on below one that stands before it for a time: naming it again is no change either.
         let known = |price: &Price| {
             let started = starts_at == now && price.covers(now);
-            wanted.names(price) && price.ends_at == wanted.ends_at && (started || price.starts_at == starts_at)
+            wanted.names(price)
+                && price.ends_at == wanted.ends_at
+                && (started || price.starts_at == starts_at)
         };
         if self.0.iter().any(known) {
             return;
@@ -204,7 +213,11 @@ impl SkuPrices {
     /// Moments after now at which something begins or ends that is to be written.
     pub(crate) fn boundaries(&self, now: Timestamp) -> BTreeSet<Timestamp> {
         let changed = self.0.iter().filter(|price| price.change != Change::None);
-        changed.flat_map(|price| [Some(price.starts_at), price.ends_at]).flatten().filter(|&at| at > now).collect()
+        changed
+            .flat_map(|price| [Some(price.starts_at), price.ends_at])
+            .flatten()
+            .filter(|&at| at > now)
+            .collect()
     }
 }
 

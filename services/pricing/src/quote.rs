@@ -29,10 +29,15 @@ impl PricingService {
         let mut infos: HashMap<SkuId, SkuInfo> = infos.into_iter().map(|info| (info.sku.id, info)).collect();
         all_sold(&lines, &infos)?;
         let currency = common_currency(&lines, &known, now)?;
-        let market = Market::of(&self.config.markets, request.destination.as_ref(), &self.config.default_market)
-            .ok_or_else(|| Failure::internal("there is no market *"))?;
+        let market =
+            Market::of(&self.config.markets, request.destination.as_ref(), &self.config.default_market)
+                .ok_or_else(|| Failure::internal("there is no market *"))?;
         let shipping = market.shipping(currency).ok_or_else(|| {
-            Failure::new(code::NO_PRICE).detail(format!("no shipping rate to {} in {} is set", market.name(), currency.code()))
+            Failure::new(code::NO_PRICE).detail(format!(
+                "no shipping rate to {} in {} is set",
+                market.name(),
+                currency.code()
+            ))
         })?;
         let mut items = Vec::with_capacity(lines.len());
         for (named, line) in &lines {
@@ -46,7 +51,13 @@ impl PricingService {
         self.signed(computed, request, market.code, now)
     }
 
-    fn signed(&self, computed: Computed, request: QuoteRequest, market: &str, now: Timestamp) -> Result<QuoteView> {
+    fn signed(
+        &self,
+        computed: Computed,
+        request: QuoteRequest,
+        market: &str,
+        now: Timestamp,
+    ) -> Result<QuoteView> {
         let expires_at = now.plus(self.config.quote_life);
         let promise = QuotePromise {
             lines: computed.lines.iter().map(|line| (line.sku_id, line.quantity, line.unit_price)).collect(),
@@ -84,7 +95,10 @@ fn merged(lines: &[LineInput]) -> Result<Vec<(usize, LineInput)>> {
         };
         let sum = merged[known].1.quantity + line.quantity;
         if sum > MAX_QUANTITY {
-            return Err(Failure::invalid(field(), format!("the lines of this SKU come to {sum}, more than {MAX_QUANTITY}")));
+            return Err(Failure::invalid(
+                field(),
+                format!("the lines of this SKU come to {sum}, more than {MAX_QUANTITY}"),
+            ));
         }
         merged[known].1.quantity = sum;
     }
@@ -120,8 +134,12 @@ fn common_currency(
         .iter()
         .map(|(_, line)| known.get(&line.sku_id).map(|prices| prices.currencies(now)).unwrap_or_default())
         .collect();
-    let unpriced: Vec<usize> =
-        lines.iter().zip(&sold_in).filter(|(_, currencies)| currencies.is_empty()).map(|((named, _), _)| *named).collect();
+    let unpriced: Vec<usize> = lines
+        .iter()
+        .zip(&sold_in)
+        .filter(|(_, currencies)| currencies.is_empty())
+        .map(|((named, _), _)| *named)
+        .collect();
     if !unpriced.is_empty() {
         return Err(no_price(unpriced));
     }

@@ -25,7 +25,8 @@ pub(crate) fn sign(key: &SecretKey, promise: &QuotePromise) -> Result<String> {
 /// What a signed text promised; `pricing.quote_invalid` for every text that [`sign`] did not make. The signatures are
 /// compared in constant time.
 pub(crate) fn open(key: &SecretKey, text: &str) -> Result<QuotePromise> {
-    read(key, text)?.ok_or_else(|| Failure::new(code::QUOTE_INVALID).field("/quote", "is not one of our quotes"))
+    read(key, text)?
+        .ok_or_else(|| Failure::new(code::QUOTE_INVALID).field("/quote", "is not one of our quotes"))
 }
 
 fn read(key: &SecretKey, text: &str) -> Result<Option<QuotePromise>> {
@@ -33,11 +34,13 @@ fn read(key: &SecretKey, text: &str) -> Result<Option<QuotePromise>> {
         return Ok(None);
     }
     let mut parts = text.split('.');
-    let (Some(VERSION), Some(promise), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
+    let (Some(VERSION), Some(promise), Some(signature), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
     else {
         return Ok(None);
     };
-    let (Ok(promise), Ok(signature)) = (URL_SAFE_NO_PAD.decode(promise), URL_SAFE_NO_PAD.decode(signature)) else {
+    let (Ok(promise), Ok(signature)) = (URL_SAFE_NO_PAD.decode(promise), URL_SAFE_NO_PAD.decode(signature))
+    else {
         return Ok(None);
     };
     if mac(key, &promise)?.verify_slice(&signature).is_err() {
@@ -65,7 +68,11 @@ mod tests {
         QuotePromise {
             lines: vec![(Id::derive(Shard::new(1), &[b"a"]), 2, Money::new(500, Currency::JOD))],
             total: Money::new(1_000, Currency::JOD),
-            destination: Some(Destination { country: "JO".to_owned(), region: String::new(), address_id: None }),
+            destination: Some(Destination {
+                country: "JO".to_owned(),
+                region: String::new(),
+                address_id: None,
+            }),
             expires_at: Timestamp::from_micros(1_800_000_000_000_000),
         }
     }
@@ -92,7 +99,15 @@ mod tests {
             }
         }
         let unsigned = text.rsplit_once('.').unwrap().0.to_owned();
-        for other in ["", "q1", "q1..", &unsigned, &format!("{text}.x"), &text.replacen("q1", "q2", 1), &"x".repeat(70_000)] {
+        for other in [
+            "",
+            "q1",
+            "q1..",
+            &unsigned,
+            &format!("{text}.x"),
+            &text.replacen("q1", "q2", 1),
+            &"x".repeat(70_000),
+        ] {
             assert!(open(&key, other).unwrap_err().is(code::QUOTE_INVALID));
         }
         assert!(open(&SecretKey::from_bytes([8; 32]), &text).unwrap_err().is(code::QUOTE_INVALID));

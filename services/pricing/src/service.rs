@@ -26,7 +26,12 @@ pub struct PricingService {
 
 impl PricingService {
     /// The service; `quote_key` signs quotes and is the same in every process. `request.invalid` names a setting out of range.
-    pub fn new(db: Db, catalog: Arc<dyn Catalog>, quote_key: SecretKey, config: PricingConfig) -> Result<Arc<Self>> {
+    pub fn new(
+        db: Db,
+        catalog: Arc<dyn Catalog>,
+        quote_key: SecretKey,
+        config: PricingConfig,
+    ) -> Result<Arc<Self>> {
         config.validate()?;
         let settings = Settings::new("prices", config.cached_skus, config.cache_ttl);
         let cache = Cache::new(settings, Arc::clone(db.clock()));

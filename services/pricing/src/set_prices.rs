@@ -43,8 +43,10 @@ impl PricingService {
             });
         }
         let skus: Vec<SkuId> = wanted.keys().copied().collect();
-        let published =
-            self.db.write(shard, (self.db.clone(), wanted), |tx, (db, wanted)| Box::pin(set(tx, db, wanted))).await;
+        let published = self
+            .db
+            .write(shard, (self.db.clone(), wanted), |tx, (db, wanted)| Box::pin(set(tx, db, wanted)))
+            .await;
         // Even when it failed: whether it was committed may be unknown.
         self.forget(skus).await;
         if published? {
@@ -60,22 +62,30 @@ type Refusal = (&'static str, fn(String) -> Failure);
 fn check(price: &SetPrice, now: Timestamp) -> Result<(), Refusal> {
     let amount = |amount: i64| (0..=DEAREST).contains(&amount);
     if !amount(price.price.amount) {
-        return Err(("/price", |field| Failure::invalid(field, "amount must lie between 0 and 1000000000000")));
+        return Err(("/price", |field| {
+            Failure::invalid(field, "amount must lie between 0 and 1000000000000")
+        }));
     }
     if let Some(before) = price.compare_at {
         if price.kind == PriceKind::Sale {
-            return Err(("/compare_at", |field| Failure::invalid(field, "a sale price is compared with the list price")));
+            return Err(("/compare_at", |field| {
+                Failure::invalid(field, "a sale price is compared with the list price")
+            }));
         }
         if before.currency != price.price.currency {
             return Err(("/compare_at", |field| Failure::invalid(field, "must be in the price's currency")));
         }
         if !amount(before.amount) {
-            return Err(("/compare_at", |field| Failure::invalid(field, "amount must lie between 0 and 1000000000000")));
+            return Err(("/compare_at", |field| {
+                Failure::invalid(field, "amount must lie between 0 and 1000000000000")
+            }));
         }
     }
     let starts_at = price.starts_at.map_or(now, |start| start.max(now));
     if price.ends_at.is_some_and(|end| end <= starts_at) {
-        return Err(("/ends_at", |field| Failure::new(code::WINDOW).field(field, "must lie after the start, and after now")));
+        return Err(("/ends_at", |field| {
+            Failure::new(code::WINDOW).field(field, "must lie after the start, and after now")
+        }));
     }
     Ok(())
 }

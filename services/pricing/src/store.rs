@@ -8,8 +8,8 @@ use contracts::catalog::SkuId;
 use kernel::{Id, Result, Shard, Timestamp};
 use platform_db::{DbResult, Rows, Tx};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect, Statement,
-    Value,
+    ColumnTrait, ConnectionTrait, DbBackend, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, Statement, Value,
 };
 
 use crate::model::{Change, Price, SkuPrices};
@@ -82,7 +82,8 @@ pub(crate) async fn save(tx: &Tx, changed: &BTreeMap<SkuId, SkuPrices>) -> Resul
     move_ends(tx, of(Change::End).collect()).await?;
     Rows::new().rows(of(Change::New)).insert(tx).await?;
     let now = tx.now();
-    let moments = changed.iter().flat_map(|(sku, prices)| prices.boundaries(now).into_iter().map(move |at| (*sku, at)));
+    let moments =
+        changed.iter().flat_map(|(sku, prices)| prices.boundaries(now).into_iter().map(move |at| (*sku, at)));
     add_boundaries(tx, moments.collect()).await
 }
 
@@ -147,7 +148,11 @@ async fn add_boundaries(tx: &Tx, moments: Vec<(SkuId, Timestamp)>) -> Result<()>
 }
 
 /// Whether a boundary of the shard has passed.
-pub(crate) async fn any_passed(connection: &impl ConnectionTrait, shard: Shard, now: Timestamp) -> Result<bool> {
+pub(crate) async fn any_passed(
+    connection: &impl ConnectionTrait,
+    shard: Shard,
+    now: Timestamp,
+) -> Result<bool> {
     Ok(!passed(connection, shard, now, 1).await?.is_empty())
 }
 
@@ -170,7 +175,12 @@ async fn passed(
 
 /// Takes the first boundaries of the shard that have passed: their rows are gone when this transaction commits. Returns
 /// their SKUs, and whether there may be more.
-pub(crate) async fn take_passed(tx: &Tx, shard: Shard, now: Timestamp, limit: u64) -> Result<(BTreeSet<SkuId>, bool)> {
+pub(crate) async fn take_passed(
+    tx: &Tx,
+    shard: Shard,
+    now: Timestamp,
+    limit: u64,
+) -> Result<(BTreeSet<SkuId>, bool)> {
     let rows = passed(tx, shard, now, limit).await?;
     if let Some(last) = rows.last() {
         let sql = "DELETE FROM price_boundary WHERE shard = ? AND (at < ? OR (at = ? AND sku_id <= ?))";

@@ -137,5 +137,8 @@ pub(crate) fn markets() -> BTreeMap<String, MarketConfig> {
 }
 
 fn categories(reduced: Reduced<'_>) -> BTreeMap<String, i64> {
-    reduced.iter().flat_map(|&(slugs, rate)| slugs.iter().map(move |slug| ((*slug).to_owned(), rate))).collect()
+    reduced
+        .iter()
+        .flat_map(|&(slugs, rate)| slugs.iter().map(move |slug| ((*slug).to_owned(), rate)))
+        .collect()
 }

@@ -1,10 +1,10 @@
 //! Builds a new index from the database and swaps it in.
 
-use std::{collections::HashMap, sync::atomic::Ordering, time::Duration};
+use std::{sync::atomic::Ordering, time::Duration};
 
 use contracts::{
     Ctx, Permission,
-    catalog::{ProductId, ProductRecord, ScanProducts},
+    catalog::{ProductRecord, ScanProducts},
     search::{IndexReport, code as search_code},
 };
 use kernel::{Failure, Result, Timestamp, code};
@@ -92,10 +92,12 @@ impl SearchService {
             self.building.store(true, Ordering::SeqCst);
         }
         let filled = self.fill_and_swap(&ctx, building).await;
-        self.building.store(false, Ordering::SeqCst);
-        // After a failure the marks that waited for the new index have nothing to wait for; after success there are none
-        // but those of a category or a product that came in between, and they are due.
-        store::unpark(&self.db).await?;
+        {
+            let _turn = self.refreshing.lock().await;
+            self.building.store(false, Ordering::SeqCst);
+            // After a failure marks wait for an index that will not come; after success hardly any is left.
+            store::unpark(&self.db).await?;
+        }
         self.wake.notify_one();
         let expected = filled?;
         let report = IndexReport { expected, indexed: self.index.count().await?, ..IndexReport::default() };
@@ -136,8 +138,8 @@ impl SearchService {
         let resolved = self.resolve(ctx, &rows).await?;
         building.apply(resolved.changes).await?;
         // Those that wait for a newer version are due again after the swap.
-        store::settle(&self.db, &rows).await?;
-        Ok(rows.len() as u64)
+        store::settle(&self.db, &resolved.done).await?;
+        Ok(resolved.done.len() as u64)
     }
 
     /// Builds the index when it is empty and there is something to sell.
@@ -156,11 +158,6 @@ impl SearchService {
         let ctx = self.own_ctx("search-start");
         let first = self.catalog.scan_products(&ctx, ScanProducts { after: None, limit: 1 }).await?;
         Ok(!first.is_empty())
-    }
-
-    /// Products as marks that want them at any version.
-    pub(crate) fn at_any_version(ids: &[ProductId]) -> HashMap<ProductId, i64> {
-        ids.iter().map(|id| (*id, 0)).collect()
     }
 }
 

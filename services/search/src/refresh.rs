@@ -25,6 +25,9 @@ const ROUND: Duration = Duration::from_secs(60);
 /// So long a product is waited for that is older than the event said; then what is there is indexed.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// So long an event has to reach the caches of the products' owners.
+const GRACE: Duration = Duration::from_millis(150);
+
 /// What marks come to.
 pub(crate) struct Resolved {
     pub(crate) changes: Vec<Change>,
@@ -49,6 +52,7 @@ impl SearchService {
         if !self.index.may_write().await? {
             return Err(Failure::new(code::UNAVAILABLE).detail("another process writes the search index"));
         }
+        self.let_caches_hear(&rows).await;
         let ctx = self.own_ctx("search-refresh");
         let resolved = self.resolve(&ctx, &rows).await?;
         counter!("search_indexed_total").increment(resolved.changes.len() as u64);
@@ -62,6 +66,16 @@ impl SearchService {
         }
         // Those that wait for a newer version are still there: they are not progress.
         Ok(resolved.done.len())
+    }
+
+    /// Prices and categories are read through their owners' caches, which hear of a change by the same events as we do. Stock is not
+    /// cached; a full batch is old enough; and a command has caches of its own that are empty.
+    async fn let_caches_hear(&self, rows: &[Dirty]) {
+        let cached = rows.iter().any(|row| row.priority != Priority::Stock.number());
+        let full = rows.len() >= usize::try_from(self.config.batch).unwrap_or(usize::MAX);
+        if cached && !full && self.tasks.get().is_some() {
+            tokio::time::sleep(GRACE).await;
+        }
     }
 
     /// Reads what marked products are now.

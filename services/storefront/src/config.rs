@@ -1,9 +1,11 @@
 //! Section `storefront` of the configuration.
 
-use serde::Deserialize;
+use kernel::{Failure, Result};
+use serde::{Deserialize, Serialize};
+use url::Url;
 
 /// When cookies are marked `Secure`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SecureCookies {
     /// When the request came over https, as the connection or the proxy's `X-Forwarded-Proto` says.
@@ -16,7 +18,7 @@ pub enum SecureCookies {
 }
 
 /// How the pages behave.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorefrontConfig {
     /// The shop's address as shoppers type it, such as `https://shop.example`; for links in the heads of pages, and
@@ -44,5 +46,41 @@ impl Default for StorefrontConfig {
             page_size: 24,
             remember_days: 30,
         }
+    }
+}
+
+impl StorefrontConfig {
+    /// Refuses values that no page can be made with, naming them.
+    pub(crate) fn validate(&self) -> Result<()> {
+        let refuse = |key: &str, why: &str| Err(Failure::invalid(format!("storefront.{key}"), why));
+        if !(1..=100).contains(&self.page_size) {
+            return refuse("page_size", "must lie between 1 and 100");
+        }
+        if !(1..=400).contains(&self.remember_days) {
+            return refuse("remember_days", "must lie between 1 and 400");
+        }
+        let is_web = |url: &Url| matches!(url.scheme(), "http" | "https") && url.path() == "/";
+        if !self.public_url.is_empty() && !Url::parse(&self.public_url).is_ok_and(|url| is_web(&url)) {
+            return refuse("public_url", "must be scheme and host, such as https://shop.example");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        assert!(StorefrontConfig::default().validate().is_ok());
+        let refused = |change: fn(&mut StorefrontConfig)| {
+            let mut config = StorefrontConfig::default();
+            change(&mut config);
+            config.validate().unwrap_err().fields()[0].pointer.clone()
+        };
+        assert_eq!(refused(|c| c.page_size = 0), "storefront.page_size");
+        assert_eq!(refused(|c| c.remember_days = 0), "storefront.remember_days");
+        assert_eq!(refused(|c| c.public_url = "shop.example".to_owned()), "storefront.public_url");
     }
 }

@@ -34,6 +34,8 @@ flashes! {
     AddedToLimit = "flash-added-to-limit";
     /// The cart changed.
     CartChanged = "flash-cart-changed";
+    /// The cart changed, and prices in it have too.
+    PricesChanged = "flash-prices-changed";
     /// Taken out of the cart.
     Removed = "flash-removed";
     /// Logged in.

@@ -91,7 +91,7 @@ fn depart(visitor: &Visitor, headers: &mut HeaderMap) {
 fn error_page(visitor: &Visitor, request: &HttpRequest, response: &HttpResponse) -> Option<HttpResponse> {
     let error = response.error();
     if let Some(PageError::LogIn(next)) = error.and_then(|error| error.as_error::<PageError>()) {
-        return Some(visitor.go(&link::with_params("/login", [("next", next.as_str())])));
+        return Some(to_login(visitor, request, next));
     }
     let status = response.status();
     let is_error = status.is_client_error() || status.is_server_error();
@@ -123,6 +123,15 @@ fn error_page(visitor: &Visitor, request: &HttpRequest, response: &HttpResponse)
         );
     }
     Some(plain_error(visitor, status, &key, failure.and_then(|failure| failure.problem().retry_after)))
+}
+
+/// On to the log-in page; a script that asked for a part of a page is told to load the whole one.
+fn to_login(visitor: &Visitor, request: &HttpRequest, next: &str) -> HttpResponse {
+    let login = link::with_params("/login", [("next", next)]);
+    if request.headers().contains_key("hx-request") {
+        return HttpResponse::NoContent().insert_header(("HX-Redirect", login)).finish();
+    }
+    visitor.go(&login)
 }
 
 /// The key of the text for an error code.

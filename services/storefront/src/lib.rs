@@ -21,7 +21,7 @@ use contracts::{
     pricing::Pricing, search::Search,
 };
 use kernel::{Clock, Result};
-use platform_http::NotFoundPage;
+use platform_http::{NotFoundPage, Routes};
 use platform_runtime::{Module, SecretKey};
 
 mod assets;
@@ -50,6 +50,8 @@ mod visitor;
 
 #[cfg(test)]
 mod samples;
+#[cfg(test)]
+mod tests;
 #[cfg(test)]
 mod texts;
 
@@ -85,8 +87,15 @@ pub struct StorefrontDeps {
     pub config: StorefrontConfig,
 }
 
-/// The module `storefront`: all pages, their assets, and the page for paths that do not exist.
+/// The module `storefront`: all pages, their assets, and the page for paths that do not exist. Refuses a configuration
+/// that no page can be made with.
 pub fn module(deps: StorefrontDeps) -> Result<Module> {
+    let needs = ["catalog", "pricing", "inventory", "cart", "order", "payment", "account", "search"];
+    Ok(Module::new("storefront").needs(needs).routes(routes(deps)?))
+}
+
+fn routes(deps: StorefrontDeps) -> Result<Routes> {
+    deps.config.validate()?;
     let shop = Data::new(Shop {
         catalog: deps.catalog,
         pricing: deps.pricing,
@@ -101,7 +110,7 @@ pub fn module(deps: StorefrontDeps) -> Result<Module> {
         tokens: token::FormTokens::new(deps.form_key.expose())?,
         config: deps.config,
     });
-    let routes: platform_http::Routes = Arc::new(move |cfg| {
+    Ok(Arc::new(move |cfg| {
         cfg.app_data(shop.clone());
         cfg.app_data(NotFoundPage::new(|request| Box::pin(layer::not_found(request))));
         // Pages are for people: they stay out of the API's document.
@@ -112,9 +121,7 @@ pub fn module(deps: StorefrontDeps) -> Result<Module> {
             personal(cfg);
             cfg
         });
-    });
-    let needs = ["catalog", "pricing", "inventory", "cart", "order", "payment", "account", "search"];
-    Ok(Module::new("storefront").needs(needs).routes(routes))
+    }))
 }
 
 /// Puts a page behind the layer that knows its visitor.

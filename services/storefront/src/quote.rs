@@ -76,7 +76,10 @@ impl Sums {
             part("sum-shipping", totals.shipping)
         };
         parts.push(shipping);
-        parts.push(part("sum-tax", totals.tax));
+        // Where prices include tax it is told, but not added.
+        let before_tax = totals.total.amount - totals.tax.amount;
+        let added = before_tax == totals.subtotal.amount - totals.discount.amount + totals.shipping.amount;
+        parts.push(part(if added { "sum-tax" } else { "sum-tax-included" }, totals.tax));
         Self { parts, total: format::money(locale, totals.total) }
     }
 }

@@ -40,11 +40,7 @@ fn image(number: i32) -> ImageView {
 }
 
 fn category(number: u8, slug: &str, name: &str) -> CategoryRef {
-    CategoryRef {
-        id: id::<contracts::catalog::Category>(number),
-        slug: slug.to_owned(),
-        name: name.to_owned(),
-    }
+    CategoryRef { id: id(number), slug: slug.to_owned(), name: name.to_owned() }
 }
 
 /// Sizes S, M by colours Sand, Ink, without M/Ink.
@@ -83,7 +79,7 @@ pub(crate) fn product() -> ProductRecord {
 
 pub(crate) fn card(number: u8, title: &str, cents: i64, before: Option<i64>, in_stock: bool) -> ProductCard {
     ProductCard {
-        id: id::<contracts::catalog::Product>(number),
+        id: id(number),
         slug: format!("sample-{number}"),
         title: title.to_owned(),
         brand: Some("Harbour & Sons".to_owned()),
@@ -143,7 +139,7 @@ pub(crate) fn results() -> SearchResults {
 
 pub(crate) fn address(number: u8, is_default: bool) -> AddressView {
     AddressView {
-        id: id::<contracts::account::Address>(number),
+        id: id(number),
         address: AddressInput {
             recipient: "Ada Lovelace".to_owned(),
             phone: "+1 415 555 0100".to_owned(),
@@ -161,7 +157,7 @@ pub(crate) fn address(number: u8, is_default: bool) -> AddressView {
 
 pub(crate) fn account() -> AccountView {
     AccountView {
-        id: id::<contracts::User>(1),
+        id: id(1),
         email: "ada@example.com".to_owned(),
         name: "Ada Lovelace".to_owned(),
         phone: Some("+14155550100".to_owned()),
@@ -175,8 +171,8 @@ pub(crate) fn account() -> AccountView {
 pub(crate) fn cart() -> CartView {
     let line =
         |number: u8, title: &str, changes: Vec<CartChange>, price: Option<i64>, quantity: i64| CartLine {
-            sku_id: id::<contracts::catalog::Sku>(number),
-            product_id: id::<contracts::catalog::Product>(number),
+            sku_id: id(number),
+            product_id: id(number),
             sku_code: format!("SKU-{number}"),
             slug: format!("sample-{number}"),
             title: title.to_owned(),
@@ -190,7 +186,7 @@ pub(crate) fn cart() -> CartView {
         };
     let rose = CartChange::PriceChanged { from: usd(2_900), to: usd(3_200) };
     CartView {
-        id: Some(id::<contracts::cart::Cart>(1)),
+        id: Some(id(1)),
         token: None,
         items: vec![
             line(1, "Linen shirt with mother-of-pearl buttons", vec![], Some(8_900), 1),
@@ -221,8 +217,8 @@ pub(crate) fn totals() -> Totals {
 
 pub(crate) fn quote() -> QuoteView {
     let line = |number: u8, title: &str, cents: i64, quantity: i64| QuoteLine {
-        sku_id: id::<contracts::catalog::Sku>(number),
-        product_id: id::<contracts::catalog::Product>(number),
+        sku_id: id(number),
+        product_id: id(number),
         sku_code: format!("SKU-{number}"),
         title: title.to_owned(),
         options: vec![pair("Size", "M")],
@@ -261,7 +257,7 @@ pub(crate) fn quote() -> QuoteView {
 pub(crate) fn order(state: OrderState) -> OrderView {
     let paid = state != OrderState::PendingPayment;
     OrderView {
-        id: id::<contracts::order::Order>(1),
+        id: id(1),
         number: "261121-0417-83925-4".to_owned(),
         state,
         payment_state: if paid { PaymentState::Paid } else { PaymentState::Unpaid },
@@ -314,9 +310,9 @@ pub(crate) fn history(state: OrderState) -> Vec<OrderHistoryView> {
 
 pub(crate) fn payment(state: IntentState) -> PaymentView {
     PaymentView {
-        id: id::<contracts::payment::Payment>(1),
+        id: id(1),
         number: "PAY-2611-9921".to_owned(),
-        order_id: id::<contracts::order::Order>(1),
+        order_id: id(1),
         state,
         amount: usd(24_144),
         refunded: usd(0),

@@ -88,8 +88,7 @@ impl Visitor {
         let locale =
             asked.or_else(|| known.as_deref().and_then(Locale::parse)).or(accepted).unwrap_or_default();
         let visitor_id = cookie(VISITOR).filter(|id| token::is_random(id));
-        let connection = request.connection_info();
-        let https = connection.scheme() == "https";
+        let (origin, https) = origin(shop, request);
         let seen = Seen {
             ctx: RefCell::new(ctx),
             locale,
@@ -101,11 +100,7 @@ impl Visitor {
             flash: Cell::new(cookie(FLASH).and_then(|name| Flash::parse(&name))),
             path: request.path().to_owned(),
             query,
-            origin: if shop.config.public_url.is_empty() {
-                format!("{}://{}", connection.scheme(), connection.host())
-            } else {
-                shop.config.public_url.trim_end_matches('/').to_owned()
-            },
+            origin,
             secure: match shop.config.secure_cookies {
                 SecureCookies::Auto => https,
                 SecureCookies::Always => true,
@@ -352,6 +347,17 @@ impl Visitor {
     pub(crate) fn public_url(shop: &Shop) -> Option<Url> {
         Url::parse(&shop.config.public_url).ok()
     }
+}
+
+/// Scheme and host for links that leave the page, and whether the request came over https.
+fn origin(shop: &Shop, request: &HttpRequest) -> (String, bool) {
+    let connection = request.connection_info();
+    let https = connection.scheme() == "https";
+    let origin = match shop.config.public_url.trim_end_matches('/') {
+        "" => format!("{}://{}", connection.scheme(), connection.host()),
+        public => public.to_owned(),
+    };
+    (origin, https)
 }
 
 /// A context to say what is wrong with, when the request's own cannot be read.

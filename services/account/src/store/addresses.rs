@@ -11,7 +11,12 @@ use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder
 use super::{entity::address, key, shard};
 
 /// The row of an address of `user`.
-pub(crate) fn address_row(user: UserId, id: AddressId, input: AddressInput, created_at: i64) -> address::Model {
+pub(crate) fn address_row(
+    user: UserId,
+    id: AddressId,
+    input: AddressInput,
+    created_at: i64,
+) -> address::Model {
     address::Model {
         shard: shard(user.shard()),
         id: id.uuid(),
@@ -65,7 +70,11 @@ pub(crate) async fn addresses(on: &impl ConnectionTrait, user: UserId) -> Result
 }
 
 /// One address, if it is this user's.
-pub(crate) async fn address(on: &impl ConnectionTrait, user: UserId, id: AddressId) -> Result<Option<address::Model>> {
+pub(crate) async fn address(
+    on: &impl ConnectionTrait,
+    user: UserId,
+    id: AddressId,
+) -> Result<Option<address::Model>> {
     let row = address::Entity::find_by_id((shard(user.shard()), id.uuid())).one(on).await.db()?;
     Ok(row.filter(|row| row.user_id == user.uuid()))
 }
@@ -89,7 +98,17 @@ pub(crate) async fn set_default(tx: &Tx, user: UserId, id: uuid::Uuid) -> Result
             .filter(address::Column::Shard.eq(shard))
             .filter(address::Column::UserId.eq(user_id))
     };
-    own().col_expr(address::Column::IsDefault, Expr::value(false)).filter(address::Column::Id.ne(id)).exec(tx).await.db()?;
-    own().col_expr(address::Column::IsDefault, Expr::value(true)).filter(address::Column::Id.eq(id)).exec(tx).await.db()?;
+    own()
+        .col_expr(address::Column::IsDefault, Expr::value(false))
+        .filter(address::Column::Id.ne(id))
+        .exec(tx)
+        .await
+        .db()?;
+    own()
+        .col_expr(address::Column::IsDefault, Expr::value(true))
+        .filter(address::Column::Id.eq(id))
+        .exec(tx)
+        .await
+        .db()?;
     Ok(())
 }

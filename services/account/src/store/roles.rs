@@ -6,7 +6,8 @@ use contracts::{Permission, UserId};
 use kernel::{Failure, Result};
 use platform_db::{DbResult, Rows, Tx};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
 };
 use uuid::Uuid;
 
@@ -30,7 +31,11 @@ pub(crate) async fn roles(on: &impl ConnectionTrait) -> Result<BTreeMap<String, 
 
 /// What each of these roles allows; a name that is no role is missing in the answer. Inside a write the roles stay as
 /// they are until its end.
-async fn named(on: &impl ConnectionTrait, names: &[String], lock: bool) -> Result<BTreeMap<String, BTreeSet<Permission>>> {
+async fn named(
+    on: &impl ConnectionTrait,
+    names: &[String],
+    lock: bool,
+) -> Result<BTreeMap<String, BTreeSet<Permission>>> {
     let mut found = BTreeMap::new();
     if names.is_empty() {
         return Ok(found);
@@ -81,7 +86,10 @@ pub(crate) async fn roles_of(on: &impl ConnectionTrait, user: UserId) -> Result<
 }
 
 /// The names of several users' roles.
-pub(crate) async fn roles_of_many(on: &impl ConnectionTrait, ids: &[Uuid]) -> Result<BTreeMap<Uuid, Vec<String>>> {
+pub(crate) async fn roles_of_many(
+    on: &impl ConnectionTrait,
+    ids: &[Uuid],
+) -> Result<BTreeMap<Uuid, Vec<String>>> {
     let mut found: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
     if ids.is_empty() {
         return Ok(found);
@@ -136,7 +144,12 @@ pub(crate) async fn lock_role(tx: &Tx, name: &str) -> Result<Option<BTreeSet<Per
 }
 
 /// Writes a role; `known` says whether there is a row.
-pub(crate) async fn put_role(tx: &Tx, name: &str, permissions: &BTreeSet<Permission>, known: bool) -> Result<()> {
+pub(crate) async fn put_role(
+    tx: &Tx,
+    name: &str,
+    permissions: &BTreeSet<Permission>,
+    known: bool,
+) -> Result<()> {
     let permissions = serde_json::to_string(permissions).map_err(Failure::internal)?;
     if !known {
         return Rows::new().row(role::Model { name: name.to_owned(), permissions }).insert(tx).await;

@@ -1,4 +1,5 @@
 //! Rows and their conversions.
+#![allow(unreachable_pub, reason = "sea-orm's derive writes `pub` items")]
 
 use std::sync::Arc;
 
@@ -211,7 +212,8 @@ impl TryFrom<hold::Model> for Hold {
 
     /// A hold without its parts.
     fn try_from(row: hold::Model) -> Result<Self> {
-        let state = state_of(&row.state).ok_or_else(|| Failure::internal(format!("a hold in state {:?}", row.state)))?;
+        let state = state_of(&row.state)
+            .ok_or_else(|| Failure::internal(format!("a hold in state {:?}", row.state)))?;
         Ok(Self {
             id: Id::from_uuid(row.id),
             state,
@@ -262,8 +264,9 @@ mod tests {
 
     #[test]
     fn reads_the_lines_it_wrote() {
-        let lines: Vec<_> =
-            (1..4_i64).map(|n| LineInput { sku_id: Id::derive(Shard::new(2), &[&n.to_be_bytes()]), quantity: n }).collect();
+        let lines: Vec<_> = (1..4_i64)
+            .map(|n| LineInput { sku_id: Id::derive(Shard::new(2), &[&n.to_be_bytes()]), quantity: n })
+            .collect();
         assert_eq!(read_lines(&write_lines(&lines)).unwrap(), lines);
         assert!(read_lines(&[0; 25]).is_err());
     }

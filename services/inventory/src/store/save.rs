@@ -27,7 +27,8 @@ pub(crate) async fn save(tx: &Tx, db: &Db, desk: &Desk) -> Result<bool> {
     let mut dirty: Vec<&Bucket> = desk.buckets.iter().filter(|bucket| bucket.dirty).collect();
     // In key order, as every writer does: no two wait for each other.
     dirty.sort_by(|a, b| a.place.cmp(&b.place));
-    let (new, known): (Vec<&Bucket>, Vec<&Bucket>) = dirty.into_iter().partition(|bucket| bucket.version == 0);
+    let (new, known): (Vec<&Bucket>, Vec<&Bucket>) =
+        dirty.into_iter().partition(|bucket| bucket.version == 0);
     guarded(tx, &BUCKETS, known.iter().map(|bucket| bucket_values(bucket, now)).collect()).await?;
 
     let mut changed: Vec<&Hold> = desk.holds.values().filter(|hold| hold.dirty && hold.version > 0).collect();
@@ -50,7 +51,8 @@ pub(crate) async fn save(tx: &Tx, db: &Db, desk: &Desk) -> Result<bool> {
 /// so that those of one SKU stay in order whoever's hold caused them.
 async fn publish(tx: &Tx, db: &Db, mut rows: Rows, desk: &Desk) -> Result<(Rows, bool)> {
     let changed = desk.changed();
-    let fell: Vec<SkuId> = changed.iter().filter(|(_, before, after)| after < before).map(|&(sku, ..)| sku).collect();
+    let fell: Vec<SkuId> =
+        changed.iter().filter(|(_, before, after)| after < before).map(|&(sku, ..)| sku).collect();
     let levels = levels(tx, &fell).await?;
     let mut published = false;
     for (sku_id, before, after) in changed {
@@ -97,7 +99,15 @@ const BUCKETS: Versioned = Versioned {
     name: "stock_bucket",
     key: &["sku_id", "region", "warehouse_id", "n"],
     columns: &[
-        "sku_id", "region", "warehouse_id", "n", "available", "reserved", "unavailable", "version", "updated_at",
+        "sku_id",
+        "region",
+        "warehouse_id",
+        "n",
+        "available",
+        "reserved",
+        "unavailable",
+        "version",
+        "updated_at",
     ],
     changes: &["available", "reserved", "unavailable", "updated_at", "version"],
 };
@@ -122,7 +132,12 @@ async fn guarded(tx: &Tx, table: &Versioned, rows: Vec<Vec<Value>>) -> Result<()
         // MySQL counts an updated row twice.
         let each = if backend == DbBackend::MySql { 2 } else { 1 };
         if affected != now.len() as u64 * each {
-            return Err(Failure::internal(format!("{} of {} rows of {} changed", affected / each, now.len(), table.name)));
+            return Err(Failure::internal(format!(
+                "{} of {} rows of {} changed",
+                affected / each,
+                now.len(),
+                table.name
+            )));
         }
         rest = later;
     }
@@ -134,7 +149,8 @@ fn upsert(table: &Versioned, rows: usize, backend: DbBackend) -> String {
     let marks = row_marks(columns.len());
     let values = vec![marks.as_str(); rows].join(",");
     let start = format!("INSERT INTO {name} ({}) VALUES {values}", columns.join(","));
-    let set = |change: &dyn Fn(&str) -> String| changes.iter().map(|c| change(c)).collect::<Vec<_>>().join(", ");
+    let set =
+        |change: &dyn Fn(&str) -> String| changes.iter().map(|c| change(c)).collect::<Vec<_>>().join(", ");
     if backend == DbBackend::MySql {
         let set = set(&|c| format!("{c} = IF(version = VALUES(version) - 1, VALUES({c}), {c})"));
         format!("{start} ON DUPLICATE KEY UPDATE {set}")

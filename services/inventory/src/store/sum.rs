@@ -43,7 +43,8 @@ async fn sums(connection: &impl ConnectionTrait, sku: SkuId, sql: &str, shard: b
 
 /// What the buckets say.
 pub(crate) async fn in_buckets(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
-    let sql = "SELECT region, warehouse_id, n, available, reserved, unavailable FROM stock_bucket WHERE sku_id = ?";
+    let sql =
+        "SELECT region, warehouse_id, n, available, reserved, unavailable FROM stock_bucket WHERE sku_id = ?";
     sums(connection, sku, sql, false).await
 }
 
@@ -69,7 +70,11 @@ struct Sku {
 }
 
 /// SKUs that have stock, in order of their ids.
-pub(crate) async fn skus_after(connection: &impl ConnectionTrait, after: Option<SkuId>, limit: u64) -> Result<Vec<SkuId>> {
+pub(crate) async fn skus_after(
+    connection: &impl ConnectionTrait,
+    after: Option<SkuId>,
+    limit: u64,
+) -> Result<Vec<SkuId>> {
     let after = after.map_or_else(Uuid::nil, Id::uuid);
     let sql = "SELECT DISTINCT sku_id FROM stock_bucket WHERE sku_id > ? ORDER BY sku_id LIMIT ?";
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);

@@ -32,8 +32,7 @@ async fn import_file(shop: &Shop, kind: ImportKind, file: &Path, currency: Curre
         progress.set_length(view.rows);
         progress.set_position(view.rows_done);
     };
-    let ctx = shop.system_ctx("import");
-    let import = shop.import_file(&ctx, kind, file, currency, Box::new(show)).await;
+    let import = shop.import_file(kind, file, currency, Box::new(show)).await;
     bar.finish_and_clear();
     import.with_context(|| format!("cannot import {}", file.display()))
 }

@@ -56,7 +56,7 @@ async fn import_sample(shop: &Shop) -> Result<()> {
     ] {
         let file = folder.path().join(name);
         std::fs::write(&file, bytes)?;
-        shop.import_file(&ctx, kind, &file, Currency::USD, Box::new(|_| {})).await?;
+        shop.import_file(kind, &file, Currency::USD, Box::new(|_| {})).await?;
     }
     Ok(())
 }

@@ -32,8 +32,13 @@ async fn placed_once(shop: &Shop) {
 #[tokio::test]
 async fn an_order_is_what_the_shop_says_it_is() {
     let shop = shop().await;
-    let order = shop.service.place(&shopper("a"), items(&[item(1, 2), item(2, 1), item(1, 1)])).await.unwrap();
-    assert_eq!(order.lines.iter().map(|line| line.quantity).collect::<Vec<_>>(), [3, 1], "two lines of a SKU are one");
+    let order =
+        shop.service.place(&shopper("a"), items(&[item(1, 2), item(2, 1), item(1, 1)])).await.unwrap();
+    assert_eq!(
+        order.lines.iter().map(|line| line.quantity).collect::<Vec<_>>(),
+        [3, 1],
+        "two lines of a SKU are one"
+    );
     assert_eq!(order.totals.total.amount, 4_000 + 400 + 700);
     assert_eq!(order.expires_at, AT.plus(Duration::from_secs(1_800)));
     assert_eq!(shop.service.order(&shopper("x"), order.id).await.unwrap(), order);
@@ -103,9 +108,9 @@ async fn every_call_cut_off_and_the_request_sent_again() {
 #[tokio::test]
 async fn a_request_sent_again_long_after_its_hold_ended_is_no_dead_end() {
     let shop = shop().await;
-    for _ in 0..3 {
-        // Address, quote, reserve: stock is held, then the process dies.
-        shop.world.cut(2, Cut::After);
+    for round in 0..3 {
+        // Address, quote, reserve (the holds of earlier rounds are gone): stock is held, then the process dies.
+        shop.world.cut(2 + round, Cut::After);
         shop.service.place(&shopper("a"), items(&[item(1, 10), item(2, 1)])).await.unwrap_err();
         assert_eq!(shop.world.holds(HoldState::Reserved), 1);
         shop.clock.advance(Duration::from_secs(7_200));
@@ -161,7 +166,12 @@ async fn the_last_units_are_sold_once() {
     });
     let outcomes = join_all(tries).await;
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 10);
-    assert!(outcomes.iter().filter_map(|outcome| outcome.as_ref().err()).all(|f| f.is(inventory::code::OUT_OF_STOCK)));
+    assert!(
+        outcomes
+            .iter()
+            .filter_map(|outcome| outcome.as_ref().err())
+            .all(|f| f.is(inventory::code::OUT_OF_STOCK))
+    );
     assert_eq!(shop.number("SELECT COUNT(*) FROM orders").await, 10);
     assert_eq!(shop.number("SELECT COUNT(DISTINCT number) FROM orders").await, 10);
 }
@@ -169,11 +179,16 @@ async fn the_last_units_are_sold_once() {
 #[tokio::test]
 async fn what_is_wrong_is_named() {
     let shop = shop().await;
-    let refused = |command: PlaceOrder| async { shop.service.place(&shopper("k"), command).await.unwrap_err() };
+    let refused =
+        |command: PlaceOrder| async { shop.service.place(&shopper("k"), command).await.unwrap_err() };
     let out = refused(items(&[item(1, 1), item(1, 1), item(2, 11)])).await;
     assert!(out.is(inventory::code::OUT_OF_STOCK));
     assert_eq!(out.fields()[0].pointer, "/items/2");
-    let address = refused(PlaceOrder { address_id: kernel::Id::derive(kernel::Shard::new(3), &[b"x"]), ..items(&[item(1, 1)]) }).await;
+    let address = refused(PlaceOrder {
+        address_id: kernel::Id::derive(kernel::Shard::new(3), &[b"x"]),
+        ..items(&[item(1, 1)])
+    })
+    .await;
     assert_eq!((address.status(), address.fields()[0].pointer.as_str()), (422, "/address_id"));
     assert!(refused(PlaceOrder { items: None, ..items(&[]) }).await.is(cart::code::EMPTY));
     assert_eq!(refused(items(&[])).await.fields()[0].pointer, "/items");
@@ -186,7 +201,8 @@ async fn a_quote_binds_the_shop() {
     let lines = [item(1, 1), item(2, 1)];
     let later = AT.plus(Duration::from_secs(60));
     let with = |quote: String| PlaceOrder { quote: Some(quote), ..items(&lines) };
-    let (fits, other) = (shop.world.promise(&lines, 2_900, later), shop.world.promise(&lines[..1], 2_900, later));
+    let (fits, other) =
+        (shop.world.promise(&lines, 2_900, later), shop.world.promise(&lines[..1], 2_900, later));
     let refused = |key: &'static str, quote: &str| {
         let command = with(quote.to_owned());
         let service = shop.service.clone();
@@ -245,16 +261,41 @@ async fn lists_are_the_callers_own_in_pages_newest_first() {
     let odd = ListOrders { cursor: Some("odd".to_owned()), ..ListOrders::default() };
     assert_eq!(shop.service.orders(&shopper("x"), odd).await.unwrap_err().fields()[0].pointer, "cursor");
 
-    assert_eq!(shop.service.all_orders(&shopper("x"), ListOrders::default()).await.unwrap_err().status(), 403);
+    assert_eq!(
+        shop.service.all_orders(&shopper("x"), ListOrders::default()).await.unwrap_err().status(),
+        403
+    );
     let mut staff = request(user(7), "s");
     let contracts::Caller::User { permissions, .. } = &mut staff.caller else { panic!() };
     permissions.insert(Permission::OrderRead);
-    let page = shop.service.all_orders(&staff, ListOrders { limit: Some(4), ..ListOrders::default() }).await.unwrap();
-    let rest = shop.service.all_orders(&staff, ListOrders { cursor: page.next_cursor, ..ListOrders::default() }).await.unwrap();
+    let page = shop
+        .service
+        .all_orders(&staff, ListOrders { limit: Some(4), ..ListOrders::default() })
+        .await
+        .unwrap();
+    let rest = shop
+        .service
+        .all_orders(&staff, ListOrders { cursor: page.next_cursor, ..ListOrders::default() })
+        .await
+        .unwrap();
     assert_eq!((page.items.len(), rest.items.len()), (4, 2));
     let stranger = request(user(2), "x");
     assert_eq!(shop.service.order(&stranger, placed[0].id).await.unwrap_err().status(), 404);
-    assert_eq!(shop.service.cancel(&stranger, CancelOrder { order_id: placed[0].id, reason: None }).await.unwrap_err().status(), 404);
+    assert_eq!(
+        shop.service
+            .cancel(&stranger, CancelOrder { order_id: placed[0].id, reason: None })
+            .await
+            .unwrap_err()
+            .status(),
+        404
+    );
     assert!(shop.service.order(&staff, placed[0].id).await.is_ok());
-    assert_eq!(shop.service.cancel(&staff, CancelOrder { order_id: placed[0].id, reason: None }).await.unwrap_err().status(), 403);
+    assert_eq!(
+        shop.service
+            .cancel(&staff, CancelOrder { order_id: placed[0].id, reason: None })
+            .await
+            .unwrap_err()
+            .status(),
+        403
+    );
 }

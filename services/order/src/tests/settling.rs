@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 use contracts::{
     Ctx,
     inventory::HoldState,
-    order::{CancelOrder, OrderCancelled, OrderState, OrderView, Orders, PayOrder, PaymentState, PlaceOrder, code},
+    order::{
+        CancelOrder, OrderCancelled, OrderState, OrderView, Orders, PayOrder, PaymentState, PlaceOrder, code,
+    },
     payment::{PaymentCaptured, PaymentRefunded, RefundId},
 };
 use kernel::{Money, Result, Shard};
@@ -20,8 +22,12 @@ fn shopper(key: &str) -> Ctx {
 }
 
 async fn placed(shop: &Shop) -> OrderView {
-    let command =
-        PlaceOrder { address_id: address_id(), items: Some(vec![item(1, 4), item(2, 1)]), quote: None, remark: None };
+    let command = PlaceOrder {
+        address_id: address_id(),
+        items: Some(vec![item(1, 4), item(2, 1)]),
+        quote: None,
+        remark: None,
+    };
     shop.service.place(&shopper("place"), command).await.unwrap()
 }
 
@@ -62,12 +68,17 @@ async fn deliver(shop: &Shop, order: &OrderView, event: &PaymentCaptured) {
 async fn agrees(shop: &Shop, order: &OrderView, story: &str) -> OrderView {
     let row = shop.service.known(order.id).await.unwrap().unwrap();
     let (captured, refunded) = shop.world.money(order.id);
-    let (confirmed, reserved) = (shop.world.holds(HoldState::Confirmed), shop.world.holds(HoldState::Reserved));
+    let (confirmed, reserved) =
+        (shop.world.holds(HoldState::Confirmed), shop.world.holds(HoldState::Reserved));
     let sold = shop.events("order.paid.v1").await;
     if row.state == OrderState::Paid {
         assert_eq!(captured - refunded, order.totals.total.amount, "{story}: paid once");
         assert_eq!((confirmed, reserved), (1, 0), "{story}");
-        assert_eq!(shop.world.hold_of(row.hold_id), Some(HoldState::Confirmed), "{story}: the order knows its hold");
+        assert_eq!(
+            shop.world.hold_of(row.hold_id),
+            Some(HoldState::Confirmed),
+            "{story}: the order knows its hold"
+        );
         assert_eq!((shop.world.stock(1), shop.world.stock(2)), (6, 9), "{story}");
         assert_eq!(sold, 1, "{story}");
     } else {
@@ -90,8 +101,14 @@ async fn captured_money_pays_the_order_once() {
     assert_eq!((paid.state, paid.payment_state), (OrderState::Paid, PaymentState::Paid));
     assert_eq!(paid.payment_number, Some(event.number.clone()));
     let history = shop.service.history(&shopper("x"), order.id).await.unwrap();
-    assert_eq!(history.iter().map(|step| step.to).collect::<Vec<_>>(), [OrderState::PendingPayment, OrderState::Paid]);
-    let again = shop.service.pay(&shopper("other"), PayOrder { order_id: order.id, channel: "sandbox".to_owned() }).await;
+    assert_eq!(
+        history.iter().map(|step| step.to).collect::<Vec<_>>(),
+        [OrderState::PendingPayment, OrderState::Paid]
+    );
+    let again = shop
+        .service
+        .pay(&shopper("other"), PayOrder { order_id: order.id, channel: "sandbox".to_owned() })
+        .await;
     assert!(again.unwrap_err().is(code::STATE));
 }
 
@@ -153,7 +170,8 @@ async fn every_call_of_every_story_cut_off_and_the_event_delivered_again() {
 
 #[tokio::test]
 async fn anything_at_the_same_time_as_a_capture() {
-    type Meanwhile = fn(Arc<OrderService>, OrderView, PaymentCaptured) -> futures::future::BoxFuture<'static, ()>;
+    type Meanwhile =
+        fn(Arc<OrderService>, OrderView, PaymentCaptured) -> futures::future::BoxFuture<'static, ()>;
     let meanwhile: [(&str, Meanwhile); 4] = [
         ("the shopper cancels", |service, order, _| {
             Box::pin(async move {
@@ -238,7 +256,10 @@ async fn a_paid_order_that_is_cancelled_gives_money_and_stock_back() {
     let event = captured(&shop, &order, "pay").await;
     shop.service.captured(&system(), &event).await.unwrap();
     let cancelled = cancel(&shop.service, &order).await.unwrap();
-    assert_eq!((cancelled.state, cancelled.cancel_reason.as_deref()), (OrderState::Cancelled, Some("shopper")));
+    assert_eq!(
+        (cancelled.state, cancelled.cancel_reason.as_deref()),
+        (OrderState::Cancelled, Some("shopper"))
+    );
     assert_eq!(cancel(&shop.service, &order).await.unwrap(), cancelled, "again is harmless");
     for n in 0..3 {
         shop.world.cut(n, Cut::After);
@@ -299,7 +320,10 @@ async fn an_order_expires_in_time_and_only_then() {
     assert_eq!(expire(&shop).await, 0);
     shop.clock.advance(Duration::from_secs(1));
     let pay = || PayOrder { order_id: order.id, channel: "sandbox".to_owned() };
-    assert!(shop.service.pay(&shopper("late"), pay()).await.unwrap_err().is(code::EXPIRED), "due but not yet swept");
+    assert!(
+        shop.service.pay(&shopper("late"), pay()).await.unwrap_err().is(code::EXPIRED),
+        "due but not yet swept"
+    );
     assert_eq!((expire(&shop).await, expire(&shop).await), (1, 0));
     for _ in 0..2 {
         shop.service.unwind(&system(), &cancelled_event(&order)).await.unwrap();
@@ -332,7 +356,8 @@ async fn a_late_payment_revives_an_expired_order_for_a_day_and_goes_back_after_t
 async fn more_orders_than_a_batch_expire() {
     let shop = shop().await;
     for n in 0..10_u8 {
-        let command = PlaceOrder { address_id: address_id(), items: Some(vec![item(n, 1)]), quote: None, remark: None };
+        let command =
+            PlaceOrder { address_id: address_id(), items: Some(vec![item(n, 1)]), quote: None, remark: None };
         shop.service.place(&shopper(&n.to_string()), command).await.unwrap();
     }
     shop.clock.advance(Duration::from_secs(3_600));
@@ -345,7 +370,8 @@ async fn more_orders_than_a_batch_expire() {
         shop.service.accounts.clone(),
         shop.service.carts.clone(),
         config,
-    );
+    )
+    .unwrap();
     assert_eq!(small.expire_shard(Shard::new(3), || false).await.unwrap(), 10);
     assert_eq!(shop.events("order.cancelled.v1").await, 10);
 }

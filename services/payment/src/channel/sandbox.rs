@@ -13,7 +13,8 @@ use super::{
     Channel, ChannelError, NewCharge, NewRefund, Report,
     signature::{ID, SIGNATURE, Signer, TIMESTAMP},
     wire::{
-        CallbackBody, Charge, ChargeRequest, ChargeState, ErrorBody, RECEIVED, Refund, RefundRequest, SimulateRequest,
+        CallbackBody, Charge, ChargeRequest, ChargeState, ErrorBody, RECEIVED, Refund, RefundRequest,
+        SimulateRequest,
     },
 };
 use crate::{model::Fact, places::Places};
@@ -69,7 +70,12 @@ pub(crate) async fn read(mut answer: reqwest::Response) -> Result<Vec<u8>, Chann
 }
 
 impl Sandbox {
-    pub(crate) fn new(places: Places, clock: Arc<dyn Clock>, secret: &SecretKey, timeout: Duration) -> Result<Self> {
+    pub(crate) fn new(
+        places: Places,
+        clock: Arc<dyn Clock>,
+        secret: &SecretKey,
+        timeout: Duration,
+    ) -> Result<Self> {
         Ok(Self {
             places,
             clock,
@@ -99,7 +105,8 @@ impl Sandbox {
             .places
             .provider()
             .ok_or_else(|| ChannelError::unavailable("where the sandbox's provider listens is not known"))?;
-        let body = body.map(serde_json::to_vec).transpose().map_err(ChannelError::unavailable)?.unwrap_or_default();
+        let body =
+            body.map(serde_json::to_vec).transpose().map_err(ChannelError::unavailable)?.unwrap_or_default();
         let id = format!("{method} {path}");
         let (timestamp, signature) = self.requests.sign(&id, self.clock.now(), &body);
         let answer = self
@@ -117,7 +124,8 @@ impl Sandbox {
         if status.is_success() {
             return serde_json::from_slice(&body).map(Some).map_err(ChannelError::unavailable);
         }
-        let error = serde_json::from_slice::<ErrorBody>(&body).map_or_else(|_| status.to_string(), |body| body.error);
+        let error =
+            serde_json::from_slice::<ErrorBody>(&body).map_or_else(|_| status.to_string(), |body| body.error);
         match status {
             StatusCode::NOT_FOUND => Ok(None),
             StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => Err(ChannelError::Refused(error)),
@@ -162,15 +170,18 @@ impl Channel for Sandbox {
     }
 
     async fn cancel(&self, reference: &str) -> Result<Option<Report>, ChannelError> {
-        let charge = self.call::<(), Charge>(Method::POST, &format!("/v1/charges/{reference}/cancel"), None).await?;
+        let charge =
+            self.call::<(), Charge>(Method::POST, &format!("/v1/charges/{reference}/cancel"), None).await?;
         Ok(charge.map(Report::from))
     }
 
     async fn refund(&self, refund: &NewRefund) -> Result<String, ChannelError> {
         let path = format!("/v1/charges/{}/refunds", refund.reference);
-        let request = RefundRequest { key: refund.key.clone(), amount: refund.amount, reason: refund.reason.clone() };
+        let request =
+            RefundRequest { key: refund.key.clone(), amount: refund.amount, reason: refund.reason.clone() };
         let done: Option<Refund> = self.call(Method::POST, &path, Some(&request)).await?;
-        done.map(|refund| refund.number).ok_or_else(|| ChannelError::Refused("there is no such charge".to_owned()))
+        done.map(|refund| refund.number)
+            .ok_or_else(|| ChannelError::Refused("there is no such charge".to_owned()))
     }
 
     fn read(&self, callback: &ProviderCallback, now: Timestamp) -> Result<Option<Report>> {
@@ -181,8 +192,9 @@ impl Channel for Sandbox {
         if !self.callbacks.verify(id, header(TIMESTAMP), header(SIGNATURE), body, now) {
             return Err(Failure::new(code::SIGNATURE));
         }
-        let body: CallbackBody = serde_json::from_str(&callback.body)
-            .map_err(|error| Failure::new(kernel::code::MALFORMED).detail("the callback cannot be read").because(error))?;
+        let body: CallbackBody = serde_json::from_str(&callback.body).map_err(|error| {
+            Failure::new(kernel::code::MALFORMED).detail("the callback cannot be read").because(error)
+        })?;
         let matters = matches!(body.kind.as_str(), "charge.captured" | "charge.declined");
         Ok(matters.then(|| body.data.into()))
     }

@@ -43,7 +43,14 @@ impl Signer {
     }
 
     /// Whether one of `signatures` is ours and the message is not older or newer than five minutes.
-    pub(crate) fn verify(&self, id: &str, timestamp: &str, signatures: &str, body: &[u8], now: Timestamp) -> bool {
+    pub(crate) fn verify(
+        &self,
+        id: &str,
+        timestamp: &str,
+        signatures: &str,
+        body: &[u8],
+        now: Timestamp,
+    ) -> bool {
         let Ok(sent) = timestamp.parse::<i64>() else { return false };
         let age = i128::from(now.seconds()) - i128::from(sent);
         let young = age.unsigned_abs() <= u128::from(TOLERANCE.as_secs());

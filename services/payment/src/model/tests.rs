@@ -24,8 +24,10 @@ fn steps() -> impl Strategy<Value = Step> {
 fn facts() -> impl Strategy<Value = Fact> {
     prop_oneof![
         Just(Fact::Open),
-        prop::sample::select(vec![1_000_i64, 1_001])
-            .prop_map(|amount| Fact::Captured { amount: Money::new(amount, Currency::USD), at: Timestamp::default() }),
+        prop::sample::select(vec![1_000_i64, 1_001]).prop_map(|amount| Fact::Captured {
+            amount: Money::new(amount, Currency::USD),
+            at: Timestamp::default()
+        }),
         Just(Fact::Declined { reason: "no".to_owned() }),
         Just(Fact::Cancelled),
     ]
@@ -190,7 +192,10 @@ fn late_money_is_money() {
     for intent in [IntentState::Cancelled, IntentState::Expired, IntentState::Failed] {
         for attempt in [IntentState::Pending, IntentState::Cancelled, IntentState::Failed] {
             let standing = Standing { intent, attempt, latest: true, expected: USD_10, number_matches: true };
-            assert_eq!(judge(standing, &Fact::Captured { amount: USD_10, at: Timestamp::default() }), Verdict::Paid);
+            assert_eq!(
+                judge(standing, &Fact::Captured { amount: USD_10, at: Timestamp::default() }),
+                Verdict::Paid
+            );
         }
     }
 }
@@ -205,9 +210,14 @@ fn another_amount_currency_or_number_is_a_conflict() {
         number_matches: true,
     };
     let at = Timestamp::default();
-    for amount in [Money::new(1_001, Currency::USD), Money::new(999, Currency::USD), Money::new(1_000, Currency::EUR)] {
+    for amount in
+        [Money::new(1_001, Currency::USD), Money::new(999, Currency::USD), Money::new(1_000, Currency::EUR)]
+    {
         let verdict = judge(standing, &Fact::Captured { amount, at });
-        assert!(matches!(verdict, Verdict::Conflict { intent: Some(IntentState::Conflicted), .. }), "{verdict:?}");
+        assert!(
+            matches!(verdict, Verdict::Conflict { intent: Some(IntentState::Conflicted), .. }),
+            "{verdict:?}"
+        );
     }
     let other = Standing { number_matches: false, ..standing };
     assert!(matches!(judge(other, &Fact::Captured { amount: USD_10, at }), Verdict::Conflict { .. }));

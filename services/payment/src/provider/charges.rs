@@ -47,7 +47,11 @@ impl Inner {
                 Box::pin(async move {
                     if let Some(known) = store::lock_charge(tx, &request.reference).await? {
                         let same = store::money(known.amount, &known.currency)? == request.amount;
-                        return if same { Ok(known) } else { Err(conflict("this reference has another amount")) };
+                        return if same {
+                            Ok(known)
+                        } else {
+                            Err(conflict("this reference has another amount"))
+                        };
                     }
                     let row = charge::Model {
                         reference: request.reference.clone(),
@@ -173,7 +177,8 @@ async fn simulate(
         // As it will be when it is sent.
         let data = view(&row, plan.shown_at)?;
         let kind = if plan.state == ChargeState::Captured { "charge.captured" } else { "charge.declined" };
-        let body = serde_json::to_string(&CallbackBody { kind: kind.to_owned(), data }).map_err(Failure::internal)?;
+        let body = serde_json::to_string(&CallbackBody { kind: kind.to_owned(), data })
+            .map_err(Failure::internal)?;
         let row = callback::Model {
             id: tx.ids().uuid(tx.shard()),
             reference: reference.to_owned(),
@@ -188,14 +193,17 @@ async fn simulate(
 }
 
 fn plan(outcome: SandboxOutcome, amount: i64, now: Timestamp, late: Timestamp) -> Plan {
-    let captured = |shown_at, callbacks| Plan { captured: amount, state: ChargeState::Captured, shown_at, callbacks };
+    let captured =
+        |shown_at, callbacks| Plan { captured: amount, state: ChargeState::Captured, shown_at, callbacks };
     match outcome {
         SandboxOutcome::Succeed => captured(now, 1),
         SandboxOutcome::Duplicate => captured(now, 2),
         SandboxOutcome::Lost => captured(now, 0),
         SandboxOutcome::Late => captured(late, 1),
         SandboxOutcome::WrongAmount => Plan { captured: amount.saturating_add(1), ..captured(now, 1) },
-        SandboxOutcome::Fail => Plan { captured: 0, state: ChargeState::Declined, shown_at: now, callbacks: 1 },
+        SandboxOutcome::Fail => {
+            Plan { captured: 0, state: ChargeState::Declined, shown_at: now, callbacks: 1 }
+        }
     }
 }
 
@@ -232,7 +240,11 @@ mod tests {
             (SandboxOutcome::WrongAmount, 101, now, 1),
         ] {
             let plan = plan(outcome, 100, now, late);
-            assert_eq!((plan.captured, plan.shown_at, plan.callbacks), (captured, shown_at, callbacks), "{outcome:?}");
+            assert_eq!(
+                (plan.captured, plan.shown_at, plan.callbacks),
+                (captured, shown_at, callbacks),
+                "{outcome:?}"
+            );
         }
     }
 

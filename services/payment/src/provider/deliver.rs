@@ -50,6 +50,10 @@ pub(super) async fn run(provider: &Inner, token: CancellationToken) {
 
 /// Makes the callbacks that are due; says whether there were as many as one look takes.
 async fn deliver_due(provider: &Inner) -> Result<bool> {
+    if provider.places.sandbox_callback().is_none() {
+        // The shop is starting: no try is wasted on an address that is not known yet.
+        return Ok(false);
+    }
     let due = store::due(provider.db.read(), provider.db.now(), BATCH).await?;
     let full = due.len() as u64 == BATCH;
     stream::iter(due)
@@ -87,7 +91,13 @@ async fn deliver(provider: &Inner, row: callback::Model) -> Result<()> {
     provider.db.write(shard, id, |tx, id| Box::pin(async move { store::delivered(tx, *id).await })).await
 }
 
-async fn put_off(provider: &Inner, shard: kernel::Shard, id: Uuid, at: kernel::Timestamp, dead: bool) -> Result<()> {
+async fn put_off(
+    provider: &Inner,
+    shard: kernel::Shard,
+    id: Uuid,
+    at: kernel::Timestamp,
+    dead: bool,
+) -> Result<()> {
     provider
         .db
         .write(shard, (id, at, dead), |tx, &(id, at, dead)| {
@@ -117,5 +127,9 @@ async fn call(provider: &Inner, row: &callback::Model) -> Result<()> {
     let body = sandbox::read(answer).await.map_err(Failure::internal)?;
     let wanted: serde_json::Value = serde_json::from_str(RECEIVED).map_err(Failure::internal)?;
     let taken = serde_json::from_slice::<serde_json::Value>(&body).is_ok_and(|body| body == wanted);
-    if status.is_success() && taken { Ok(()) } else { Err(Failure::internal(format!("the reply was {status}"))) }
+    if status.is_success() && taken {
+        Ok(())
+    } else {
+        Err(Failure::internal(format!("the reply was {status}")))
+    }
 }

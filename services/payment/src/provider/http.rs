@@ -101,19 +101,40 @@ async fn create(provider: Data<Inner>, req: HttpRequest, body: Bytes) -> HttpRes
     answer(&provider, &req, &body, |request: ChargeRequest| provider.create(request)).await
 }
 
-async fn query(provider: Data<Inner>, req: HttpRequest, reference: Path<String>, body: Bytes) -> HttpResponse {
+async fn query(
+    provider: Data<Inner>,
+    req: HttpRequest,
+    reference: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
     answer(&provider, &req, &body, |(): ()| provider.query(&reference)).await
 }
 
-async fn cancel(provider: Data<Inner>, req: HttpRequest, reference: Path<String>, body: Bytes) -> HttpResponse {
+async fn cancel(
+    provider: Data<Inner>,
+    req: HttpRequest,
+    reference: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
     answer(&provider, &req, &body, |(): ()| provider.cancel(reference.into_inner())).await
 }
 
-async fn refund(provider: Data<Inner>, req: HttpRequest, reference: Path<String>, body: Bytes) -> HttpResponse {
-    answer(&provider, &req, &body, |request: RefundRequest| provider.refund(reference.into_inner(), request)).await
+async fn refund(
+    provider: Data<Inner>,
+    req: HttpRequest,
+    reference: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
+    answer(&provider, &req, &body, |request: RefundRequest| provider.refund(reference.into_inner(), request))
+        .await
 }
 
-async fn simulate(provider: Data<Inner>, req: HttpRequest, reference: Path<String>, body: Bytes) -> HttpResponse {
+async fn simulate(
+    provider: Data<Inner>,
+    req: HttpRequest,
+    reference: Path<String>,
+    body: Bytes,
+) -> HttpResponse {
     answer(&provider, &req, &body, |request: SimulateRequest| {
         provider.simulate(reference.into_inner(), request.outcome)
     })

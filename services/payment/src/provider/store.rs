@@ -2,7 +2,10 @@
 
 use kernel::{Currency, Failure, Money, Result, Timestamp};
 use platform_db::{DbResult, Rows, Tx};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, ModelTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, ModelTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
+};
 use uuid::Uuid;
 
 use crate::channel::wire::ChargeState;
@@ -116,7 +119,8 @@ pub(super) fn state(text: &str) -> Result<ChargeState> {
 
 /// An amount as the database keeps it.
 pub(super) fn money(amount: i64, currency: &str) -> Result<Money> {
-    let currency = Currency::from_code(currency).ok_or_else(|| Failure::internal(format!("currency {currency}")))?;
+    let currency =
+        Currency::from_code(currency).ok_or_else(|| Failure::internal(format!("currency {currency}")))?;
     Ok(Money::new(amount, currency))
 }
 
@@ -159,7 +163,11 @@ pub(super) async fn refunded(tx: &Tx, reference: &str) -> Result<i64> {
 }
 
 /// Callbacks that are due, the longest due first.
-pub(super) async fn due(on: &impl ConnectionTrait, now: Timestamp, limit: u64) -> Result<Vec<callback::Model>> {
+pub(super) async fn due(
+    on: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<callback::Model>> {
     callback::Entity::find()
         .filter(callback::Column::Dead.eq(false))
         .filter(callback::Column::NextAt.lte(now.micros()))

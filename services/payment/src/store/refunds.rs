@@ -4,7 +4,8 @@ use contracts::payment::{IntentState, PaymentId, RefundId, RefundState, RefundVi
 use kernel::{Failure, Result, Timestamp};
 use platform_db::{DbResult, Rows, Tx};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
 };
 
 use super::{
@@ -57,7 +58,11 @@ pub(crate) async fn refunds(on: &impl ConnectionTrait, payment: PaymentId) -> Re
 }
 
 /// Refunds the provider has not settled and that are due, the longest due first.
-pub(crate) async fn due_refunds(on: &impl ConnectionTrait, now: Timestamp, limit: u64) -> Result<Vec<refund::Model>> {
+pub(crate) async fn due_refunds(
+    on: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<refund::Model>> {
     refund::Entity::find()
         .filter(refund::Column::State.eq(refund_name(RefundState::Pending)))
         .filter(refund::Column::NextAt.lte(now.micros()))

@@ -108,6 +108,9 @@ where
             // Handlers know GET; actix leaves the body out by what the client asked.
             req.head_mut().method = Method::GET;
         }
+        if let Some(owner) = self.shared.owners.find(req.method(), req.path()) {
+            req.extensions_mut().insert(owner);
+        }
         let span = passage.span.clone();
         let inner = self.inner.clone();
         Box::pin(

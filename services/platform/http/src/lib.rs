@@ -31,6 +31,7 @@ mod internal;
 mod limits;
 mod openapi;
 mod optional;
+mod owners;
 mod routes;
 mod server;
 mod shared;

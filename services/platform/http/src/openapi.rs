@@ -59,10 +59,7 @@ const TAGS: &[(&str, &str)] = &[
 
 /// The document of these routes.
 pub fn openapi(routes: &[Routes]) -> OpenApi {
-    let (_, mut document) = routes
-        .iter()
-        .fold(App::new().into_utoipa_app(), |app, routes| app.configure(|config| routes(config)))
-        .split_for_parts();
+    let mut document = declared(routes);
     document.info = Info::new("Meridian", env!("CARGO_PKG_VERSION"));
     document.info.description = Some(
         "A commerce platform. Ids are opaque; money is in minor units; times are RFC 3339 UTC; errors are \
@@ -85,6 +82,12 @@ pub fn openapi(routes: &[Routes]) -> OpenApi {
     document.security =
         Some(vec![SecurityRequirement::default(), SecurityRequirement::new("bearer", Vec::<String>::new())]);
     document
+}
+
+/// What the handlers of these routes declare, and no more.
+pub(crate) fn declared(routes: &[Routes]) -> OpenApi {
+    let app = App::new().into_utoipa_app();
+    routes.iter().fold(app, |app, routes| app.configure(|config| routes(config))).split_for_parts().1
 }
 
 fn components(document: &mut OpenApi) {
@@ -123,7 +126,8 @@ fn errors(operation: &mut Operation) {
         if let RefOr::T(answer) = answer
             && answer.description.is_empty()
         {
-            let reason = StatusCode::from_bytes(status.as_bytes()).ok().and_then(|status| status.canonical_reason());
+            let reason =
+                StatusCode::from_bytes(status.as_bytes()).ok().and_then(|status| status.canonical_reason());
             answer.description = reason.unwrap_or("See the status").to_owned();
         }
     }
@@ -178,7 +182,12 @@ fn segments(path: &str) -> impl Iterator<Item = &str> {
 /// Operation ids are unique: a handler's name, with its tag or else its path where two handlers share one.
 fn identify(path: &str, method: &str, operation: &mut Operation, taken: &mut BTreeSet<String>) {
     let name = operation.operation_id.take().unwrap_or_else(|| method.to_owned());
-    let tag = operation.tags.iter().flatten().next().map(|tag| words(tag).chain([name.clone()]).collect::<Vec<_>>().join("_"));
+    let tag = operation
+        .tags
+        .iter()
+        .flatten()
+        .next()
+        .map(|tag| words(tag).chain([name.clone()]).collect::<Vec<_>>().join("_"));
     let by_path = words(path).fold(method.to_owned(), |id, word| format!("{id}_{word}"));
     let id = [Some(name), tag].into_iter().flatten().find(|id| !taken.contains(id)).unwrap_or(by_path);
     taken.insert(id.clone());

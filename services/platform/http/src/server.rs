@@ -20,7 +20,7 @@ use actix_web::{
 };
 use contracts::Dispatch;
 use kernel::{Clock, Failure, Result};
-use utoipa_actix_web::AppExt;
+use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
     AssertionKey, Auth, HttpServerConfig, Routes,
@@ -31,6 +31,8 @@ use crate::{
     internal::{self, Internal},
     limits::Limits,
     openapi,
+    openapi::declared,
+    owners::{BelongsTo, Owner, Owners},
     routes::RouteTable,
     shared::Shared,
 };
@@ -157,6 +159,10 @@ impl Server {
 
     fn parts(&self) -> Result<Parts> {
         let document = openapi(&self.routes);
+        let mut owners = Owners::default();
+        for (place, routes) in self.routes.iter().enumerate() {
+            owners.add(Owner(place), &declared(std::slice::from_ref(routes)));
+        }
         let mut table = RouteTable::new(&document);
         for path in [
             "/healthz",
@@ -176,6 +182,7 @@ impl Server {
             clock: self.clock.clone(),
             auth: self.auth.clone(),
             routes: table,
+            owners,
             in_flight: AtomicUsize::new(0),
             draining: AtomicBool::new(false),
         };
@@ -226,10 +233,17 @@ impl Parts {
         let app = App::new()
             .app_data(self.shared.clone())
             .app_data(web::PayloadConfig::new(config.body_limit))
-            .app_data(web::FormConfig::default().limit(config.body_limit))
-            .into_utoipa_app();
-        let app = self.routes.iter().fold(app, |app, routes| app.configure(|config| routes(config)));
-        let (app, _) = app.split_for_parts();
+            .app_data(web::FormConfig::default().limit(config.body_limit));
+        // Twice: behind the guards for what is documented, then flat for the rest and for the data that the fallback
+        // needs.
+        let app = self.routes.iter().enumerate().fold(app, |app, (place, routes)| {
+            let scope = web::scope("").guard(BelongsTo(Owner(place)));
+            app.service(scope.configure(|config| routes(&mut ServiceConfig::new(config))))
+        });
+        let app = self
+            .routes
+            .iter()
+            .fold(app, |app, routes| app.configure(|config| routes(&mut ServiceConfig::new(config))));
         app.configure(|config| self.own(config))
             .default_service(web::to(fallback))
             .wrap(Condition::new(config.compress, Compress::default()))

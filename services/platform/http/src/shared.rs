@@ -12,7 +12,7 @@ use std::{
 use actix_web::{HttpRequest, dev::RequestHead, http::header::CONTENT_TYPE, web::Data};
 use kernel::{Clock, Failure, Result};
 
-use crate::{Auth, HttpServerConfig, limits::Limits, routes::RouteTable};
+use crate::{Auth, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable};
 
 /// One a process.
 pub(crate) struct Shared {
@@ -21,6 +21,7 @@ pub(crate) struct Shared {
     pub(crate) auth: Option<Auth>,
     pub(crate) limits: Limits,
     pub(crate) routes: RouteTable,
+    pub(crate) owners: Owners,
     pub(crate) in_flight: AtomicUsize,
     pub(crate) draining: AtomicBool,
 }

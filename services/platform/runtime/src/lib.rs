@@ -27,6 +27,7 @@ pub use config::{Config, ConfigBuilder};
 pub use jobs::{Job, JobRun, JobRunView, JobView, Jobs, JobsConfig, Ran};
 pub use keys::{Keys, SecretKey};
 pub use module::Module;
+pub use operations::operations_routes_for_document;
 pub use registry::Registry;
 pub use shutdown::shutdown_signal;
 pub use tasks::Tasks;

@@ -54,6 +54,11 @@ impl Module {
         self
     }
 
+    /// Its public routes alone, for the API's document.
+    pub fn into_routes(self) -> Vec<Routes> {
+        self.routes
+    }
+
     /// Public routes.
     #[must_use]
     pub fn routes(mut self, routes: Routes) -> Self {

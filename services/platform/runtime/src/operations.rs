@@ -10,6 +10,7 @@ use platform_bus::{Bus, DeadLetter, Selection};
 use platform_http::{Answer, Params, PathOf, Routes, Staff, Valid, accepted, ok};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use utoipa_actix_web::service_config::ServiceConfig;
 use uuid::Uuid;
 
 use crate::{Job, JobView, Jobs};
@@ -26,13 +27,19 @@ pub(crate) struct Operations {
 pub(crate) fn routes(operations: Operations) -> Routes {
     let operations = web::Data::new(operations);
     Arc::new(move |config| {
-        config
-            .app_data(operations.clone())
-            .service(list_jobs)
-            .service(run_job)
-            .service(list_dead_letters)
-            .service(replay_dead_letters);
+        config.app_data(operations.clone());
+        handlers(config);
     })
+}
+
+/// The routes as the API's document lists them: they have nothing to work on and answer nothing. What runs them is
+/// [`App`](crate::App), which brings its own.
+pub fn operations_routes_for_document() -> Routes {
+    Arc::new(handlers)
+}
+
+fn handlers(config: &mut ServiceConfig<'_>) {
+    config.service(list_jobs).service(run_job).service(list_dead_letters).service(replay_dead_letters);
 }
 
 /// Deletes events that are old and consumed.

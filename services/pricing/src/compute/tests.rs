@@ -23,7 +23,13 @@ fn item(name: &str, category: &str, quantity: i64, unit: Money) -> Item {
             tax_category: category.to_owned(),
             sold: true,
         },
-        price: PriceView { sku_id: id, price: unit, compare_at: None, lowest_30_days: None, kind: PriceKind::List },
+        price: PriceView {
+            sku_id: id,
+            price: unit,
+            compare_at: None,
+            lowest_30_days: None,
+            kind: PriceKind::List,
+        },
     }
 }
 
@@ -80,8 +86,10 @@ fn every_step_is_told() {
     let mut shirt = item("shirt", "apparel", 3, usd(1_999));
     shirt.price.kind = PriceKind::Sale;
     shirt.price.compare_at = Some(usd(2_500));
-    let computed = compute(vec![shirt], Currency::USD, &market, market.shipping(Currency::USD).unwrap()).unwrap();
-    let told: Vec<_> = computed.explanation.iter().map(|step| format!("{}: {}", step.rule, step.text)).collect();
+    let computed =
+        compute(vec![shirt], Currency::USD, &market, market.shipping(Currency::USD).unwrap()).unwrap();
+    let told: Vec<_> =
+        computed.explanation.iter().map(|step| format!("{}: {}", step.rule, step.text)).collect();
     assert_eq!(
         told,
         [

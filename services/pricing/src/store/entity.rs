@@ -1,4 +1,5 @@
 //! Rows and their conversions.
+#![allow(unreachable_pub, reason = "sea-orm's derive writes `pub` items")]
 
 use contracts::pricing::PriceKind;
 use kernel::{Currency, Failure, Id, Money, Result, Timestamp};

@@ -1,4 +1,5 @@
 //! Rows.
+#![allow(unreachable_pub, reason = "sea-orm's derive writes `pub` items")]
 
 pub(crate) mod search_dirty {
     use sea_orm::entity::prelude::*;

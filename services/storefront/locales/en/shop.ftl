@@ -154,6 +154,7 @@ sum-discount = Discount
 sum-shipping = Shipping
 sum-free = Free
 sum-tax = Tax
+sum-tax-included = Includes tax
 sum-total = Total
 
 # Names of the rules in the calculation
@@ -161,6 +162,10 @@ rule-price-list = List price
 rule-price-sale = Sale price
 rule-tax-line = Tax
 rule-tax-shipping = Tax on shipping
+rule-tax-included = Prices include tax
+rule-tax-added = Tax is added to prices
+rule-subtotal = Subtotal
+rule-total = Total
 rule-shipping-flat = Shipping
 rule-shipping-free = Free shipping
 rule-rounding-half-up = Rounding
@@ -254,6 +259,12 @@ reason-paid = Payment arrived
 reason-shopper = Cancelled by you
 reason-staff = Cancelled by our staff
 reason-expired = Not paid in time
+reason-cancelled = Cancelled
+reason-out-of-stock = Paid when the stock was gone; your money goes back
+reason-not-paid-in-time = Not paid in time
+reason-paid-after-it-had-expired-the-stock-could-still-be-had = Paid late; the items could still be had
+reason-paid-but-the-stock-is-gone-the-money-goes-back = Paid, but the stock is gone; your money goes back
+reason-the-payment-that-did-not-match-was-refunded = The payment that did not match was refunded
 
 # Account
 login-title = Log in
@@ -315,6 +326,7 @@ invalid-quantity = Enter a quantity between 1 and 999.
 flash-added = Added to your cart.
 flash-added-to-limit = Your cart now has the most one can order of this item.
 flash-cart-changed = Your cart has changed.
+flash-prices-changed = Your cart is up to date. Prices in it have changed since you last looked.
 flash-removed = Removed from your cart.
 flash-welcome = Welcome back.
 flash-registered = Your account is open. Welcome!

@@ -139,6 +139,7 @@ sum-discount = 优惠
 sum-shipping = 运费
 sum-free = 免运费
 sum-tax = 税费
+sum-tax-included = 含税
 sum-total = 应付总额
 
 # 计算规则名称
@@ -146,6 +147,10 @@ rule-price-list = 标价
 rule-price-sale = 促销价
 rule-tax-line = 税费
 rule-tax-shipping = 运费税
+rule-tax-included = 价格含税
+rule-tax-added = 价格不含税
+rule-subtotal = 小计
+rule-total = 总额
 rule-shipping-flat = 运费
 rule-shipping-free = 免运费
 rule-rounding-half-up = 四舍五入
@@ -239,6 +244,12 @@ reason-paid = 款项到账
 reason-shopper = 您取消了订单
 reason-staff = 工作人员取消了订单
 reason-expired = 超时未付款
+reason-cancelled = 取消订单
+reason-out-of-stock = 付款时已无库存，款项将退回
+reason-not-paid-in-time = 超时未付款
+reason-paid-after-it-had-expired-the-stock-could-still-be-had = 逾期付款，仍有库存
+reason-paid-but-the-stock-is-gone-the-money-goes-back = 已付款但库存不足，款项将退回
+reason-the-payment-that-did-not-match-was-refunded = 金额不符的付款已退回
 
 # 账户
 login-title = 登录
@@ -300,6 +311,7 @@ invalid-quantity = 请输入 1 到 999 之间的数量。
 flash-added = 已加入购物车。
 flash-added-to-limit = 已达到该商品的购买上限。
 flash-cart-changed = 购物车已更新。
+flash-prices-changed = 购物车已更新，部分商品的价格在您上次查看后有变动。
 flash-removed = 已从购物车中删除。
 flash-welcome = 欢迎回来。
 flash-registered = 注册成功，欢迎光临！

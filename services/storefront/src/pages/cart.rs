@@ -160,6 +160,10 @@ async fn put(visitor: &Visitor, line: LineInput, flash: Flash) -> Answer {
     match visitor.shop().carts.put(&visitor.ctx(), line).await {
         Ok(cart) => {
             visitor.keep_cart(&cart);
+            // This view has taken note of the new prices: the next one would not tell.
+            let news =
+                |line: &CartLine| line.changes.iter().any(|c| matches!(c, CartChange::PriceChanged { .. }));
+            let flash = if cart.items.iter().any(news) { Flash::PricesChanged } else { flash };
             Ok(visitor.go_saying("/cart", flash))
         }
         Err(failure) => show(visitor, Issues::from_failure(visitor.locale(), failure)?).await,

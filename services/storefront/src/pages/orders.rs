@@ -12,7 +12,6 @@ use crate::{
     format,
     forms::{Field, Issues, Posted},
     frame::Frame,
-    layer::error_key,
     link,
     locale::Locale,
     pages::{addresses, checkout},
@@ -247,12 +246,13 @@ fn event(locale: Locale, step: &OrderHistoryView) -> Event {
     }
 }
 
-/// A reason we know by its name, in words; one a person wrote, as written.
+/// A reason the shop gave, in words of the language; one a person wrote, as written. The key is the reason with `-` for
+/// everything that is no letter.
 fn reason_text(locale: Locale, reason: &str) -> String {
-    let known =
-        reason.len() <= 40 && reason.bytes().all(|b| b.is_ascii_lowercase() || matches!(b, b'_' | b'.'));
-    let key = error_key(reason).replacen("error-", "reason-", 1);
-    known.then(|| locale.find(&key)).flatten().unwrap_or_else(|| reason.to_owned())
+    let words = reason.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty());
+    let key = words.fold("reason".to_owned(), |key, word| format!("{key}-{}", word.to_ascii_lowercase()));
+    let known = (reason.len() <= 80).then(|| locale.find(&key)).flatten();
+    known.unwrap_or_else(|| reason.to_owned())
 }
 
 /// `POST /orders/{id}/cancel`.

@@ -1,5 +1,7 @@
 //! The embedded bus on a real SQLite file.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex},
@@ -415,6 +417,6 @@ async fn refuses_what_cannot_work() {
         vec![Recorder::new("test.one", &f.db), Recorder::new("test.one", &f.db)];
     assert!(EmbeddedBus::new(f.db.clone(), twins, config()).is_err());
     let wrong = BusConfig { batch: 0, ..config() };
-    let failure = EmbeddedBus::new(f.db.clone(), Vec::new(), wrong).unwrap_err();
+    let failure = EmbeddedBus::new(f.db, Vec::new(), wrong).unwrap_err();
     assert_eq!(failure.fields()[0].pointer, "bus.batch");
 }

@@ -79,6 +79,39 @@ async fn what_is_over_the_bound_is_shed_but_health_is_not() {
     assert_eq!(shop.get("/healthz").await.status, 200);
 }
 
+#[actix_web::test]
+async fn modules_may_share_a_prefix_and_pages_need_no_document() {
+    mod other {
+        use actix_web::{HttpRequest, get, put};
+
+        use crate::{Answer, PathOf, ok};
+
+        /// Sets something of a product.
+        #[utoipa::path(tag = "stock", responses((status = 200)))]
+        #[put("/api/v1/products/{sku}")]
+        pub(super) async fn set(req: HttpRequest, PathOf(sku): PathOf<String>) -> Answer {
+            Ok(ok((sku, req.match_pattern())))
+        }
+
+        #[get("/shop/{slug}")]
+        pub(super) async fn page(req: HttpRequest) -> Answer {
+            Ok(ok(req.match_pattern()))
+        }
+    }
+    let mut shop = Shop::new();
+    let routes: Routes = Arc::new(|cfg| {
+        cfg.service(other::set).map(|cfg| cfg.service(other::page));
+    });
+    shop.server = shop.server.routes([routes]);
+    let reply = shop.ask(request(Method::PUT, "/api/v1/products/7")).await;
+    assert_eq!(reply.json(), serde_json::json!(["7", "/api/v1/products/{sku}"]));
+    assert_eq!(shop.get(&format!("/api/v1/products/{}", Shop::user())).await.status, 200);
+    let reply = shop.ask(request(Method::DELETE, "/api/v1/products/7")).await;
+    assert_eq!(reply.problem(405), "request.method_not_allowed");
+    assert_eq!(reply.headers["allow"], "GET, PUT, HEAD");
+    assert_eq!(shop.get("/shop/lamp").await.json(), "/shop/{slug}");
+}
+
 /// One application for several requests: the buckets live in it.
 #[actix_web::test]
 async fn callers_are_limited_by_address_token_and_user() {

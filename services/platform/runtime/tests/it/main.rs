@@ -1,5 +1,7 @@
 //! The runtime over a real SQLite file and a real port.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod app;
 mod jobs;
 

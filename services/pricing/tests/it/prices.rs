@@ -1,0 +1,201 @@
+//! Setting and reading prices.
+
+use std::sync::Arc;
+
+use contracts::{
+    Caller, Event, EventBody,
+    catalog::CatalogClient,
+    pricing::{PriceChanged, PriceKind, PricesOf, Pricing, SetPrice, code},
+};
+use kernel::{Currency, Money, code as general};
+use platform_bus::Consumer;
+use platform_runtime::SecretKey;
+use pricing::{Forget, PricingConfig, PricingService};
+
+use crate::fixture::*;
+
+#[tokio::test]
+async fn a_window_opens_and_closes_on_time_whatever_is_cached() {
+    let f = fixture().await;
+    let a = sku("a");
+    f.set(vec![list(a, usd(1_000)), sale(a, usd(800), f.after(DAY), f.after(DAY * 2))]).await;
+    assert_eq!(f.amount(a).await, Some(1_000));
+    // Nothing is read again from here on: the entry knows what is to come.
+    f.clock.advance(DAY);
+    let view = f.view(a).await.unwrap();
+    assert_eq!((view.price, view.kind, view.compare_at), (usd(800), PriceKind::Sale, Some(usd(1_000))));
+    assert_eq!(view.lowest_30_days, Some(usd(1_000)));
+    f.clock.advance(DAY);
+    assert_eq!(f.amount(a).await, Some(1_000));
+}
+
+#[tokio::test]
+async fn the_same_price_again_changes_nothing() {
+    let f = fixture().await;
+    let prices = || {
+        ["a", "b", "c"]
+            .map(|name| SetPrice { compare_at: Some(usd(1_500)), ..list(sku(name), usd(1_000)) })
+            .to_vec()
+    };
+    f.set(prices()).await;
+    assert_eq!(f.announced().await, 3);
+    f.clock.advance(DAY);
+    f.set(prices()).await;
+    assert_eq!(f.announced().await, 3);
+    assert_eq!(f.service.history(&f.ctx(), sku("a")).await.unwrap().len(), 1);
+    // One of them changes: it alone is announced.
+    let mut changed = prices();
+    changed[1].price = usd(900);
+    f.set(changed).await;
+    assert_eq!(f.announced().await, 4);
+    let history = f.service.history(&f.ctx(), sku("b")).await.unwrap();
+    assert_eq!(history.iter().map(|record| record.price.amount).collect::<Vec<_>>(), [900, 1_000]);
+    assert_eq!((history[0].ends_at, history[1].ends_at), (None, Some(f.db.now())));
+    assert_eq!(history[0].created_by, "system");
+}
+
+#[tokio::test]
+async fn own_changes_show_at_once_and_others_after_an_event() {
+    let f = fixture().await;
+    let a = sku("a");
+    let db = open(f.folder.path(), f.clock.clone()).await;
+    let catalog = Arc::new(CatalogClient(f.shelf.clone()));
+    let other =
+        PricingService::new(db, catalog, SecretKey::from_bytes([7; 32]), PricingConfig::default()).unwrap();
+    assert_eq!(f.amount(a).await, None);
+    f.set(vec![list(a, usd(1_000))]).await;
+    assert_eq!(f.amount(a).await, Some(1_000), "a remembered absence is forgotten too");
+    other.set_prices(&f.ctx(), vec![list(a, usd(1_100))]).await.unwrap();
+    assert_eq!(f.amount(a).await, Some(1_000));
+    // Its event reaches this process's consumer, which forgets.
+    let event = Event {
+        shard: a.shard(),
+        pos: 1,
+        topic: PriceChanged::TOPIC.to_owned(),
+        aggregate: a.to_string(),
+        at: f.db.now(),
+        body: serde_json::to_vec(&PriceChanged { sku_id: a }).unwrap(),
+    };
+    let forget = Forget(Arc::clone(&f.service));
+    forget.consume(&event).await.unwrap();
+    forget.consume(&event).await.unwrap();
+    assert_eq!(f.amount(a).await, Some(1_100));
+}
+
+#[tokio::test]
+async fn windows_are_announced_once() {
+    let f = fixture().await;
+    let names: Vec<String> = (0..40).map(|n| format!("{n} sku")).collect();
+    f.set(names.iter().map(|name| list(sku(name), usd(1_000))).collect()).await;
+    let (from, to) = (f.after(DAY), f.after(DAY * 2));
+    f.set(names.iter().map(|name| sale(sku(name), usd(900), from, to)).collect()).await;
+    assert_eq!(f.announced().await, 40, "what lies ahead is not announced yet");
+    assert_eq!(f.service.announce_windows(|| false).await.unwrap(), 0);
+    f.clock.advance(DAY);
+    assert_eq!(f.service.announce_windows(|| false).await.unwrap(), 40);
+    assert_eq!(f.service.announce_windows(|| false).await.unwrap(), 0);
+    f.clock.advance(DAY * 3);
+    assert_eq!(f.service.announce_windows(|| false).await.unwrap(), 40);
+    assert_eq!(f.announced().await, 120);
+}
+
+/// More windows open at one moment than fit into one transaction.
+#[tokio::test]
+async fn a_great_sale_is_announced_in_batches() {
+    let f = fixture().await;
+    let start = f.after(DAY);
+    for batch in 0..2 {
+        let prices = (0..800).map(|n| sale(sku(&format!("x{batch}-{n}")), usd(900), start, start.plus(DAY)));
+        f.set(prices.collect()).await;
+    }
+    f.clock.advance(DAY);
+    assert_eq!(f.service.announce_windows(|| false).await.unwrap(), 1_600);
+    assert_eq!(f.announced().await, 1_600);
+}
+
+#[tokio::test]
+async fn currencies_are_asked_for_or_chosen() {
+    let f = fixture().await;
+    let (a, b) = (sku("a"), sku("b"));
+    let eur = |amount| Money::new(amount, Currency::EUR);
+    let jod = Money::new(7_125, Currency::JOD);
+    f.set(vec![list(a, usd(1_000)), list(a, eur(900)), list(b, eur(500)), list(b, jod)]).await;
+    let amounts =
+        |views: Vec<contracts::pricing::PriceView>| views.iter().map(|view| view.price).collect::<Vec<_>>();
+    let ctx = f.ctx();
+    let query = |currency| PricesOf { sku_ids: vec![b, sku("none"), a], currency };
+    assert_eq!(amounts(f.service.prices(&ctx, query(None)).await.unwrap()), [eur(500), usd(1_000)]);
+    assert_eq!(
+        amounts(f.service.prices(&ctx, query(Some(Currency::EUR))).await.unwrap()),
+        [eur(500), eur(900)]
+    );
+    assert_eq!(amounts(f.service.prices(&ctx, query(Some(Currency::JOD))).await.unwrap()), [jod]);
+    let many = PricesOf { sku_ids: vec![a; 1_001], currency: None };
+    assert_eq!(f.service.prices(&ctx, many).await.unwrap_err().status(), 422);
+}
+
+#[tokio::test]
+async fn bad_prices_are_named_and_nothing_is_set() {
+    let f = fixture().await;
+    let a = sku("a");
+    let good = list(a, usd(1_000));
+    let wrong = [
+        ("/prices/1/price", list(a, usd(-1))),
+        ("/prices/1/price", list(a, usd(1_000_000_000_001))),
+        ("/prices/1/compare_at", SetPrice { compare_at: Some(Money::new(5, Currency::EUR)), ..good.clone() }),
+        (
+            "/prices/1/compare_at",
+            SetPrice { compare_at: Some(usd(5)), ..sale(a, usd(1), f.after(DAY), f.after(DAY * 2)) },
+        ),
+        ("/prices/1/ends_at", sale(a, usd(1), f.after(DAY), f.after(DAY))),
+        ("/prices/1/ends_at", SetPrice { ends_at: Some(f.db.now()), ..good.clone() }),
+    ];
+    for (pointer, price) in wrong {
+        let window = pointer.ends_with("ends_at");
+        let refused = f.service.set_prices(&f.ctx(), vec![good.clone(), price]).await.unwrap_err();
+        assert_eq!(refused.fields()[0].pointer, pointer);
+        assert_eq!(refused.is(code::WINDOW), window);
+    }
+    assert_eq!(f.amount(a).await, None);
+    assert_eq!(f.service.set_prices(&f.ctx(), vec![good; 1_001]).await.unwrap_err().status(), 422);
+    f.set(vec![]).await;
+}
+
+#[tokio::test]
+async fn two_prices_of_a_sku_in_one_batch_count_in_their_order() {
+    let f = fixture().await;
+    let a = sku("a");
+    f.set(vec![list(a, usd(1_000)), list(a, usd(1_100))]).await;
+    assert_eq!(f.amount(a).await, Some(1_100));
+}
+
+#[tokio::test]
+async fn the_lowest_price_is_found_however_long_ago_the_reduction_began() {
+    let f = fixture().await;
+    let a = sku("a");
+    f.set(vec![list(a, usd(700))]).await;
+    f.clock.advance(DAY * 10);
+    f.set(vec![list(a, usd(1_000))]).await;
+    f.clock.advance(DAY * 5);
+    f.set(vec![SetPrice { kind: PriceKind::Sale, ..list(a, usd(800)) }]).await;
+    f.clock.advance(DAY * 200);
+    // Read afresh: the price of the beginning ended two hundred days ago and still counts.
+    let db = open(f.folder.path(), f.clock.clone()).await;
+    let catalog = Arc::new(CatalogClient(f.shelf.clone()));
+    let fresh = PricingService::new(db, catalog, SecretKey::random(), PricingConfig::default()).unwrap();
+    let query = PricesOf { sku_ids: vec![a], currency: None };
+    let view = fresh.prices(&f.ctx(), query).await.unwrap().remove(0);
+    assert_eq!(
+        (view.price, view.compare_at, view.lowest_30_days),
+        (usd(800), Some(usd(1_000)), Some(usd(700)))
+    );
+}
+
+#[tokio::test]
+async fn staff_need_permissions() {
+    let f = fixture().await;
+    let mut ctx = f.ctx();
+    ctx.caller = Caller::Anonymous;
+    assert!(f.service.set_prices(&ctx, vec![]).await.unwrap_err().is(general::UNAUTHENTICATED));
+    assert!(f.service.history(&ctx, sku("a")).await.unwrap_err().is(general::UNAUTHENTICATED));
+}

@@ -1,0 +1,194 @@
+//! Searches.
+
+use std::sync::Arc;
+
+use contracts::search::{FacetValue, Facets, SearchHit, SearchQuery, SearchResults, Sort};
+use garde::Validate;
+use kernel::{Cursor, DEFAULT_LIMIT, Failure, Result, code, normalise};
+use metrics::histogram;
+use platform_index::{FacetCount, Filters, Found, Order, Query};
+use serde::{Deserialize, Serialize};
+
+use crate::{model::range_label, service::SearchService};
+
+/// Results end here.
+const DEEPEST: usize = 10_000;
+
+/// Where a page begins.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Position {
+    offset: usize,
+}
+
+/// A search as the cache knows it: the same words and filters on the same state of the index.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Asked {
+    revision: u64,
+    query: SearchQuery,
+}
+
+/// `request.invalid` naming the fields that break a rule.
+pub(crate) fn check<T: Validate>(query: &T) -> Result<()>
+where
+    T::Context: Default,
+{
+    match query.validate() {
+        Ok(()) => Ok(()),
+        Err(report) => Err(report
+            .iter()
+            .fold(Failure::new(code::INVALID), |failure, (path, error)| failure.field(path.to_string(), error.message()))),
+    }
+}
+
+/// The same search however it is written: no blank or empty parameters, no defaults left out.
+fn plain(query: SearchQuery) -> Result<SearchQuery> {
+    check(&query)?;
+    if let (Some(min), Some(max)) = (query.min_price, query.max_price)
+        && min > max
+    {
+        return Err(Failure::invalid("min_price", "must not be above max_price"));
+    }
+    let text = |text: Option<String>| text.map(|text| normalise(&text)).filter(|text| !text.is_empty());
+    let q = text(query.q);
+    // Without words nothing is more relevant than anything else.
+    let sort = match query.sort.unwrap_or_default() {
+        Sort::Relevance if q.is_none() => Sort::Newest,
+        sort => sort,
+    };
+    Ok(SearchQuery {
+        category: text(query.category),
+        brand: text(query.brand),
+        in_stock: query.in_stock.filter(|only| *only),
+        sort: Some(sort),
+        cursor: query.cursor.filter(|cursor| !cursor.is_empty()),
+        limit: Some(query.limit.unwrap_or(DEFAULT_LIMIT)),
+        q,
+        ..query
+    })
+}
+
+impl SearchService {
+    /// Searches: from the cache while the index is in the state it was searched in.
+    pub(crate) async fn find(&self, query: SearchQuery) -> Result<SearchResults> {
+        let started = std::time::Instant::now();
+        let asked = Asked { revision: self.index.revision(), query: plain(query)? };
+        let load = || async { self.ask_index(&asked.query).await.map(|results| Some(Arc::new(results))) };
+        let results = self.results.get_or_load(&asked, load).await?;
+        let results = results.ok_or_else(|| Failure::internal("a search always has an answer"))?;
+        if let Some(q) = &asked.query.q
+            && asked.query.cursor.is_none()
+            && results.total > 0
+        {
+            self.counted.count(results.corrected.as_deref().unwrap_or(q));
+        }
+        histogram!("search_duration_seconds").record(started.elapsed().as_secs_f64());
+        Ok(SearchResults::clone(&results))
+    }
+
+    async fn ask_index(&self, query: &SearchQuery) -> Result<SearchResults> {
+        let offset = match &query.cursor {
+            Some(cursor) => Cursor::decode::<Position>(cursor)?.offset,
+            None => 0,
+        };
+        if offset >= DEEPEST {
+            return Err(Failure::invalid("cursor", format!("only the first {DEEPEST} results can be read; narrow the search")));
+        }
+        let limit = usize::try_from(query.limit.unwrap_or(DEFAULT_LIMIT)).unwrap_or(1).min(DEEPEST - offset);
+        let asked = Query {
+            words: query.q.clone().unwrap_or_default(),
+            filters: Filters {
+                category: query.category.clone(),
+                brand: query.brand.clone(),
+                min_price: query.min_price,
+                max_price: query.max_price,
+                in_stock: query.in_stock == Some(true),
+            },
+            order: match query.sort.unwrap_or_default() {
+                Sort::Relevance => Order::Relevance,
+                Sort::PriceAsc => Order::PriceAsc,
+                Sort::PriceDesc => Order::PriceDesc,
+                Sort::Newest => Order::Newest,
+                Sort::BestSelling => Order::BestSelling,
+            },
+            offset,
+            limit,
+            facets: true,
+        };
+        present(self.index.search(asked).await?, offset)
+    }
+}
+
+/// What was found, as the caller gets it.
+fn present(found: Found, offset: usize) -> Result<SearchResults> {
+    let next = offset + found.hits.len();
+    let more = !found.hits.is_empty() && (next as u64) < found.total && next < DEEPEST;
+    let items = found.hits.into_iter().map(|hit| {
+        let product = serde_json::from_str(&hit.card).map_err(Failure::internal)?;
+        Ok(SearchHit { product, highlight: hit.highlight })
+    });
+    let values = |counts: Vec<FacetCount>| {
+        let value = |it: FacetCount| FacetValue { value: it.of.slug, label: it.of.name, count: it.count };
+        counts.into_iter().map(value).collect()
+    };
+    let stock = [("true", "In stock", found.facets.in_stock), ("false", "Sold out", found.facets.out_of_stock)];
+    Ok(SearchResults {
+        items: items.collect::<Result<_>>()?,
+        facets: Facets {
+            category: values(found.facets.categories),
+            brand: values(found.facets.brands),
+            price: found
+                .facets
+                .prices
+                .iter()
+                .map(|range| FacetValue {
+                    value: format!("{}-{}", range.min, range.max),
+                    label: range_label(range.min, range.max),
+                    count: range.count,
+                })
+                .collect(),
+            in_stock: stock
+                .into_iter()
+                .filter(|(_, _, count)| *count > 0)
+                .map(|(value, label, count)| FacetValue { value: value.to_owned(), label: label.to_owned(), count })
+                .collect(),
+        },
+        total: found.total,
+        next_cursor: more.then(|| Cursor::encode(&Position { offset: next })),
+        corrected: found.corrected,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn field(query: SearchQuery) -> String {
+        plain(query).unwrap_err().fields()[0].pointer.clone()
+    }
+
+    #[test]
+    fn wrong_input_names_the_parameter() {
+        let prices = |min, max| SearchQuery { min_price: Some(min), max_price: Some(max), ..SearchQuery::default() };
+        assert_eq!(field(prices(2, 1)), "min_price");
+        assert!(plain(prices(1, 1)).is_ok());
+        assert_eq!(field(prices(-1, 1)), "min_price");
+        assert_eq!(field(SearchQuery { limit: Some(0), ..SearchQuery::default() }), "limit");
+        assert_eq!(field(SearchQuery { q: Some("x".repeat(201)), ..SearchQuery::default() }), "q");
+    }
+
+    #[test]
+    fn searches_that_mean_the_same_are_the_same() {
+        let empty = SearchQuery {
+            q: Some("  ".to_owned()),
+            category: Some(String::new()),
+            in_stock: Some(false),
+            sort: Some(Sort::Relevance),
+            cursor: Some(String::new()),
+            limit: Some(20),
+            ..SearchQuery::default()
+        };
+        let empty = plain(empty).unwrap();
+        assert_eq!(empty, plain(SearchQuery::default()).unwrap());
+        assert_eq!(empty.sort, Some(Sort::Newest));
+    }
+}

@@ -1,0 +1,462 @@
+//! Tests of the pages behind the real server, over a transport that plays all services.
+
+use std::{
+    rc::Rc,
+    sync::{Arc, Mutex},
+};
+
+use actix_web::{
+    cookie::{Cookie, SameSite},
+    dev::ServiceResponse,
+    http::header::{CONTENT_SECURITY_POLICY, LOCATION},
+    test,
+};
+use async_trait::async_trait;
+use contracts::{
+    Ctx, Transport,
+    account::{AccountsClient, TokenPair},
+    cart::{CartView, CartsClient},
+    catalog::{CatalogClient, CategoryNode},
+    inventory::{Availability, InventoryClient},
+    order::{OrderState, OrdersClient},
+    payment::{IntentState, PaymentsClient},
+    pricing::{LineInput, PriceKind, PriceView, PricingClient},
+    search::{SearchClient, Suggestions},
+};
+use futures::future::LocalBoxFuture;
+use kernel::{Clock, Failure, FakeClock, Page, Result};
+use platform_http::{AccessClaims, Auth, HttpServerConfig, Server, TokenSigner};
+use platform_runtime::SecretKey;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{StorefrontConfig, StorefrontDeps, routes, samples};
+
+const LIFE: std::time::Duration = std::time::Duration::from_secs(900);
+
+/// All services at once: answers samples, and remembers who asked for what.
+struct Services {
+    clock: Arc<FakeClock>,
+    signer: TokenSigner,
+    calls: Mutex<Vec<(String, Ctx, Value)>>,
+    /// What `order.place` answers instead of an order.
+    refuse_order: Mutex<Option<kernel::Code>>,
+}
+
+impl Services {
+    fn access_token(&self) -> String {
+        let claims =
+            AccessClaims::new(samples::id(1), samples::id(2), [].into(), vec![], self.clock.now(), LIFE);
+        self.signer.issue(&claims).unwrap()
+    }
+
+    fn pair(&self, refresh_token: &str) -> TokenPair {
+        TokenPair {
+            access_token: self.access_token(),
+            token_type: "Bearer".to_owned(),
+            expires_in: 900,
+            refresh_token: refresh_token.to_owned(),
+        }
+    }
+
+    fn calls(&self, what: &str) -> Vec<(Ctx, Value)> {
+        let calls = self.calls.lock().unwrap();
+        calls
+            .iter()
+            .filter(|(name, ..)| name == what)
+            .map(|(_, ctx, body)| (ctx.clone(), body.clone()))
+            .collect()
+    }
+
+    fn account(&self, method: &str, body: &Value) -> Result<Vec<u8>> {
+        match method {
+            "session_open" => json(true),
+            "log_in" if body["password"] == "correct horse" => json(self.pair("refresh-1")),
+            "log_in" => Err(contracts::account::code::BAD_CREDENTIALS.into()),
+            "register" | "me" | "update_me" => json(samples::account()),
+            "refresh" if body["refresh_token"] == "refresh-1" => json(self.pair("refresh-2")),
+            "refresh" => Err(contracts::account::code::TOKEN_INVALID.into()),
+            "addresses" => json([samples::address(1, true), samples::address(2, false)]),
+            "address" | "add_address" | "replace_address" => json(samples::address(1, true)),
+            _ => json(()),
+        }
+    }
+
+    fn goods(&self, call: &str) -> Result<Vec<u8>> {
+        let product = samples::product();
+        let skus = product.skus.iter().map(|sku| sku.id);
+        match call {
+            "catalog.categories" => json(Vec::<CategoryNode>::new()),
+            "catalog.product" => json(product),
+            "pricing.prices" => json(
+                skus.map(|sku_id| PriceView {
+                    sku_id,
+                    price: samples::usd(8_900),
+                    compare_at: None,
+                    lowest_30_days: None,
+                    kind: PriceKind::List,
+                })
+                .collect::<Vec<_>>(),
+            ),
+            "inventory.availability" => {
+                json(skus.map(|sku_id| Availability { sku_id, available: 5 }).collect::<Vec<_>>())
+            }
+            "search.search" => json(samples::results()),
+            _ => json(Suggestions { items: vec!["linen <shirt>".to_owned()] }),
+        }
+    }
+
+    fn buying(&self, call: &str, ctx: &Ctx) -> Result<Vec<u8>> {
+        match call {
+            "cart.checkout_lines" => json([LineInput { sku_id: samples::id(21), quantity: 2 }]),
+            "cart.cart" | "cart.put" | "cart.remove" | "cart.merge" => {
+                let token = ctx.user().is_err().then(|| "guest-token".to_owned());
+                json(CartView { token, ..samples::cart() })
+            }
+            "order.quote" => json(samples::quote()),
+            "order.place" => match *self.refuse_order.lock().unwrap() {
+                Some(code) => Err(code.into()),
+                None => json(samples::order(OrderState::PendingPayment)),
+            },
+            "order.order" | "order.cancel" => json(samples::order(OrderState::PendingPayment)),
+            "order.orders" => json(Page { items: vec![samples::order(OrderState::Paid)], next_cursor: None }),
+            "order.history" => json(samples::history(OrderState::PendingPayment)),
+            "order.pay" | "payment.payment" => json(samples::payment(IntentState::Pending)),
+            _ => json(()),
+        }
+    }
+}
+
+fn json(value: impl Serialize) -> Result<Vec<u8>> {
+    serde_json::to_vec(&value).map_err(Failure::internal)
+}
+
+#[async_trait]
+impl Transport for Services {
+    async fn call(
+        &self,
+        ctx: &Ctx,
+        domain: &'static str,
+        method: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>> {
+        let call = format!("{domain}.{method}");
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        self.calls.lock().unwrap().push((call.clone(), ctx.clone(), body.clone()));
+        match domain {
+            "account" => self.account(method, &body),
+            "catalog" | "pricing" | "inventory" | "search" => self.goods(&call),
+            _ => self.buying(&call, ctx),
+        }
+    }
+}
+
+type App = Rc<dyn Fn(test::TestRequest) -> LocalBoxFuture<'static, ServiceResponse>>;
+
+/// A browser: keeps cookies.
+struct Browser {
+    app: App,
+    services: Arc<Services>,
+    cookies: Vec<Cookie<'static>>,
+}
+
+/// An answer that was read.
+struct Seen {
+    status: u16,
+    location: String,
+    body: String,
+    cookies: Vec<Cookie<'static>>,
+    policy: String,
+}
+
+async fn browser() -> Browser {
+    let clock = Arc::new(FakeClock::new(samples::at(0)));
+    let services = Arc::new(Services {
+        clock: clock.clone(),
+        signer: TokenSigner::new(&[7; 32]).unwrap(),
+        calls: Mutex::default(),
+        refuse_order: Mutex::default(),
+    });
+    let accounts = Arc::new(AccountsClient(services.clone()));
+    let auth = Auth::new(&[services.signer.verifying_key()], accounts.clone(), clock.clone());
+    let routes = routes(StorefrontDeps {
+        catalog: Arc::new(CatalogClient(services.clone())),
+        pricing: Arc::new(PricingClient(services.clone())),
+        inventory: Arc::new(InventoryClient(services.clone())),
+        carts: Arc::new(CartsClient(services.clone())),
+        orders: Arc::new(OrdersClient(services.clone())),
+        payments: Arc::new(PaymentsClient(services.clone())),
+        accounts,
+        search: Arc::new(SearchClient(services.clone())),
+        clock: clock.clone(),
+        form_key: SecretKey::from_bytes([9; 32]),
+        config: StorefrontConfig::default(),
+    })
+    .unwrap();
+    let server = Server::new(HttpServerConfig { compress: false, ..HttpServerConfig::default() }, clock)
+        .routes([routes])
+        .auth(auth);
+    let app = Rc::new(test::init_service(server.app().unwrap()).await);
+    let app: App = Rc::new(move |request| {
+        let app = app.clone();
+        Box::pin(async move { test::call_service(&*app, request.to_request()).await })
+    });
+    Browser { app, services, cookies: Vec::new() }
+}
+
+impl Browser {
+    async fn send(&mut self, request: test::TestRequest) -> Seen {
+        let request = self.cookies.iter().fold(request, |request, cookie| request.cookie(cookie.clone()));
+        let response = (self.app)(request).await;
+        let header = |name| response.headers().get(name).map_or("", |v| v.to_str().unwrap()).to_owned();
+        let (location, policy) = (header(LOCATION.as_str()), header(CONTENT_SECURITY_POLICY.as_str()));
+        let cookies: Vec<_> = response.response().cookies().map(|cookie| cookie.into_owned()).collect();
+        for cookie in &cookies {
+            self.cookies.retain(|kept| kept.name() != cookie.name());
+            if !cookie.value().is_empty() {
+                self.cookies.push(cookie.clone());
+            }
+        }
+        let status = response.status().as_u16();
+        let body = String::from_utf8(test::read_body(response).await.to_vec()).unwrap();
+        Seen { status, location, body, cookies, policy }
+    }
+
+    async fn get(&mut self, path: &str) -> Seen {
+        self.send(test::TestRequest::get().uri(path)).await
+    }
+
+    /// Sends a form as our own page would.
+    async fn post(&mut self, path: &str, fields: &[(&str, &str)]) -> Seen {
+        let request = test::TestRequest::post().uri(path).insert_header(("sec-fetch-site", "same-origin"));
+        self.send(request.set_form(fields)).await
+    }
+
+    async fn log_in(&mut self) {
+        let form = self.get("/login").await;
+        let csrf = form.field("csrf");
+        let fields = [("csrf", csrf.as_str()), ("email", "ada@example.com"), ("password", "correct horse")];
+        assert_eq!(self.post("/login", &fields).await.status, 303);
+    }
+
+    fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies.iter().find(|cookie| cookie.name() == name).map(Cookie::value)
+    }
+}
+
+impl Seen {
+    /// The value of the first hidden field of this name.
+    fn field(&self, name: &str) -> String {
+        let before = format!("name=\"{name}\" value=\"");
+        let rest =
+            self.body.split(&before).nth(1).unwrap_or_else(|| panic!("no field {name} in {}", self.body));
+        rest.split('"').next().unwrap().to_owned()
+    }
+}
+
+#[actix_web::test]
+async fn a_guest_gets_a_page_with_its_policy_and_harmless_cookies() {
+    let mut browser = browser().await;
+    let home = browser.get("/").await;
+    assert_eq!(home.status, 200);
+    assert!(home.policy.contains("script-src 'self'") && !home.policy.contains("unsafe"), "{}", home.policy);
+    assert!(home.body.contains("Just arrived"));
+    for cookie in &home.cookies {
+        assert_eq!(cookie.http_only(), Some(true), "{cookie}");
+        assert_eq!(cookie.same_site(), Some(SameSite::Lax), "{cookie}");
+        assert_ne!(cookie.secure(), Some(true), "{cookie}");
+    }
+    let visitor = browser.cookie("meridian_visitor").unwrap().to_owned();
+    assert!(browser.get("/help").await.cookies.is_empty());
+    assert_eq!(browser.cookie("meridian_visitor").unwrap(), visitor);
+}
+
+#[actix_web::test]
+async fn a_form_needs_its_token_and_our_own_page() {
+    let mut browser = browser().await;
+    let page = browser.get("/p/linen-shirt").await;
+    let (csrf, sku) = (page.field("csrf"), page.field("sku_id"));
+    let fields = [("csrf", csrf.as_str()), ("sku_id", sku.as_str()), ("quantity", "3")];
+    // Removing the token check, or the check of where the form came from, makes these fail.
+    assert_eq!(browser.post("/cart/items", &fields[1..]).await.status, 403);
+    assert_eq!(browser.post("/cart/items", &[("csrf", "00"), fields[1], fields[2]]).await.status, 403);
+    let foreign =
+        test::TestRequest::post().uri("/cart/items").insert_header(("sec-fetch-site", "cross-site"));
+    assert_eq!(browser.send(foreign.set_form(fields)).await.status, 403);
+    let unknown = test::TestRequest::post().uri("/cart/items").set_form(fields);
+    assert_eq!(browser.send(unknown).await.status, 403);
+    assert!(browser.services.calls("cart.put").is_empty());
+
+    let added = browser.post("/cart/items", &fields).await;
+    assert_eq!((added.status, added.location.as_str()), (303, "/cart"));
+    // Two were in the cart already.
+    assert_eq!(browser.services.calls("cart.put")[0].1["quantity"], 5);
+    assert_eq!(browser.cookie("meridian_cart"), Some("guest-token"));
+    let cart = browser.get("/cart").await;
+    assert!(cart.body.contains("id=\"flash\""));
+    assert_eq!(browser.services.calls("cart.cart")[0].0.cart_token.as_deref(), Some("guest-token"));
+    assert!(!browser.get("/cart").await.body.contains("id=\"flash\""), "said once");
+}
+
+#[actix_web::test]
+async fn logging_in_brings_the_cart_and_leads_to_our_own_pages_only() {
+    let mut browser = browser().await;
+    browser.get("/cart").await;
+    let form = browser.get("/login?next=/checkout").await;
+    assert_eq!(form.field("next"), "/checkout");
+    let csrf = form.field("csrf");
+    let fields = |password, next| {
+        [("csrf", csrf.as_str()), ("email", "ada@example.com"), ("password", password), ("next", next)]
+    };
+    let wrong = browser.post("/login", &fields("wrong horse", "/checkout")).await;
+    assert_eq!(wrong.status, 401);
+    assert!(wrong.body.contains("E-mail or password is wrong"));
+    assert!(wrong.body.contains("value=\"ada@example.com\"") && !wrong.body.contains("wrong horse"));
+
+    let entered = browser.post("/login", &fields("correct horse", "//evil.test/")).await;
+    assert_eq!((entered.status, entered.location.as_str()), (303, "/"));
+    assert_eq!(browser.services.calls("cart.merge")[0].1["token"], "guest-token");
+    assert_eq!(browser.cookie("meridian_cart"), None);
+    assert_eq!(browser.cookie("meridian_refresh"), Some("refresh-1"));
+    assert!(browser.get("/").await.body.contains("href=\"/account\""));
+}
+
+#[actix_web::test]
+async fn a_visit_goes_on_when_the_access_token_ends() {
+    let mut browser = browser().await;
+    browser.log_in().await;
+    browser.services.clock.advance(LIFE);
+    // Also an error page must hand over the new tokens: the old one counts as stolen when it comes again.
+    let missing = browser.get("/orders/nothing").await;
+    assert_eq!(missing.status, 404);
+    assert!(missing.body.contains("href=\"/account\""));
+    assert_eq!(browser.cookie("meridian_refresh"), Some("refresh-2"));
+    assert_eq!(browser.get("/account").await.status, 200);
+
+    browser.services.clock.advance(LIFE);
+    let refused = browser.get("/account").await;
+    assert_eq!((refused.status, refused.location.as_str()), (303, "/login?next=%2Faccount"));
+    assert_eq!(browser.cookie("meridian_refresh"), None);
+    let part =
+        test::TestRequest::get().uri(&format!("/pay/{}/state", samples::payment(IntentState::Pending).id));
+    let part = browser.send(part.insert_header(("hx-request", "true"))).await;
+    assert_eq!(part.status, 204, "a part of a page is not replaced by the log-in page");
+}
+
+#[actix_web::test]
+async fn an_order_is_placed_under_the_forms_own_key() {
+    let mut browser = browser().await;
+    browser.log_in().await;
+    let form = browser.get("/checkout").await;
+    let named = ["csrf", "key", "address_id", "quote"].map(|name| (name, form.field(name)));
+    let mut fields: Vec<(&str, &str)> = named.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fields.push(("remark", "ring <twice>"));
+
+    *browser.services.refuse_order.lock().unwrap() = Some(contracts::pricing::code::PRICE_ROSE);
+    let refused = browser.post("/checkout", &fields).await;
+    assert_eq!(refused.status, 409);
+    assert!(refused.body.contains("A price has risen meanwhile"));
+    assert!(refused.body.contains("ring &#60;twice&#62;"), "what was typed is kept");
+    assert_ne!(refused.field("key"), form.field("key"), "another try is another request");
+
+    *browser.services.refuse_order.lock().unwrap() = None;
+    let payment = format!("/pay/{}", samples::payment(IntentState::Pending).id);
+    for _ in 0..2 {
+        assert_eq!(browser.post("/checkout", &fields).await.location, payment);
+    }
+    let placed = browser.services.calls("order.place");
+    let keys: Vec<_> = placed.iter().map(|(ctx, _)| ctx.idempotency_key.clone()).collect();
+    assert_eq!(keys, vec![Some(form.field("key")); 3]);
+    let paid: Vec<_> =
+        browser.services.calls("order.pay").into_iter().map(|(ctx, _)| ctx.idempotency_key).collect();
+    assert_eq!(paid[0], paid[1]);
+    assert_ne!(paid[0], keys[0]);
+
+    let keyless: Vec<_> = fields.iter().filter(|(name, _)| *name != "key").copied().collect();
+    assert_eq!(browser.post("/checkout", &keyless).await.status, 400);
+    assert_eq!(browser.services.calls("order.place").len(), 3);
+}
+
+#[actix_web::test]
+async fn the_language_is_the_visitors() {
+    let mut browser = browser().await;
+    let asked = test::TestRequest::get().uri("/nowhere").insert_header(("accept-language", "zh-TW,en;q=0.5"));
+    let missing = browser.send(asked).await;
+    assert_eq!(missing.status, 404);
+    assert!(
+        missing.body.contains("<html lang=\"zh-CN\"") && missing.body.contains("404"),
+        "{}",
+        missing.body
+    );
+    assert!(browser.get("/help?lang=zh-CN").await.body.contains("<html lang=\"zh-CN\""));
+    assert!(browser.get("/help").await.body.contains("<html lang=\"zh-CN\""), "remembered");
+    assert!(browser.get("/help?lang=en").await.body.contains("<html lang=\"en\""));
+    assert_eq!(browser.get("/api/v1/nowhere").await.body.chars().next(), Some('{'), "programs get problems");
+}
+
+#[actix_web::test]
+async fn every_page_can_be_shown_and_is_only_the_members_own() {
+    let mut browser = browser().await;
+    let order = samples::order(OrderState::PendingPayment).id;
+    let payment = samples::payment(IntentState::Pending).id;
+    let address = samples::address(1, true).id;
+    let open = [
+        "/",
+        "/c",
+        "/search?q=linen",
+        "/search?min=x&max=5&sort=nothing",
+        "/search/suggest?q=l",
+        "/p/linen-shirt",
+        "/cart",
+        "/login",
+        "/register",
+        "/help",
+        "/robots.txt",
+        "/favicon.ico",
+    ];
+    let own = [
+        "/checkout".to_owned(),
+        "/account".to_owned(),
+        "/account/addresses/new".to_owned(),
+        format!("/account/addresses/{address}"),
+        "/orders".to_owned(),
+        "/orders?state=paid".to_owned(),
+        format!("/orders/{order}"),
+        format!("/pay/{payment}"),
+        format!("/pay/{payment}/state"),
+    ];
+    for path in open {
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+    }
+    assert_eq!(browser.get("/c/nothing").await.status, 404);
+    for path in &own {
+        let seen = browser.get(path).await;
+        assert!(seen.status == 303 && seen.location.starts_with("/login?next="), "{path}: {}", seen.status);
+    }
+    browser.log_in().await;
+    for path in &own {
+        assert_eq!(browser.get(path).await.status, 200, "{path}");
+    }
+    let stylesheet = crate::assets::url("shop.css");
+    assert_eq!(browser.get(&stylesheet).await.status, 200);
+    assert!(browser.get("/search/suggest?q=l").await.body.contains("linen &#60;shirt&#62;"));
+}
+
+#[actix_web::test]
+async fn what_is_wrong_with_a_field_is_said_at_the_field() {
+    let mut browser = browser().await;
+    browser.log_in().await;
+    let csrf = browser.get("/account/addresses/new").await.field("csrf");
+    let fields = [
+        ("csrf", csrf.as_str()),
+        ("recipient", "Ada"),
+        ("country", "US"),
+        ("phone", "1"),
+        ("line1", "1 Main St"),
+    ];
+    let refused = browser.post("/account/addresses/new", &fields).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("href=\"#f-city\"") && refused.body.contains("id=\"e-city\""));
+    assert!(refused.body.contains("value=\"1 Main St\""));
+    assert!(browser.services.calls("account.add_address").is_empty());
+}
