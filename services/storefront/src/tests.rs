@@ -282,8 +282,8 @@ async fn a_form_needs_its_token_and_our_own_page() {
     assert_eq!(browser.post("/cart/items", &[("csrf", "00"), fields[1], fields[2]]).await.status, 403);
     let foreign =
         test::TestRequest::post().uri("/cart/items").insert_header(("sec-fetch-site", "cross-site"));
-    assert_eq!(browser.send(foreign.set_form(fields)).await.status, 403);
-    let unknown = test::TestRequest::post().uri("/cart/items").set_form(fields);
+    assert_eq!(browser.send(foreign.set_form(&fields[..])).await.status, 403);
+    let unknown = test::TestRequest::post().uri("/cart/items").set_form(&fields[..]);
     assert_eq!(browser.send(unknown).await.status, 403);
     assert!(browser.services.calls("cart.put").is_empty());
 

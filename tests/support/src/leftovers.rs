@@ -65,9 +65,17 @@ impl Leftovers {
     }
 }
 
-// Adjusted to the tables of `order` and `inventory`.
-const STRAY_HOLDS: &str = "SELECT 0";
-const WRONG_STOCK: &str = "SELECT 0";
+const STRAY_HOLDS: &str = "SELECT count(*) FROM hold h WHERE h.state = 'reserved' AND NOT EXISTS \
+     (SELECT 1 FROM orders o WHERE o.shard = h.shard AND o.hold_id = h.id AND o.state = 'pending_payment')";
+
+const WRONG_STOCK: &str = "SELECT count(*) FROM stock_bucket b WHERE b.available < 0 OR b.reserved < 0 OR b.unavailable < 0 \
+     OR (b.available, b.reserved, b.unavailable) <> \
+        (SELECT coalesce(sum(m.available), 0), coalesce(sum(m.reserved), 0), coalesce(sum(m.unavailable), 0) \
+         FROM stock_movement m WHERE m.sku_id = b.sku_id AND m.region = b.region \
+         AND m.warehouse_id = b.warehouse_id AND m.n = b.n) \
+     OR b.reserved <> (SELECT coalesce(sum(l.quantity), 0) FROM hold_line l JOIN hold h ON h.shard = l.shard \
+         AND h.id = l.hold_id WHERE h.state = 'reserved' AND l.sku_id = b.sku_id AND l.region = b.region \
+         AND l.warehouse_id = b.warehouse_id AND l.n = b.n)";
 
 async fn count(db: &DatabaseConnection, sql: &str) -> Result<i64> {
     let statement = Statement::from_string(db.get_database_backend(), sql);

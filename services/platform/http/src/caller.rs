@@ -78,6 +78,7 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
         Err(failure) => {
             // Guessed tokens count against the address: their own bucket would be a new one each time.
             if failure.is(code::UNAUTHENTICATED)
+                && shared.is_limited(req.head())
                 && let Some(address) = shared.address(req.head())
             {
                 shared.limits.address(address)?;
@@ -87,7 +88,9 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
     }
     if let Caller::User { id, .. } = &ctx.caller {
         tracing::Span::current().record("user.id", tracing::field::display(id));
-        shared.limits.user(*id)?;
+        if shared.is_limited(req.head()) {
+            shared.limits.user(*id)?;
+        }
     }
     Ok(())
 }

@@ -88,12 +88,15 @@ pub struct RateLimitConfig {
     pub per_key: u32,
     /// Requests a minute from one address (IPv6: one /64) without a valid token. Default 1,000.
     pub per_address: u32,
+    /// Whether clients on this very machine are left alone: a developer, a load test. Behind a proxy on this machine,
+    /// name it in `trusted_proxies`, so that its clients are told apart. Default true.
+    pub exempt_loopback: bool,
     /// Buckets kept of each kind; beyond it callers share buckets. Default 65,536.
     pub max_keys: usize,
 }
 
 impl Default for RateLimitConfig {
     fn default() -> Self {
-        Self { enabled: true, per_user: 1_000, per_key: 1_000, per_address: 1_000, max_keys: 65_536 }
+        Self { enabled: true, per_user: 1_000, per_key: 1_000, per_address: 1_000, exempt_loopback: true, max_keys: 65_536 }
     }
 }

@@ -166,7 +166,7 @@ impl Passage {
     /// Lets the request in, or says why not. Limits come before the bound on requests in flight, so that one caller
     /// cannot fill it.
     fn admit(&self, req: &ServiceRequest) -> Result<Permit> {
-        if self.kind == Kind::Public {
+        if self.kind == Kind::Public && self.shared.is_limited(req.head()) {
             let token =
                 req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
             match (token, self.shared.address(req.head())) {

@@ -47,6 +47,11 @@ impl Shared {
         Some(named.into_iter().rev().find(|ip| !self.trusts(*ip)).unwrap_or(peer))
     }
 
+    /// Whether requests of this client are counted: those from this machine itself are not, where so configured.
+    pub(crate) fn is_limited(&self, head: &RequestHead) -> bool {
+        !self.config.rate_limit.exempt_loopback || !self.address(head).is_some_and(|ip| ip.to_canonical().is_loopback())
+    }
+
     /// How long a request may take. Bodies that are neither JSON nor a form are uploads.
     pub(crate) fn deadline(&self, head: &RequestHead) -> Duration {
         let media_type = head.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");

@@ -1,0 +1,189 @@
+//! Imports into the real catalog, pricing and inventory.
+
+use std::{io::Write, path::Path, sync::Arc};
+
+use catalog::{CatalogConfig, CatalogService, MediaStore};
+use contracts::{
+    Ctx,
+    catalog::{Catalog, ProductAction, MoveProduct},
+    import::{ImportKind, ImportState, ImportView, Imports, ListImportErrors},
+    inventory::Inventory,
+    pricing::{PricesOf, Pricing},
+};
+use import::{ImportConfig, ImportService};
+use inventory::{InventoryConfig, InventoryService};
+use kernel::{Currency, SystemClock};
+use migrations::Migrator;
+use platform_db::{Db, DbConfig};
+use platform_runtime::Keys;
+use pricing::{PricingConfig, PricingService};
+use sea_orm_migration::MigratorTrait;
+use tempfile::TempDir;
+
+struct Site {
+    imports: Arc<ImportService>,
+    catalog: Arc<CatalogService>,
+    pricing: Arc<PricingService>,
+    inventory: Arc<InventoryService>,
+    db: Db,
+    folder: TempDir,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&DbConfig::at(folder.path()), Arc::new(SystemClock)).await.unwrap();
+        db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
+        db.check_shards().await.unwrap();
+        let media = MediaStore::open(folder.path()).unwrap();
+        let catalog = CatalogService::new(db.clone(), media, CatalogConfig::default()).unwrap();
+        let secret = Keys::open(folder.path()).unwrap().secret("quote").unwrap();
+        let pricing = PricingService::new(db.clone(), catalog.clone(), secret, PricingConfig::default()).unwrap();
+        let inventory = InventoryService::new(db.clone(), InventoryConfig::default()).unwrap();
+        let imports = ImportService::new(
+            db.clone(),
+            catalog.clone(),
+            pricing.clone(),
+            inventory.clone(),
+            ImportConfig::default(),
+        )
+        .unwrap();
+        Self { imports, catalog, pricing, inventory, db, folder }
+    }
+
+    fn ctx(&self) -> Ctx {
+        Ctx::system("test", self.db.now().plus(std::time::Duration::from_secs(600)))
+    }
+
+    fn file(&self, text: &str) -> std::path::PathBuf {
+        let path = self.folder.path().join("file");
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    async fn products(&self, path: &Path) -> ImportView {
+        self.imports.run_file(ImportKind::Products, path, Currency::USD, |_| {}).await.unwrap()
+    }
+
+    async fn offer(&self, slug: &str) -> (i64, i64) {
+        let record = self.catalog.product(&self.ctx(), slug.to_owned()).await.unwrap();
+        let ids = vec![record.skus[0].id];
+        let price = self.pricing.prices(&self.ctx(), PricesOf { sku_ids: ids.clone(), currency: None }).await.unwrap();
+        let stock = self.inventory.availability(&self.ctx(), ids).await.unwrap();
+        (price[0].price.amount, stock[0].available)
+    }
+}
+
+const FILE: &str = "Handle,Title,Type,Vendor,Published,Option1 Name,Option1 Value,Variant Price,Variant Inventory Qty\n\
+    lamp,Lamp,Lights,Acme,true,Title,Default Title,5.00,7\n\
+    top,Top,Clothes,acme,true,Size,S,9.00,3\n\
+    top,,,,,,M,9.50,0\n\
+    rug,Rug,Lights,,false,Title,Default Title,20.00,1\n";
+
+fn counts(view: &ImportView) -> (u64, u64, u64, u64) {
+    (view.created, view.updated, view.unchanged, view.failed)
+}
+
+#[tokio::test]
+async fn the_second_import_changes_nothing_and_a_changed_row_changes_its_product() {
+    let site = Site::new().await;
+    let first = site.products(&site.file(FILE)).await;
+    assert_eq!((first.state, first.rows, first.rows_done), (ImportState::Done, 4, 4));
+    assert_eq!(counts(&first), (3, 0, 0, 0));
+    assert_eq!(site.offer("lamp").await, (500, 7));
+    let before = site.catalog.product(&site.ctx(), "top".to_owned()).await.unwrap();
+    assert_eq!(before.skus.iter().map(|sku| sku.code.as_str()).collect::<Vec<_>>(), ["TOP-S", "TOP-M"]);
+    assert_eq!(before.brand.as_ref().unwrap().name, "Acme", "a brand is the same whatever its case");
+    assert!(!site.catalog.product(&site.ctx(), "rug".to_owned()).await.unwrap().is_sold());
+
+    assert_eq!(counts(&site.products(&site.file(FILE)).await), (0, 0, 3, 0));
+    assert_eq!(site.catalog.product(&site.ctx(), "top".to_owned()).await.unwrap().version, before.version);
+
+    let changed = FILE.replace("5.00,7", "6.00,99").replace("top,Top,", "top,Wool Top,");
+    assert_eq!(counts(&site.products(&site.file(&changed)).await), (0, 1, 2, 0));
+    assert_eq!(site.offer("lamp").await, (600, 7), "the price follows the file, the stock was set once");
+    let after = site.catalog.product(&site.ctx(), "top".to_owned()).await.unwrap();
+    assert_eq!((after.title.as_str(), after.version), ("Wool Top", before.version + 1));
+    assert_eq!(after.skus, before.skus);
+}
+
+#[tokio::test]
+async fn what_staff_took_off_the_shelf_stays_off() {
+    let site = Site::new().await;
+    site.products(&site.file(FILE)).await;
+    let lamp = site.catalog.product(&site.ctx(), "lamp".to_owned()).await.unwrap();
+    let off = MoveProduct { id: lamp.id, action: ProductAction::Unshelve };
+    site.catalog.move_product(&site.ctx(), off).await.unwrap();
+    site.products(&site.file(&FILE.replace("lamp,Lamp,", "lamp,Bright Lamp,"))).await;
+    let lamp = site.catalog.product(&site.ctx(), "lamp".to_owned()).await.unwrap();
+    assert!(lamp.title == "Bright Lamp" && !lamp.on_shelf);
+}
+
+#[tokio::test]
+async fn codes_that_others_have_are_laid_at_their_row() {
+    let site = Site::new().await;
+    let text = "Handle,Title,Variant SKU,Option1 Name,Option1 Value,Variant Price\n\
+        a,A,X-1,Title,Default Title,5\n\
+        b,B,X-2,Size,S,5\n\
+        b,,X-1,,M,5\n\
+        c,C,X-3,Title,Default Title,5\n";
+    let view = site.products(&site.file(text)).await;
+    assert_eq!(counts(&view), (2, 0, 0, 1));
+    let query = ListImportErrors { import_id: view.id, cursor: None, limit: None };
+    let errors = site.imports.errors(&site.ctx(), query).await.unwrap().items;
+    assert_eq!((errors[0].line, errors[0].key.as_str(), errors[0].column.as_deref()), (4, "b", Some("Variant SKU")));
+}
+
+#[tokio::test]
+async fn categories_packed_or_not() {
+    let site = Site::new().await;
+    let text = r#"[{"id":"b","name":"Pots &amp; Pans","path":[{"id":"a","name":"Home"},{"id":"b","name":"x"}]},{"id":"a"}]"#;
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(text.as_bytes()).unwrap();
+    let path = site.folder.path().join("categories.json.gz");
+    std::fs::write(&path, packed.finish().unwrap()).unwrap();
+    for expected in [(2, 0, 0, 1), (0, 0, 2, 1)] {
+        let view = site.imports.run_file(ImportKind::Categories, &path, Currency::USD, |_| {}).await.unwrap();
+        assert_eq!((view.state, counts(&view)), (ImportState::Done, expected));
+    }
+    let tree = site.catalog.categories(&site.ctx(), ()).await.unwrap();
+    assert_eq!((tree[0].name.as_str(), tree[0].children[0].name.as_str()), ("Home", "Pots & Pans"));
+    // A file of products finds the category by its name.
+    site.products(&site.file("Title,Type,Price\nWok,pots & pans,30\n")).await;
+    let wok = site.catalog.product(&site.ctx(), "wok".to_owned()).await.unwrap();
+    assert_eq!(wok.categories.len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_that_is_none_fails_as_a_whole() {
+    let site = Site::new().await;
+    for (text, why) in [("", "empty"), ("id,name\n1,x\n", "Title")] {
+        let view = site.products(&site.file(text)).await;
+        assert_eq!(view.state, ImportState::Failed);
+        assert!(view.error.as_ref().unwrap().contains(why), "{:?}", view.error);
+    }
+    let missing = site.folder.path().join("missing.csv");
+    assert_eq!(site.products(&missing).await.state, ImportState::Failed);
+}
+
+/// `cargo test --release -p import --test it -- --ignored --nocapture hundred_thousand`
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes a minute; prints figures"]
+async fn a_hundred_thousand_products() {
+    let site = Site::new().await;
+    let mut text = "Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant Price,Variant Inventory Qty\n".to_owned();
+    for n in 0..100_000 {
+        let (brand, kind) = (n % 300, n % 60);
+        let row = format!(
+            "item-{n},Item number {n},<p>A thing of <b>number {n}</b>.</p>,Brand {brand},Type {kind},\"a, b\",true,Title,Default Title,{}.99,5\n",
+            n % 500
+        );
+        text.push_str(&row);
+    }
+    let path = site.file(&text);
+    for _ in 0..2 {
+        let start = std::time::Instant::now();
+        let view = site.products(&path).await;
+        println!("{:?} in {:?}", counts(&view), start.elapsed());
+    }
+}
