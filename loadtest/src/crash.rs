@@ -61,7 +61,7 @@ const UNITS: i64 = 1_000_000;
 
 async fn one(size: Size, seed: u64) -> Result<(usize, usize)> {
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut shop = Shop::builder().shape(size.shape).set("PAYMENT__SYNC_INTERVAL", "1s").start().await?;
+    let mut shop = Shop::builder().shape(size.shape).start().await?;
     let skus = Arc::new(stock(&shop, 3, UNITS).await?);
     let buyers = Arc::new(buyers(&shop, 32).await?);
     let known: Arc<Mutex<BTreeMap<usize, Known>>> = Arc::default();

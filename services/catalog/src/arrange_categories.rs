@@ -107,7 +107,8 @@ pub(crate) fn new_category(
 pub(crate) fn replaced(tree: &Tree, before: &Category, input: &CategoryInput) -> Result<Category> {
     let parent = parent(tree, input.parent_id)?;
     if parent.is_some_and(|parent| before.holds(parent)) {
-        let failure = Failure::new(code::CATEGORY_CYCLE).field("/parent_id", "is the category itself or below it");
+        let failure =
+            Failure::new(code::CATEGORY_CYCLE).field("/parent_id", "is the category itself or below it");
         return Err(failure);
     }
     let after = Category {
@@ -118,7 +119,8 @@ pub(crate) fn replaced(tree: &Tree, before: &Category, input: &CategoryInput) ->
         path: path_below(parent.map_or("", |parent| &parent.path), before.id),
         ..before.clone()
     };
-    let deepest = tree.categories().filter(|below| before.holds(below)).map(Category::depth).max().unwrap_or(0);
+    let deepest =
+        tree.categories().filter(|below| before.holds(below)).map(Category::depth).max().unwrap_or(0);
     if after.depth() + deepest.saturating_sub(before.depth()) > DEEPEST { Err(too_deep()) } else { Ok(after) }
 }
 
@@ -144,7 +146,8 @@ fn read(mut input: CategoryInput) -> Result<CategoryInput> {
 }
 
 fn parent(tree: &Tree, id: Option<CategoryId>) -> Result<Option<&Category>> {
-    id.map(|id| tree.get(id).ok_or_else(|| Failure::invalid("/parent_id", "there is no such category"))).transpose()
+    id.map(|id| tree.get(id).ok_or_else(|| Failure::invalid("/parent_id", "there is no such category")))
+        .transpose()
 }
 
 fn too_deep() -> Failure {
@@ -154,7 +157,8 @@ fn too_deep() -> Failure {
 /// The slug asked for, which must be free; without one the category keeps its own, and a new one gets its name's, with its
 /// parent's before it where the name alone is taken.
 fn slug(tree: &Tree, before: Option<&Category>, input: &CategoryInput, owner: &str) -> Result<String> {
-    let free = |slug: &str| tree.find(slug).is_none_or(|other| before.is_some_and(|before| before.id == other.id));
+    let free =
+        |slug: &str| tree.find(slug).is_none_or(|other| before.is_some_and(|before| before.id == other.id));
     if let Some(wanted) = &input.slug {
         return if free(wanted) {
             Ok(wanted.clone())
@@ -166,9 +170,15 @@ fn slug(tree: &Tree, before: Option<&Category>, input: &CategoryInput, owner: &s
         return Ok(before.slug.clone());
     }
     let own = naming::slug_of(&input.name);
-    let below = input.parent_id.and_then(|id| tree.get(id)).map(|parent| naming::slug_of(&format!("{} {own}", parent.slug)));
+    let below = input
+        .parent_id
+        .and_then(|id| tree.get(id))
+        .map(|parent| naming::slug_of(&format!("{} {own}", parent.slug)));
     let candidates = naming::candidates(below.as_deref().unwrap_or(&own), owner);
-    std::iter::once(own).chain(candidates).find(|slug| free(slug)).ok_or_else(|| Failure::new(code::SLUG_TAKEN))
+    std::iter::once(own)
+        .chain(candidates)
+        .find(|slug| free(slug))
+        .ok_or_else(|| Failure::new(code::SLUG_TAKEN))
 }
 
 #[cfg(test)]

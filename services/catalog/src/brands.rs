@@ -72,7 +72,10 @@ impl CatalogService {
                     if !known.is_empty() {
                         return Err(name_taken());
                     }
-                    insert(tx, vec![name.clone()]).await?.pop().ok_or_else(|| Failure::internal("no brand was made"))
+                    insert(tx, vec![name.clone()])
+                        .await?
+                        .pop()
+                        .ok_or_else(|| Failure::internal("no brand was made"))
                 })
             })
             .await?;
@@ -145,7 +148,8 @@ impl CatalogService {
             .write(REFERENCE, missing, |tx, missing| {
                 Box::pin(async move {
                     let mut rows = brands::by_keys(tx, missing.keys().cloned().collect()).await?;
-                    let names = missing.iter().filter(|(key, _)| !rows.iter().any(|row| row.name_key == **key));
+                    let names =
+                        missing.iter().filter(|(key, _)| !rows.iter().any(|row| row.name_key == **key));
                     let names = names.map(|(_, name)| name.clone()).collect();
                     rows.extend(insert(tx, names).await?);
                     Ok(rows)
@@ -165,7 +169,9 @@ fn brand_name(input: &BrandInput) -> Result<String> {
 }
 
 fn name_taken() -> Failure {
-    Failure::new(code::SLUG_TAKEN).detail("another brand has this name").field("/name", "another brand has this name")
+    Failure::new(code::SLUG_TAKEN)
+        .detail("another brand has this name")
+        .field("/name", "another brand has this name")
 }
 
 /// Adds brands of these names, which no brand has.

@@ -96,7 +96,10 @@ impl CatalogConfig {
             ("images.max_bytes", images.max_bytes as u64, 64 * 1024 * 1024),
         ] {
             if !(1..=most).contains(&value) {
-                return Err(Failure::invalid(format!("catalog.{key}"), format!("must lie between 1 and {most}")));
+                return Err(Failure::invalid(
+                    format!("catalog.{key}"),
+                    format!("must lie between 1 and {most}"),
+                ));
             }
         }
         if !(1..=20).contains(&images.attempts) {

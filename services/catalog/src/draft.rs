@@ -78,7 +78,11 @@ impl Draft {
         let skus = skus(&options, input.skus)?;
         let images = input.images.into_iter().enumerate().map(image).collect::<Result<_>>()?;
         let mut seen = HashSet::new();
-        let tags = input.tags.iter().map(|tag| normalise(tag)).filter(|tag| !tag.is_empty() && seen.insert(tag.to_lowercase()));
+        let tags = input
+            .tags
+            .iter()
+            .map(|tag| normalise(tag))
+            .filter(|tag| !tag.is_empty() && seen.insert(tag.to_lowercase()));
         let attributes = input
             .attributes
             .iter()
@@ -112,7 +116,11 @@ pub(crate) fn check<T: Validate<Context = ()>>(input: &T) -> Result<()> {
 /// The options' names; where they are not given, those of the first SKU.
 fn option_names(input: &ProductInput) -> Result<Vec<String>> {
     let names: Vec<String> = if input.options.is_empty() {
-        input.skus.first().map(|sku| sku.options.iter().map(|it| normalise(&it.name)).collect()).unwrap_or_default()
+        input
+            .skus
+            .first()
+            .map(|sku| sku.options.iter().map(|it| normalise(&it.name)).collect())
+            .unwrap_or_default()
     } else {
         input.options.iter().map(|name| normalise(name)).collect()
     };
@@ -157,7 +165,10 @@ fn values(names: &[String], given: &[NamedValue], sku: usize) -> Result<Vec<Name
     let pointer = || format!("/skus/{sku}/options");
     if given.len() != names.len() {
         let wanted = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        return Err(Failure::invalid(pointer(), format!("must have one value for each option of the product: {wanted}")));
+        return Err(Failure::invalid(
+            pointer(),
+            format!("must have one value for each option of the product: {wanted}"),
+        ));
     }
     names
         .iter()
@@ -242,7 +253,9 @@ mod tests {
             images: vec![ImageInput { src: src.to_owned(), alt: String::new() }],
             ..input(&[], &[&[]])
         };
-        for src in ["ftp://a/b.png", "file:///etc/passwd", "javascript:alert(1)", "/media/nonsense", "picture.png"] {
+        for src in
+            ["ftp://a/b.png", "file:///etc/passwd", "javascript:alert(1)", "/media/nonsense", "picture.png"]
+        {
             assert_eq!(pointer(with_image(src)), "/images/0/src", "{src}");
         }
         assert!(Draft::read(with_image("https://example.com/a.png")).is_ok());

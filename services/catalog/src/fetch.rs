@@ -83,8 +83,11 @@ impl Fetcher {
             let response = self.client.get(url.clone()).send().await.map_err(|error| unreachable(&error))?;
             let status = response.status();
             if status.is_redirection() {
-                let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
-                url = url.join(location).map_err(|_| FetchError::Refused("redirects to no address".to_owned()))?;
+                let location =
+                    response.headers().get(LOCATION).and_then(|value| value.to_str().ok()).unwrap_or("");
+                url = url
+                    .join(location)
+                    .map_err(|_| FetchError::Refused("redirects to no address".to_owned()))?;
             } else if status.is_success() {
                 return self.read(response).await;
             } else if status.is_client_error() && status.as_u16() != 429 {
@@ -169,7 +172,8 @@ impl Resolve for PublicOnly {
         let private = self.private;
         Box::pin(async move {
             let found: Vec<SocketAddr> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
-            let public: Vec<SocketAddr> = found.into_iter().filter(|it| private || is_public(it.ip())).collect();
+            let public: Vec<SocketAddr> =
+                found.into_iter().filter(|it| private || is_public(it.ip())).collect();
             if public.is_empty() {
                 return Err(PrivateAddress.into());
             }
@@ -210,9 +214,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     };
     match segments {
         // IPv4 in IPv6: mapped, NAT64, 6to4.
-        [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] | [0x2002, high, low, ..] => {
-            embedded(high, low)
-        }
+        [0, 0, 0, 0, 0, 0xffff, high, low]
+        | [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x2002, high, low, ..] => embedded(high, low),
         // Teredo and the other protocol assignments, documentation.
         [0x2001, second, ..] if second < 0x200 || second == 0xdb8 => false,
         [0x3fff, second, ..] if second < 0x1000 => false,
@@ -227,13 +231,40 @@ mod tests {
 
     #[test]
     fn tells_public_addresses_from_private_ones() {
-        for public in ["1.1.1.1", "93.184.216.34", "172.32.0.1", "2606:4700::1111", "64:ff9b::101:101", "::ffff:8.8.8.8"] {
+        for public in [
+            "1.1.1.1",
+            "93.184.216.34",
+            "172.32.0.1",
+            "2606:4700::1111",
+            "64:ff9b::101:101",
+            "::ffff:8.8.8.8",
+        ] {
             assert!(is_public(public.parse().unwrap()), "{public}");
         }
         for special in [
-            "127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "169.254.169.254", "0.0.0.0", "100.64.0.1", "192.0.0.1",
-            "198.18.0.1", "224.0.0.1", "255.255.255.255", "::1", "::", "fe80::1", "fc00::1", "fd00:ec2::254", "ff02::1",
-            "::ffff:127.0.0.1", "::127.0.0.1", "64:ff9b::7f00:1", "2002:7f00:1::", "2001:db8::1", "2001::1",
+            "127.0.0.1",
+            "10.1.2.3",
+            "172.16.0.1",
+            "192.168.1.1",
+            "169.254.169.254",
+            "0.0.0.0",
+            "100.64.0.1",
+            "192.0.0.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "::1",
+            "::",
+            "fe80::1",
+            "fc00::1",
+            "fd00:ec2::254",
+            "ff02::1",
+            "::ffff:127.0.0.1",
+            "::127.0.0.1",
+            "64:ff9b::7f00:1",
+            "2002:7f00:1::",
+            "2001:db8::1",
+            "2001::1",
         ] {
             assert!(!is_public(special.parse().unwrap()), "{special}");
         }
@@ -242,7 +273,13 @@ mod tests {
     #[tokio::test]
     async fn refuses_private_hosts_by_address_and_by_name() {
         let fetcher = Fetcher::new(&ImagesConfig::default()).unwrap();
-        for src in ["http://127.0.0.1/a.png", "http://[::1]/a.png", "http://0x7f.1/a.png", "http://2130706433/a.png", "http://localhost:1/a.png"] {
+        for src in [
+            "http://127.0.0.1/a.png",
+            "http://[::1]/a.png",
+            "http://0x7f.1/a.png",
+            "http://2130706433/a.png",
+            "http://localhost:1/a.png",
+        ] {
             assert_eq!(fetcher.fetch(src).await.unwrap_err(), private(), "{src}");
         }
         assert!(matches!(fetcher.fetch("file:///etc/passwd").await, Err(FetchError::Refused(_))));

@@ -56,7 +56,10 @@ impl CatalogService {
 
     async fn attempt(&self, row: &ImageRow, silent: &Mutex<HashSet<String>>) -> Attempt {
         let id = ImageId::from_uuid(row.id);
-        let host = url::Url::parse(&row.src).ok().and_then(|url| url.host_str().map(str::to_owned)).unwrap_or_default();
+        let host = url::Url::parse(&row.src)
+            .ok()
+            .and_then(|url| url.host_str().map(str::to_owned))
+            .unwrap_or_default();
         let is_silent = silent.lock().is_ok_and(|hosts| hosts.contains(&host));
         let outcome = if is_silent {
             Err(FetchError::Unreachable("the host did not answer just now".to_owned()))

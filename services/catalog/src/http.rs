@@ -99,5 +99,4 @@ async fn product(
 }
 
 /// Prices and stock of SKUs, by SKU.
-pub(crate) type Live =
-    HashMap<contracts::catalog::SkuId, (Option<contracts::pricing::PriceView>, i64)>;
+pub(crate) type Live = HashMap<contracts::catalog::SkuId, (Option<contracts::pricing::PriceView>, i64)>;

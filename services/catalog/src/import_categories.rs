@@ -20,7 +20,11 @@ use crate::{
 const MOST: usize = 1_000;
 
 impl CatalogService {
-    pub(crate) async fn import_categories(&self, ctx: &Ctx, batch: Vec<ImportedCategory>) -> Result<ImportCounts> {
+    pub(crate) async fn import_categories(
+        &self,
+        ctx: &Ctx,
+        batch: Vec<ImportedCategory>,
+    ) -> Result<ImportCounts> {
         ctx.require(Permission::ImportRun)?;
         if batch.len() > MOST {
             return Err(Failure::invalid("/", format!("at most {MOST} categories a call")));
@@ -86,7 +90,10 @@ async fn import(tx: &Tx, batch: &[ImportedCategory]) -> Result<ImportCounts> {
         let parent_id = match &it.parent_external_id {
             None => None,
             Some(parent) => Some(*known.get(parent).ok_or_else(|| {
-                Failure::invalid(format!("/{index}/parent_external_id"), format!("there is no category {parent}"))
+                Failure::invalid(
+                    format!("/{index}/parent_external_id"),
+                    format!("there is no category {parent}"),
+                )
             })?),
         };
         let existing = known.get(&it.external_id).and_then(|&id| tree.get(id)).cloned();
@@ -110,7 +117,8 @@ async fn import(tx: &Tx, batch: &[ImportedCategory]) -> Result<ImportCounts> {
                 .and_modify(|position| *position += 1)
                 .or_insert_with(|| i32::try_from(tree.children(parent_id).len() + 1).unwrap_or(i32::MAX));
             let input = CategoryInput { name: it.name.clone(), slug: None, parent_id, position };
-            let category = new_category(&tree, tx.ids().mint(REFERENCE), &input, Some(it.external_id.clone()))?;
+            let category =
+                new_category(&tree, tx.ids().mint(REFERENCE), &input, Some(it.external_id.clone()))?;
             known.insert(it.external_id.clone(), category.id);
             tree.add(category.clone());
             fresh.push(category);

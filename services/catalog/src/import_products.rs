@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use contracts::{
     Ctx, Permission,
-    catalog::{BrandId, ImportCounts, ImportedProduct, ImportedProductResult, ProductChanged, ProductId, SkuId, SkuInput},
+    catalog::{
+        BrandId, ImportCounts, ImportedProduct, ImportedProductResult, ProductChanged, ProductId, SkuId,
+        SkuInput,
+    },
 };
 use futures::future::try_join_all;
 use kernel::{Failure, Result, Shard, normalise};
@@ -38,6 +41,16 @@ struct Entry {
     draft: Draft,
     brand: Option<BrandId>,
     mark: ImportMark,
+}
+
+/// A product that is new, or that the file describes in other words than last time.
+struct Fresh {
+    index: usize,
+    product: ImportedProduct,
+    handle: String,
+    hash: Vec<u8>,
+    /// Which product it is, with its version, where it exists.
+    before: Option<(ProductId, i64)>,
 }
 
 /// What became of an entry.
@@ -75,7 +88,12 @@ impl CatalogService {
                     gone.extend(done.gone_images);
                     let (created, updated) = (u64::from(done.created), u64::from(!done.created));
                     let counts = ImportCounts { created, updated, unchanged: 0 };
-                    ImportedProductResult { product_id: Some(done.id), sku_ids: done.sku_ids, counts, error: None }
+                    ImportedProductResult {
+                        product_id: Some(done.id),
+                        sku_ids: done.sku_ids,
+                        counts,
+                        error: None,
+                    }
                 }
                 Err(reason) => refused(reason),
             });
@@ -97,7 +115,8 @@ impl CatalogService {
         let hashes = batch.iter().map(hash).collect::<Result<Vec<_>>>()?;
         let handles: Vec<String> = batch.iter().filter_map(|it| it.product.slug.clone()).collect();
         let slugs = products::slugs(self.db.read(), handles).await?;
-        let known = products::imported(self.db.read(), slugs.values().map(|row| row.product_id).collect()).await?;
+        let known =
+            products::imported(self.db.read(), slugs.values().map(|row| row.product_id).collect()).await?;
         let (mut fresh, mut unchanged) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
         for (index, (it, hash)) in batch.into_iter().zip(hashes).enumerate() {
@@ -117,7 +136,10 @@ impl CatalogService {
                     let skus = it.product.skus;
                     unchanged.push(Unchanged { index, id: ProductId::from_uuid(before.id), skus });
                 }
-                before => fresh.push((index, it, handle, hash, before.map(|it| (it.id, it.version)))),
+                before => {
+                    let before = before.map(|it| (ProductId::from_uuid(it.id), it.version));
+                    fresh.push(Fresh { index, product: it, handle, hash, before });
+                }
             }
         }
         let entries = self.read_entries(fresh, results).await?;
@@ -127,14 +149,14 @@ impl CatalogService {
     /// Checks and normalises, and finds or makes the brands and categories that are named.
     async fn read_entries(
         &self,
-        fresh: Vec<(usize, ImportedProduct, String, Vec<u8>, Option<(uuid::Uuid, i64)>)>,
+        fresh: Vec<Fresh>,
         results: &mut [Option<ImportedProductResult>],
     ) -> Result<Vec<Entry>> {
         let mut entries = Vec::with_capacity(fresh.len());
         let mut categories: Vec<Option<String>> = Vec::with_capacity(fresh.len());
         let mut shard = Shard::new(0);
         let mut made = 0;
-        for (index, it, handle, hash, before) in fresh {
+        for Fresh { index, product: it, handle, hash, before } in fresh {
             let category = it.category.as_deref().map(normalise).filter(|name| !name.is_empty());
             if category.as_ref().is_some_and(|name| name.chars().count() > 200) {
                 results[index] = Some(refused("/category is longer than 200 characters".to_owned()));
@@ -148,7 +170,7 @@ impl CatalogService {
                 }
             };
             let id = match before {
-                Some((id, _)) => ProductId::from_uuid(id),
+                Some((id, _)) => id,
                 None => {
                     if made % RUN == 0 {
                         shard = self.db.random_shard();
@@ -162,10 +184,12 @@ impl CatalogService {
             let version = before.map(|(_, version)| version);
             entries.push(Entry { index, id, version, handle, draft, brand: None, mark });
         }
-        let brands = self.ensure_brands(entries.iter().filter_map(|entry| entry.draft.brand.as_deref())).await?;
+        let brands =
+            self.ensure_brands(entries.iter().filter_map(|entry| entry.draft.brand.as_deref())).await?;
         let category_ids = self.ensure_categories(categories.iter().flatten().map(String::as_str)).await?;
         for (entry, category) in entries.iter_mut().zip(categories) {
-            entry.brand = entry.draft.brand.as_ref().and_then(|name| brands.get(&name.to_lowercase()).copied());
+            entry.brand =
+                entry.draft.brand.as_ref().and_then(|name| brands.get(&name.to_lowercase()).copied());
             if let Some(name) = category {
                 entry.draft.category_id = category_ids.get(&name.to_lowercase()).copied();
             }
@@ -186,7 +210,8 @@ impl CatalogService {
         for it in unchanged {
             let sku_ids = ids_of(skus.get(&it.id).map_or(&[], Vec::as_slice), &it.skus)?;
             let counts = ImportCounts { unchanged: 1, ..ImportCounts::default() };
-            results[it.index] = Some(ImportedProductResult { product_id: Some(it.id), sku_ids, counts, error: None });
+            results[it.index] =
+                Some(ImportedProductResult { product_id: Some(it.id), sku_ids, counts, error: None });
         }
         Ok(())
     }
@@ -197,9 +222,9 @@ impl CatalogService {
         for entry in entries {
             by_shard.entry(entry.id.shard()).or_default().push(entry);
         }
-        let writes = by_shard
-            .into_iter()
-            .map(|(shard, entries)| self.db.write(shard, entries, |tx, entries| Box::pin(write(tx, entries))));
+        let writes = by_shard.into_iter().map(|(shard, entries)| {
+            self.db.write(shard, entries, |tx, entries| Box::pin(write(tx, entries)))
+        });
         Ok(try_join_all(writes).await?.into_iter().flatten().collect())
     }
 }
@@ -229,7 +254,8 @@ fn ids_of(rows: &[SkuRow], wanted: &[SkuInput]) -> Result<Vec<SkuId>> {
 }
 
 async fn write(tx: &Tx, entries: &[Entry]) -> Result<Vec<Outcome>> {
-    let known: Vec<ProductId> = entries.iter().filter(|entry| entry.version.is_some()).map(|entry| entry.id).collect();
+    let known: Vec<ProductId> =
+        entries.iter().filter(|entry| entry.version.is_some()).map(|entry| entry.id).collect();
     let before = products::load(tx, &known).await?;
     let slugs = products::slugs(tx, entries.iter().map(|entry| entry.handle.clone()).collect()).await?;
     let mut wanted = HashSet::new();
@@ -241,7 +267,8 @@ async fn write(tx: &Tx, entries: &[Entry]) -> Result<Vec<Outcome>> {
     let mut changes = Changes::default();
     let mut outcomes = Vec::with_capacity(entries.len());
     for entry in entries {
-        let outcome = match plan_entry(tx, entry, before.get(&entry.id), slugs.get(&entry.handle), &mut taken) {
+        let outcome = match plan_entry(tx, entry, before.get(&entry.id), slugs.get(&entry.handle), &mut taken)
+        {
             Ok((planned, slug)) => {
                 tx.publish(&ProductChanged { product_id: entry.id, version: planned.version }).await?;
                 let gone_images = planned.changes.gone_images.clone();
@@ -274,7 +301,9 @@ fn plan_entry(
     let moved = before.map(|rows| rows.product.version) != entry.version
         || slug.is_some_and(|row| row.product_id != entry.id.uuid());
     if moved {
-        return Err(Failure::new(kernel::code::CONFLICT).detail("was changed at the same time; import it again"));
+        return Err(
+            Failure::new(kernel::code::CONFLICT).detail("was changed at the same time; import it again")
+        );
     }
     let slug = before.map_or_else(|| entry.handle.clone(), |rows| rows.product.slug.clone());
     let target = Target {
@@ -307,7 +336,12 @@ fn hash(product: &ImportedProduct) -> Result<Vec<u8>> {
 }
 
 fn refused(reason: String) -> ImportedProductResult {
-    ImportedProductResult { product_id: None, sku_ids: Vec::new(), counts: ImportCounts::default(), error: Some(reason) }
+    ImportedProductResult {
+        product_id: None,
+        sku_ids: Vec::new(),
+        counts: ImportCounts::default(),
+        error: Some(reason),
+    }
 }
 
 /// A failure in one line: each field with what is wrong with it, else the message.

@@ -57,7 +57,11 @@ pub use service::CatalogService;
 
 /// The module `catalog`. Prices and stock are read for the public product routes only; wherever they are, they are asked
 /// when a request comes, so the module needs neither of them to start.
-pub fn module(service: Arc<CatalogService>, pricing: Arc<dyn Pricing>, inventory: Arc<dyn Inventory>) -> Module {
+pub fn module(
+    service: Arc<CatalogService>,
+    pricing: Arc<dyn Pricing>,
+    inventory: Arc<dyn Inventory>,
+) -> Module {
     let images = service.config.images.clone();
     let warm = Arc::clone(&service);
     let module = Module::new("catalog")

@@ -145,21 +145,29 @@ impl CatalogService {
 
     pub(crate) async fn upload_encoded(&self, ctx: &Ctx, upload: UploadImage) -> Result<ImageView> {
         ctx.require(Permission::CatalogWrite)?;
-        let bytes = STANDARD
-            .decode(upload.bytes_base64)
-            .map_err(|_| Failure::invalid("/bytes_base64", "must be base64 (RFC 4648, section 4, with padding)"))?;
+        let bytes = STANDARD.decode(upload.bytes_base64).map_err(|_| {
+            Failure::invalid("/bytes_base64", "must be base64 (RFC 4648, section 4, with padding)")
+        })?;
         self.upload(ctx, upload.product_id, bytes.into(), &upload.alt).await
     }
 
     /// Adds an uploaded image after the others.
-    pub(crate) async fn upload(&self, ctx: &Ctx, product: ProductId, bytes: Bytes, alt: &str) -> Result<ImageView> {
+    pub(crate) async fn upload(
+        &self,
+        ctx: &Ctx,
+        product: ProductId,
+        bytes: Bytes,
+        alt: &str,
+    ) -> Result<ImageView> {
         ctx.require(Permission::CatalogWrite)?;
         if self.one(product).await?.is_none() {
             return Err(Failure::not_found("product"));
         }
         let most = self.config.images.max_bytes;
         if bytes.len() > most {
-            return Err(Failure::new(kernel::code::TOO_LARGE).detail(format!("an image has at most {most} bytes")));
+            return Err(
+                Failure::new(kernel::code::TOO_LARGE).detail(format!("an image has at most {most} bytes"))
+            );
         }
         let content_type = content_type(&bytes).ok_or_else(|| {
             Failure::new(code::IMAGE_REJECTED).detail("the file is no PNG, JPEG, WebP, GIF or AVIF image")
@@ -173,8 +181,9 @@ impl CatalogService {
         // The file first: a row never points at a file that is not there.
         self.media.put(id, bytes).await?;
         match self.db.write(product.shard(), upload, |tx, upload| Box::pin(add(tx, upload))).await {
-            Ok(view) => {
+            Ok((view, gone)) => {
                 self.forget(&[product], []).await;
+                self.drop_files(&gone).await;
                 Ok(view)
             }
             Err(failure) => {
@@ -193,13 +202,15 @@ struct Upload {
     hash: String,
 }
 
-async fn add(tx: &Tx, upload: &Upload) -> Result<ImageView> {
+/// The image as it is shown, and the drawn one whose place it takes.
+async fn add(tx: &Tx, upload: &Upload) -> Result<(ImageView, Vec<ImageRow>)> {
     let rows = products::load(tx, &[upload.product]).await?.remove(&upload.product);
     let rows = rows.ok_or_else(|| Failure::not_found("product"))?;
     if rows.images.len() >= 250 {
         return Err(Failure::new(code::IMAGE_REJECTED).detail("a product has at most 250 images"));
     }
-    let (drawn, shown): (Vec<ImageRow>, Vec<ImageRow>) = rows.images.into_iter().partition(|row| row.state == DRAWN);
+    let (drawn, shown): (Vec<ImageRow>, Vec<ImageRow>) =
+        rows.images.into_iter().partition(|row| row.state == DRAWN);
     let row = ImageRow {
         shard: shard_number(upload.product.shard()),
         id: upload.id.uuid(),
@@ -213,11 +224,12 @@ async fn add(tx: &Tx, upload: &Upload) -> Result<ImageView> {
         content_type: Some(upload.content_type.to_owned()),
     };
     Rows::new().row(row.clone()).insert(tx).await?;
-    let product = ProductRow { version: rows.product.version + 1, updated_at: tx.now().micros(), ..rows.product };
+    let product =
+        ProductRow { version: rows.product.version + 1, updated_at: tx.now().micros(), ..rows.product };
     let (version, title) = (product.version, product.title.clone());
-    Changes { products: vec![product], gone_images: drawn, ..Changes::default() }.apply(tx).await?;
+    Changes { products: vec![product], gone_images: drawn.clone(), ..Changes::default() }.apply(tx).await?;
     tx.publish(&ProductChanged { product_id: upload.product, version }).await?;
-    Ok(view(row, &title))
+    Ok((view(row, &title), drawn))
 }
 
 #[cfg(test)]
@@ -231,7 +243,15 @@ mod tests {
         assert_eq!(content_type(b"GIF89a.."), Some("image/gif"));
         assert_eq!(content_type(b"RIFF\x10\0\0\0WEBPVP8 "), Some("image/webp"));
         assert_eq!(content_type(b"\0\0\0\x20ftypavif\0\0\0\0"), Some("image/avif"));
-        for other in [&b"<svg xmlns="[..], b"<?xml", b"<html>", b"%PDF", b"", b"RIFF\0\0\0\0WAVE", b"\0\0\0\x20ftypmp42"] {
+        for other in [
+            &b"<svg xmlns="[..],
+            b"<?xml",
+            b"<html>",
+            b"%PDF",
+            b"",
+            b"RIFF\0\0\0\0WAVE",
+            b"\0\0\0\x20ftypmp42",
+        ] {
             assert_eq!(content_type(other), None);
         }
     }

@@ -24,9 +24,8 @@ impl Standing {
     /// Where `action` leads; `catalog.state` when the product does not stand where it starts.
     pub(crate) fn after(self, action: ProductAction) -> Result<Self> {
         match (self.state, self.on_shelf, action) {
-            (ProductState::Draft, _, ProductAction::Publish) | (ProductState::Published, false, ProductAction::Shelve) => {
-                Ok(Self::ON_SHELF)
-            }
+            (ProductState::Draft, _, ProductAction::Publish)
+            | (ProductState::Published, false, ProductAction::Shelve) => Ok(Self::ON_SHELF),
             (ProductState::Published, _, ProductAction::Unpublish) => Ok(Self::DRAFT),
             (ProductState::Published, true, ProductAction::Unshelve) => Ok(Self::OFF_SHELF),
             (ProductState::Draft, _, _) => Err(refused("the product is a draft; publish it first")),

@@ -28,7 +28,8 @@ impl CatalogService {
 async fn go(tx: &Tx, command: MoveProduct) -> Result<()> {
     let rows = products::load(tx, &[command.id]).await?.remove(&command.id);
     let before = rows.ok_or_else(|| Failure::not_found("product"))?.product;
-    let standing = Standing { state: state_of(&before.state), on_shelf: before.on_shelf }.after(command.action)?;
+    let standing =
+        Standing { state: state_of(&before.state), on_shelf: before.on_shelf }.after(command.action)?;
     let published = standing.state == Standing::ON_SHELF.state;
     let after = ProductRow {
         state: state_name(standing.state).to_owned(),

@@ -86,11 +86,18 @@ pub(crate) fn draw(title: &str, categories: &[&str], seed: &str, position: i32) 
     open(&mut svg, title, ground, far, turn.roll(0, 100));
     shapes(&mut svg, ground, &mut turn);
     // Writing into a String does not fail, here and below.
-    let _ = write!(svg, r#"<ellipse cx="300" cy="468" rx="150" ry="16" fill="{}" opacity=".28"/>"#, far.lighter(-38).css());
+    let _ = write!(
+        svg,
+        r#"<ellipse cx="300" cy="482" rx="165" ry="16" fill="{}" opacity=".28"/>"#,
+        far.lighter(-38).css()
+    );
     match glyphs::find(title, categories) {
         Some(glyph) => {
             let tilt = turn.roll(-4, 5);
-            let _ = write!(svg, r#"<g transform="translate(300 308) rotate({tilt}) scale(1.62) translate(-100 -100)">"#);
+            let _ = write!(
+                svg,
+                r#"<g transform="translate(300 308) rotate({tilt}) scale(1.85) translate(-100 -100)">"#
+            );
             svg.push_str(&tint(glyph, main));
             svg.push_str("</g>");
         }
@@ -127,7 +134,12 @@ fn shapes(svg: &mut String, ground: Tone, dice: &mut Dice) {
         let tone = Tone(ground.0 + dice.roll(-45, 46), ground.1 + 12, 84);
         let _ = write!(svg, r#"<circle cx="{x}" cy="{y}" r="{r}" fill="{}" opacity=".55"/>"#, tone.css());
     }
-    let _ = write!(svg, r#"<circle cx="{}" cy="{}" r="290" fill="url(#s)"/>"#, dice.roll(250, 350), dice.roll(230, 320));
+    let _ = write!(
+        svg,
+        r#"<circle cx="{}" cy="{}" r="290" fill="url(#s)"/>"#,
+        dice.roll(250, 350),
+        dice.roll(230, 320)
+    );
 }
 
 /// The glyph's four tones: `M`ain, `A`ccent, `D`etail and `W`hite light.
@@ -135,7 +147,18 @@ fn tint(glyph: &str, main: Tone) -> String {
     let dark = main.2 < 35;
     glyph
         .replace("{M}", &main.css())
-        .replace("{A}", &main.lighter(if dark { 12 } else if main.2 > 80 { -9 } else { 14 }).css())
+        .replace(
+            "{A}",
+            &main
+                .lighter(if dark {
+                    12
+                } else if main.2 > 66 {
+                    -10
+                } else {
+                    14
+                })
+                .css(),
+        )
         .replace("{D}", &main.lighter(if dark { 28 } else { -20 }).css())
         .replace("{W}", r##"#fff" fill-opacity=".5"##)
 }
@@ -162,7 +185,11 @@ fn initials(title: &str) -> String {
     if letters.first().is_some_and(|c| !c.is_ascii()) {
         letters.truncate(1);
     }
-    if letters.is_empty() { "·".to_owned() } else { letters.into_iter().flat_map(char::to_uppercase).take(2).collect() }
+    if letters.is_empty() {
+        "·".to_owned()
+    } else {
+        letters.into_iter().flat_map(char::to_uppercase).take(2).collect()
+    }
 }
 
 fn colour(title: &str) -> Option<Tone> {
@@ -170,7 +197,7 @@ fn colour(title: &str) -> Option<Tone> {
 }
 
 /// Whether the text has the word: whole, or in the plural, where it is a Latin one; anywhere, where it is not.
-pub(self) fn mentions(text: &str, word: &str) -> bool {
+fn mentions(text: &str, word: &str) -> bool {
     let text = text.to_lowercase();
     if !word.is_ascii() {
         return text.contains(word);
@@ -178,9 +205,8 @@ pub(self) fn mentions(text: &str, word: &str) -> bool {
     if word.contains(' ') {
         return text.contains(word);
     }
-    text.split(|c: char| !c.is_alphanumeric()).any(|it| {
-        it.strip_prefix(word).is_some_and(|rest| matches!(rest, "" | "s" | "es"))
-    })
+    text.split(|c: char| !c.is_alphanumeric())
+        .any(|it| it.strip_prefix(word).is_some_and(|rest| matches!(rest, "" | "s" | "es")))
 }
 
 fn escape(text: &str) -> String {
@@ -205,12 +231,15 @@ mod tests {
         assert_eq!(colour("Tired Redwood"), None, "only whole words count");
         assert_eq!(colour("白色棉衬衫"), Some(Tone(210, 24, 93)));
         assert!(draw("Ocean Blue Shirt", &[], "x", 1).contains("hsl(212,60%,50%)"));
-        assert!(mentions("Running Shoes", "shoe") && mentions("Dresses", "dress") && !mentions("Desktop", "desk"));
+        assert!(
+            mentions("Running Shoes", "shoe") && mentions("Dresses", "dress") && !mentions("Desktop", "desk")
+        );
     }
 
     #[test]
     fn is_well_formed_whatever_the_title() {
-        for title in ["</title><script>alert(1)</script>", "&\"'<>", "", "   ", "🦀🦀", "\u{202e}abc", "茶"] {
+        for title in ["</title><script>alert(1)</script>", "&\"'<>", "", "   ", "🦀🦀", "\u{202e}abc", "茶"]
+        {
             let svg = draw(title, &["<b>"], "x", 1);
             assert!(!svg.contains("<script") && svg.ends_with("</svg>") && !svg.contains('{'), "{svg}");
         }

@@ -56,14 +56,22 @@ pub(crate) fn wanted_codes(handle: &str, draft: &Draft) -> HashSet<String> {
             Some(code) => {
                 codes.insert(code.clone());
             }
-            None => codes.extend([naming::sku_code(handle, &sku.values()), naming::sku_code_marked(handle, &sku.values())]),
+            None => codes.extend([
+                naming::sku_code(handle, &sku.values()),
+                naming::sku_code_marked(handle, &sku.values()),
+            ]),
         }
     }
     codes
 }
 
 /// Plans a write. `taken` says who has the [`wanted_codes`] and learns what this product takes.
-pub(crate) fn plan(target: &Target<'_>, draft: &Draft, ids: &Ids, taken: &mut HashMap<String, SkuId>) -> Result<Planned> {
+pub(crate) fn plan(
+    target: &Target<'_>,
+    draft: &Draft,
+    ids: &Ids,
+    taken: &mut HashMap<String, SkuId>,
+) -> Result<Planned> {
     let mut changes = Changes::default();
     let sku_ids = plan_skus(target, draft, ids, taken, &mut changes)?;
     plan_images(target, draft, ids, &mut changes)?;
@@ -116,7 +124,11 @@ fn plan_slug(target: &Target<'_>, changes: &mut Changes) {
     if target.slug_returns {
         changes.slugs.push((target.slug.clone(), true));
     } else {
-        changes.new_slugs.push(SlugRow { slug: target.slug.clone(), product_id: target.id.uuid(), current: true });
+        changes.new_slugs.push(SlugRow {
+            slug: target.slug.clone(),
+            product_id: target.id.uuid(),
+            current: true,
+        });
     }
 }
 
@@ -157,7 +169,9 @@ fn plan_skus(
     let matches = match_skus(existing, &draft.skus)?;
     let sku_ids: Vec<SkuId> = matches
         .iter()
-        .map(|found| found.map_or_else(|| ids.mint(target.id.shard()), |at| SkuId::from_uuid(existing[at].id)))
+        .map(|found| {
+            found.map_or_else(|| ids.mint(target.id.shard()), |at| SkuId::from_uuid(existing[at].id))
+        })
         .collect();
     let codes = plan_codes(target, draft, existing, &matches, &sku_ids, taken)?;
     for (index, sku) in draft.skus.iter().enumerate() {
@@ -207,11 +221,15 @@ fn plan_codes(
     let staying: HashSet<SkuId> = sku_ids.iter().copied().collect();
     let own: HashSet<SkuId> = existing.iter().map(|row| SkuId::from_uuid(row.id)).collect();
     // Somebody else's: another product's, or that of a SKU which retires and keeps it. Among those that stay, codes may move.
-    let foreign = |code: &str| taken.get(code).is_some_and(|owner| !own.contains(owner) || !staying.contains(owner));
+    let foreign =
+        |code: &str| taken.get(code).is_some_and(|owner| !own.contains(owner) || !staying.contains(owner));
     let mut mine: HashSet<&str> = draft.skus.iter().filter_map(|sku| sku.code.as_deref()).collect();
-    for (index, code) in draft.skus.iter().enumerate().filter_map(|(index, sku)| Some((index, sku.code.as_deref()?))) {
+    for (index, code) in
+        draft.skus.iter().enumerate().filter_map(|(index, sku)| Some((index, sku.code.as_deref()?)))
+    {
         if foreign(code) {
-            let failure = Failure::new(code::SKU_CODE_TAKEN).detail(format!("another SKU has the code {code}"));
+            let failure =
+                Failure::new(code::SKU_CODE_TAKEN).detail(format!("another SKU has the code {code}"));
             return Err(failure.field(format!("/skus/{index}/code"), "another SKU has this code"));
         }
     }
@@ -228,10 +246,14 @@ fn plan_codes(
         if codes[index].is_none() {
             let values = sku.values();
             let last = format!("SKU-{}", sku_ids[index].uuid().simple()).to_uppercase();
-            let made = [naming::sku_code(&target.slug, &values), naming::sku_code_marked(&target.slug, &values), last]
-                .into_iter()
-                .find(|code| !taken.contains_key(code) && !mine.contains(code))
-                .unwrap_or_default();
+            let made = [
+                naming::sku_code(&target.slug, &values),
+                naming::sku_code_marked(&target.slug, &values),
+                last,
+            ]
+            .into_iter()
+            .find(|code| !taken.contains_key(code) && !mine.contains(code))
+            .unwrap_or_default();
             mine.insert(made.clone());
             codes[index] = Some(made);
         }
@@ -267,13 +289,18 @@ fn plan_images(target: &Target<'_>, draft: &Draft, ids: &Ids, changes: &mut Chan
             }
         }
     };
-    let mut named = HashSet::new();
+    let (mut named, mut fresh) = (HashSet::new(), HashSet::new());
     for (index, image) in draft.images.iter().enumerate() {
         let found = find_image(existing, &image.source);
         if let Some(at) = found
             && !named.insert(at)
         {
             continue; // the same image twice
+        }
+        if let (None, ImageSource::Address(src)) = (found, &image.source)
+            && !fresh.insert(src.as_str())
+        {
+            continue;
         }
         match &image.source {
             ImageSource::Address(src) => put(found, src, &image.alt, PENDING, changes),
@@ -294,7 +321,9 @@ fn plan_images(target: &Target<'_>, draft: &Draft, ids: &Ids, changes: &mut Chan
     if named.is_empty() && changes.new_images.is_empty() {
         put(existing.iter().position(|row| row.state == DRAWN), "", "", DRAWN, changes);
     }
-    changes.gone_images.extend(existing.iter().zip(used).filter(|(_, used)| !used).map(|(row, _)| row.clone()));
+    changes
+        .gone_images
+        .extend(existing.iter().zip(used).filter(|(_, used)| !used).map(|(row, _)| row.clone()));
     Ok(())
 }
 
@@ -346,7 +375,8 @@ mod tests {
 
     fn target(before: Option<&ProductRows>) -> Target<'_> {
         Target {
-            id: before.map_or_else(|| ids().mint(Shard::new(3)), |rows| ProductId::from_uuid(rows.product.id)),
+            id: before
+                .map_or_else(|| ids().mint(Shard::new(3)), |rows| ProductId::from_uuid(rows.product.id)),
             before,
             slug: "top".to_owned(),
             slug_returns: false,
@@ -384,7 +414,8 @@ mod tests {
     #[test]
     fn skus_that_are_not_named_retire_and_come_back() {
         let (before, mut taken) = created(&draft(vec![sku(None, "S"), sku(None, "M")], &[]));
-        let planned = plan(&target(Some(&before)), &draft(vec![sku(None, "S")], &[]), &ids(), &mut taken).unwrap();
+        let planned =
+            plan(&target(Some(&before)), &draft(vec![sku(None, "S")], &[]), &ids(), &mut taken).unwrap();
         let retired = &planned.changes.skus[0];
         assert!(retired.retired && retired.id == before.skus[1].id);
         let mut later = before.clone();
@@ -411,7 +442,9 @@ mod tests {
     #[test]
     fn made_codes_give_way_and_stay_unique() {
         let mut taken = HashMap::from([("TOP-A".to_owned(), ids().mint(Shard::new(1)))]);
-        let planned = plan(&target(None), &draft(vec![sku(None, "A+"), sku(None, "A-")], &[]), &ids(), &mut taken).unwrap();
+        let planned =
+            plan(&target(None), &draft(vec![sku(None, "A+"), sku(None, "A-")], &[]), &ids(), &mut taken)
+                .unwrap();
         let codes: Vec<&str> = planned.changes.new_skus.iter().map(|row| row.code.as_str()).collect();
         assert!(codes.iter().all(|code| code.starts_with("TOP-A-")) && codes[0] != codes[1], "{codes:?}");
     }
@@ -424,6 +457,7 @@ mod tests {
         let with = draft(one.clone(), &["https://a/1.png", "https://a/2.png", "https://a/1.png"]);
         let planned = plan(&target(Some(&before)), &with, &ids(), &mut taken).unwrap();
         assert_eq!(planned.changes.gone_images, before.images);
+        assert_eq!(planned.changes.new_images.len(), 2, "the same address twice is one image");
         let later = ProductRows { images: planned.changes.new_images, ..before };
         let turned = draft(one, &["https://a/2.png", "https://a/1.png"]);
         let planned = plan(&target(Some(&later)), &turned, &ids(), &mut taken).unwrap();

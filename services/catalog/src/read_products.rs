@@ -119,7 +119,10 @@ impl CatalogService {
         };
         // A product that was taken off the shelf since the list was read is not shown.
         let records = self.records(page.items).await?;
-        Ok(Page { items: records.into_iter().filter(ProductRecord::is_sold).collect(), next_cursor: page.next_cursor })
+        Ok(Page {
+            items: records.into_iter().filter(ProductRecord::is_sold).collect(),
+            next_cursor: page.next_cursor,
+        })
     }
 
     /// Sold products of a category or brand, newest first; none for a category or brand that does not exist.

@@ -42,7 +42,9 @@ mod tests {
             "<a href=\" java\nscript:alert(1)\">x</a>",
         ] {
             let clean = sanitise(bad);
-            for sign in ["alert", "onclick", "onerror", "onload", "style", "iframe", "<img", "<form", "script:"] {
+            for sign in
+                ["alert", "onclick", "onerror", "onload", "style", "iframe", "<img", "<form", "script:"]
+            {
                 assert!(!clean.contains(sign), "{bad} became {clean}");
             }
         }

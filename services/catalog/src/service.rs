@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use contracts::{
     Ctx,
     catalog::{
-        BrandId, BrandInput, BrandView, Catalog, CategoryId, CategoryInput, CategoryNode, CategoryRef, ImageId,
-        ImageView, ImportCounts, ImportedCategory, ImportedProduct, ImportedProductResult, ListProducts, Media,
-        MoveProduct, ProductId, ProductInput, ProductRecord, ReplaceBrand, ReplaceCategory, ReplaceProduct, ScanProducts,
-        SkuId, SkuInfo, UploadImage,
+        BrandId, BrandInput, BrandView, Catalog, CategoryId, CategoryInput, CategoryNode, CategoryRef,
+        ImageId, ImageView, ImportCounts, ImportedCategory, ImportedProduct, ImportedProductResult,
+        ListProducts, Media, MoveProduct, ProductId, ProductInput, ProductRecord, ReplaceBrand,
+        ReplaceCategory, ReplaceProduct, ScanProducts, SkuId, SkuInfo, UploadImage,
     },
 };
 use kernel::{Page, Result};
@@ -61,18 +61,29 @@ impl CatalogService {
             fetcher: Fetcher::new(&config.images)?,
             known: Cache::new(Settings::new("catalog_product", products, ttl), clock.clone()),
             slugs: Cache::new(Settings::new("catalog_slug", products * 2, ttl), clock.clone()),
-            homes: Cache::new(Settings::new("catalog_sku", products * 4, ttl * 60).negative_ttl(ttl / 10), clock.clone()),
+            homes: Cache::new(
+                Settings::new("catalog_sku", products * 4, ttl * 60).negative_ttl(ttl / 10),
+                clock.clone(),
+            ),
             tree: Cache::new(Settings::new("catalog_tree", 1, ttl), clock.clone()),
             counts: Cache::new(Settings::new("catalog_counts", 1, config.counts_ttl), clock.clone()),
             brands: Cache::new(Settings::new("catalog_brands", 1, ttl), clock.clone()),
             pictures: Cache::new(Settings::new("catalog_placeholder", products, ttl * 6), clock.clone()),
             filter: Filter::new(0.001),
-            documents: Cache::new(Settings::new("catalog_page", config.cached_pages, page).negative_ttl(page), clock.clone()),
+            documents: Cache::new(
+                Settings::new("catalog_page", config.cached_pages, page).negative_ttl(page),
+                clock.clone(),
+            ),
             lists: Cache::new(Settings::new("catalog_list", 1_000, page).negative_ttl(page), clock),
             db,
             media,
             config,
         }))
+    }
+
+    /// What commits of this process touched.
+    pub(crate) fn stamps(&self) -> &platform_db::Stamps {
+        self.db.stamps()
     }
 
     /// Forgets what this process keeps of these products.
@@ -192,7 +203,11 @@ impl Catalog for CatalogService {
         self.move_product(ctx, command).await
     }
 
-    async fn import_products(&self, ctx: &Ctx, products: Vec<ImportedProduct>) -> Result<Vec<ImportedProductResult>> {
+    async fn import_products(
+        &self,
+        ctx: &Ctx,
+        products: Vec<ImportedProduct>,
+    ) -> Result<Vec<ImportedProductResult>> {
         self.import_products(ctx, products).await
     }
 

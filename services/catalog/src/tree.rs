@@ -53,7 +53,9 @@ pub(crate) struct Tree {
 impl Tree {
     /// The tree of these categories.
     pub(crate) fn new(mut categories: Vec<Category>) -> Self {
-        categories.sort_by(|a, b| (a.depth(), a.position, &a.name, a.id).cmp(&(b.depth(), b.position, &b.name, b.id)));
+        categories.sort_by(|a, b| {
+            (a.depth(), a.position, &a.name, a.id).cmp(&(b.depth(), b.position, &b.name, b.id))
+        });
         let mut tree = Self::default();
         for category in categories {
             tree.add(category);

@@ -66,7 +66,10 @@ impl CatalogService {
 
     async fn write_product<F>(&self, write: Write, work: F) -> Result<ProductRecord>
     where
-        F: for<'a> Fn(&'a Tx, &'a Write) -> futures::future::BoxFuture<'a, Result<Written>> + Send + Sync + 'static,
+        F: for<'a> Fn(&'a Tx, &'a Write) -> futures::future::BoxFuture<'a, Result<Written>>
+            + Send
+            + Sync
+            + 'static,
     {
         let id = write.id;
         let written = self.db.write(id.shard(), write, work).await?;
@@ -92,7 +95,9 @@ async fn replace(tx: &Tx, write: &Write) -> Result<Written> {
     let before = before.ok_or_else(|| Failure::not_found("product"))?;
     let version = before.product.version;
     if write.expected.is_some_and(|expected| expected != version) {
-        return Err(Failure::new(request::PRECONDITION).detail(format!("the product is at version {version} now")));
+        return Err(
+            Failure::new(request::PRECONDITION).detail(format!("the product is at version {version} now"))
+        );
     }
     let slug = write.draft.slug.clone().unwrap_or_else(|| before.product.slug.clone());
     let holder = products::slugs(tx, vec![slug.clone()]).await?.remove(&slug);
@@ -113,8 +118,16 @@ async fn write_rows(
 ) -> Result<Written> {
     let mut taken = products::codes(tx, wanted_codes(&slug, &write.draft)).await?;
     let slugs = before.map(|rows| rows.product.slug.clone()).into_iter().chain([slug.clone()]).collect();
-    let target =
-        Target { id: write.id, before, slug, slug_returns, brand: write.brand, standing, import: None, now: tx.now() };
+    let target = Target {
+        id: write.id,
+        before,
+        slug,
+        slug_returns,
+        brand: write.brand,
+        standing,
+        import: None,
+        now: tx.now(),
+    };
     let mut planned = plan(&target, &write.draft, tx.ids(), &mut taken)?;
     let gone_images = planned.changes.gone_images.clone();
     let changes = std::mem::take(&mut planned.changes);

@@ -68,10 +68,15 @@ pub(crate) fn read(text: &[u8]) -> Result<Categories> {
 type Wrong = (String, Option<&'static str>, String);
 
 /// Notes an entry and the ancestors it names.
-fn note(entry: Value, line: u64, nodes: &mut HashMap<String, Node>, order: &mut Vec<String>) -> Result<(), Wrong> {
+fn note(
+    entry: Value,
+    line: u64,
+    nodes: &mut HashMap<String, Node>,
+    order: &mut Vec<String>,
+) -> Result<(), Wrong> {
     let key = entry.get("id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let listed: Listed =
-        serde_json::from_value(entry).map_err(|error| (key.clone(), None, format!("is no category: {error}")))?;
+    let listed: Listed = serde_json::from_value(entry)
+        .map_err(|error| (key.clone(), None, format!("is no category: {error}")))?;
     let wrong = |column, reason: &str| Err((key.clone(), Some(column), reason.to_owned()));
     if !(1..=200).contains(&listed.id.chars().count()) {
         return wrong("id", "must have 1 to 200 characters");
@@ -193,7 +198,8 @@ fn unescape(text: &str) -> String {
     while let Some(at) = rest.find('&') {
         out.push_str(&rest[..at]);
         rest = &rest[at..];
-        let entity = rest.find(';').filter(|&end| end <= 10).and_then(|end| Some((character(&rest[1..end])?, end)));
+        let entity =
+            rest.find(';').filter(|&end| end <= 10).and_then(|end| Some((character(&rest[1..end])?, end)));
         match entity {
             Some((character, end)) => {
                 out.push(character);
@@ -259,7 +265,12 @@ mod tests {
         assert_eq!(found.errors, []);
         assert_eq!(
             listed(&found),
-            [("a", "Home", None), ("b", "Kitchen & Dining", Some("a")), ("c", "Pots & Pans", Some("b")), ("t", "Toys", None)]
+            [
+                ("a", "Home", None),
+                ("b", "Kitchen & Dining", Some("a")),
+                ("c", "Pots & Pans", Some("b")),
+                ("t", "Toys", None)
+            ]
         );
     }
 
@@ -279,7 +290,8 @@ mod tests {
         ]"#;
         let found = read(text).unwrap();
         assert_eq!(listed(&found), [("a", "Home", None), ("b", "Bath", Some("a"))]);
-        let lines: Vec<(u64, &str)> = found.errors.iter().map(|error| (error.line, error.key.as_str())).collect();
+        let lines: Vec<(u64, &str)> =
+            found.errors.iter().map(|error| (error.line, error.key.as_str())).collect();
         assert_eq!(lines, [(2, "a"), (3, ""), (4, ""), (5, "n"), (6, "x"), (7, "y"), (8, "z"), (9, "s")]);
         assert!(read(b"{}").is_err());
     }

@@ -93,8 +93,10 @@ pub(crate) struct Columns {
 impl Columns {
     /// Reads the header; a file without a handle and without a title has no products.
     pub(crate) fn read(cells: &[Vec<u8>]) -> Result<Self> {
-        let names: Vec<String> = cells.iter().map(|cell| kernel::normalise(&String::from_utf8_lossy(cell))).collect();
-        let mut columns = Self { at: HashMap::new(), names: Vec::new(), attributes: Vec::new(), surplus: Vec::new() };
+        let names: Vec<String> =
+            cells.iter().map(|cell| kernel::normalise(&String::from_utf8_lossy(cell))).collect();
+        let mut columns =
+            Self { at: HashMap::new(), names: Vec::new(), attributes: Vec::new(), surplus: Vec::new() };
         for (index, name) in names.iter().enumerate() {
             let key = name.to_lowercase();
             if let Some(field) = field(&key) {
@@ -110,7 +112,8 @@ impl Columns {
         if columns.has(Field::Title) {
             Ok(columns)
         } else {
-            Err(Failure::new(code::INVALID).detail("the file has no column Title: it is no Shopify product CSV"))
+            Err(Failure::new(code::INVALID)
+                .detail("the file has no column Title: it is no Shopify product CSV"))
         }
     }
 
@@ -183,11 +186,19 @@ mod tests {
 
     #[test]
     fn knows_old_and_new_names() {
-        let old = columns("Handle,Title,Body (HTML),Option1 Name,Option1 Value,Variant Price,Image Src,Published").unwrap();
+        let old =
+            columns("Handle,Title,Body (HTML),Option1 Name,Option1 Value,Variant Price,Image Src,Published")
+                .unwrap();
         let new = columns("URL handle,Title,Description,Option1 name,Option1 value,Price,Product image URL,Published on online store").unwrap();
         for (at, field) in [
-            Field::Handle, Field::Title, Field::Body, Field::OptionName(0), Field::OptionValue(0), Field::Price,
-            Field::ImageSrc, Field::Published,
+            Field::Handle,
+            Field::Title,
+            Field::Body,
+            Field::OptionName(0),
+            Field::OptionValue(0),
+            Field::Price,
+            Field::ImageSrc,
+            Field::Published,
         ]
         .into_iter()
         .enumerate()

@@ -44,7 +44,12 @@ pub(crate) struct Wrong {
 
 impl Wrong {
     pub(crate) fn about(self, key: &str) -> ImportError {
-        ImportError { line: self.line, key: key.chars().take(300).collect(), column: self.column, reason: self.reason }
+        ImportError {
+            line: self.line,
+            key: key.chars().take(300).collect(),
+            column: self.column,
+            reason: self.reason,
+        }
     }
 }
 
@@ -119,7 +124,12 @@ impl Building {
     /// Takes a row in. A variant with anything wrong in its row is left out; so is an image.
     pub(crate) fn add(&mut self, row: &Cells<'_>, currency: Currency) {
         self.describe(row);
-        if let Some(&at) = row.columns.surplus().iter().find(|&&at| row.cells.get(at).is_some_and(|it| !it.trim().is_empty())) {
+        if let Some(&at) = row
+            .columns
+            .surplus()
+            .iter()
+            .find(|&&at| row.cells.get(at).is_some_and(|it| !it.trim().is_empty()))
+        {
             let reason = "a product has at most three options".to_owned();
             self.wrong.push(Wrong { line: row.line, column: row.columns.name_at(at), reason });
         } else if is_variant(row) {
@@ -184,15 +194,18 @@ impl Building {
     /// The product, where enough of it is right, and everything that is wrong.
     pub(crate) fn finish(mut self, columns: &Columns) -> (Option<Parsed>, Vec<ImportError>) {
         let variants = self.right_variants(columns);
-        if self.title.is_empty() {
-            let wrong = Wrong { line: self.line, column: columns.name(Field::Title), reason: "is blank".to_owned() };
+        // Where its rows are wrong already, that is why there is no title.
+        if self.title.is_empty() && self.wrong.is_empty() {
+            let wrong =
+                Wrong { line: self.line, column: columns.name(Field::Title), reason: "is blank".to_owned() };
             self.wrong.push(wrong);
-        } else if variants.is_empty() && self.wrong.is_empty() {
+        } else if !self.title.is_empty() && variants.is_empty() && self.wrong.is_empty() {
             let reason = "the product has no variant: no price in any of its rows".to_owned();
             self.wrong.push(Wrong { line: self.line, column: columns.name(Field::Price), reason });
         }
         self.wrong.sort_by_key(|wrong| wrong.line);
-        let errors = std::mem::take(&mut self.wrong).into_iter().map(|wrong| wrong.about(&self.handle)).collect();
+        let errors =
+            std::mem::take(&mut self.wrong).into_iter().map(|wrong| wrong.about(&self.handle)).collect();
         let complete = !self.title.is_empty() && !variants.is_empty();
         (complete.then(|| self.parsed(variants)), errors)
     }
@@ -208,7 +221,10 @@ impl Building {
             let mut wrong = |field: Field, reason: String| {
                 self.wrong.push(Wrong { line, column: columns.name(field), reason });
             };
-            let odd = (0_u8..).zip(&variant.values).zip(&named).find(|((_, value), named)| value.is_empty() == **named);
+            let odd = (0_u8..)
+                .zip(&variant.values)
+                .zip(&named)
+                .find(|((_, value), named)| value.is_empty() == **named);
             // A product of one variant needs no option: `Default Title`, or nothing at all.
             let single = named.iter().all(|named| !named) && is_default(&variant.values);
             if let Some(((number, _), named)) = odd
@@ -220,7 +236,10 @@ impl Building {
             }
             let key = variant.values.join("\u{1f}").to_lowercase();
             if let Some(first) = keys.get(&key) {
-                wrong(Field::OptionValue(0), format!("the variant comes twice: the same option values as line {first}"));
+                wrong(
+                    Field::OptionValue(0),
+                    format!("the variant comes twice: the same option values as line {first}"),
+                );
                 continue;
             }
             if let Some(code) = &variant.sku.code {
@@ -238,8 +257,11 @@ impl Building {
 
     fn parsed(mut self, mut variants: Vec<Variant>) -> Parsed {
         let only = variants.len() == 1 && variants.iter().all(|variant| is_default(&variant.values));
-        let names: Vec<String> =
-            if only { Vec::new() } else { self.option_names.iter().filter(|name| !name.is_empty()).cloned().collect() };
+        let names: Vec<String> = if only {
+            Vec::new()
+        } else {
+            self.option_names.iter().filter(|name| !name.is_empty()).cloned().collect()
+        };
         for variant in &mut variants {
             let values = variant.values.iter().filter(|value| !value.is_empty());
             variant.sku.options = names
@@ -272,8 +294,11 @@ impl Building {
             skus: variants.into_iter().map(|variant| variant.sku).collect(),
             images,
         };
-        let product =
-            ImportedProduct { product, published: self.published.unwrap_or(false), category: some(self.category) };
+        let product = ImportedProduct {
+            product,
+            published: self.published.unwrap_or(false),
+            category: some(self.category),
+        };
         Parsed { line: self.line, handle: self.handle, product, offers }
     }
 }
@@ -285,16 +310,18 @@ fn is_default(values: &[String; 3]) -> bool {
 
 /// A row with none of these only adds an image.
 fn is_variant(row: &Cells<'_>) -> bool {
-    let fields = [Field::OptionValue(0), Field::OptionValue(1), Field::OptionValue(2), Field::Sku, Field::Price];
+    let fields =
+        [Field::OptionValue(0), Field::OptionValue(1), Field::OptionValue(2), Field::Sku, Field::Price];
     fields.into_iter().any(|field| !row.get(field).is_empty())
 }
 
 fn variant(row: &Cells<'_>, currency: Currency) -> Result<Variant, Vec<Wrong>> {
     let mut wrong = Vec::new();
     let mut check = |outcome: Result<i64, Wrong>| outcome.map_err(|it| wrong.push(it)).unwrap_or_default();
-    let price = check(price(row, Field::Price, currency).and_then(|price| {
-        price.ok_or_else(|| row.wrong(Field::Price, "is blank: a variant needs a price"))
-    }));
+    let price =
+        check(price(row, Field::Price, currency).and_then(|price| {
+            price.ok_or_else(|| row.wrong(Field::Price, "is blank: a variant needs a price"))
+        }));
     let compare_at = check(self::price(row, Field::CompareAt, currency).map(Option::unwrap_or_default));
     let quantity = check(whole(row, Field::Quantity, MOST_UNITS).map(|quantity| quantity.max(0)));
     let weight_grams = check(whole(row, Field::Grams, HEAVIEST).and_then(|grams| {
@@ -400,7 +427,8 @@ fn image(row: &Cells<'_>, field: Field) -> Result<Option<String>, Wrong> {
     }
     // Spreadsheets and old exports leave the scheme out.
     let src = if src.starts_with("//") { format!("https:{src}") } else { src.to_owned() };
-    let address = url::Url::parse(&src).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let address =
+        url::Url::parse(&src).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if address && src.len() <= 2_000 {
         Ok(Some(src))
     } else {

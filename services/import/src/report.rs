@@ -29,8 +29,14 @@ mod tests {
 
     #[test]
     fn formulas_are_text() {
-        let error = |key: &str| ImportError { line: 7, key: key.to_owned(), column: None, reason: "a, \"b\"".to_owned() };
-        let text = String::from_utf8(csv(&[error("=HYPERLINK(1)"), error("@x"), error("lamp")]).unwrap()).unwrap();
+        let error = |key: &str| ImportError {
+            line: 7,
+            key: key.to_owned(),
+            column: None,
+            reason: "a, \"b\"".to_owned(),
+        };
+        let text =
+            String::from_utf8(csv(&[error("=HYPERLINK(1)"), error("@x"), error("lamp")]).unwrap()).unwrap();
         let expected = "line,key,column,reason\r\n7,'=HYPERLINK(1),,\"a, \"\"b\"\"\"\r\n7,'@x,,\"a, \"\"b\"\"\"\r\n7,lamp,,\"a, \"\"b\"\"\"\r\n";
         assert_eq!(text, expected);
     }

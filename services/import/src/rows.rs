@@ -45,10 +45,7 @@ impl<R: Read> Rows<R> {
         if rows.buffer.starts_with(b"\xef\xbb\xbf") {
             rows.at = 3;
         }
-        let header = rows.buffer[rows.at..].split(|b| matches!(b, b'\n' | b'\r')).next().unwrap_or_default();
-        if !header.contains(&b',') {
-            rows.separator = [b';', b'\t'].into_iter().find(|separator| header.contains(separator)).unwrap_or(b',');
-        }
+        rows.separator = separator(&rows.buffer[rows.at..]);
         Ok(rows)
     }
 
@@ -105,6 +102,23 @@ impl<R: Read> Rows<R> {
         self.buffer.truncate(filled);
         Ok(())
     }
+}
+
+/// What separates the cells of the header, outside quotes.
+fn separator(bytes: &[u8]) -> u8 {
+    let mut quoted = false;
+    let mut other = None;
+    for &b in bytes {
+        match b {
+            b'"' => quoted = !quoted,
+            _ if quoted => {}
+            b',' => return b',',
+            b';' | b'\t' => other = other.or(Some(b)),
+            b'\n' | b'\r' => break,
+            _ => {}
+        }
+    }
+    other.unwrap_or(b',')
 }
 
 fn parse(bytes: &[u8], separator: u8, ended: bool) -> Parsed {
@@ -167,7 +181,10 @@ fn quoted(bytes: &[u8], cell: &mut Vec<u8>, ended: bool) -> Option<(usize, u64)>
 }
 
 fn line_ends(bytes: &[u8]) -> u64 {
-    let ends = bytes.iter().enumerate().filter(|&(at, &b)| b == b'\n' || (b == b'\r' && bytes.get(at + 1) != Some(&b'\n')));
+    let ends = bytes
+        .iter()
+        .enumerate()
+        .filter(|&(at, &b)| b == b'\n' || (b == b'\r' && bytes.get(at + 1) != Some(&b'\n')));
     ends.count() as u64
 }
 
@@ -194,9 +211,10 @@ mod tests {
         let mut all = Vec::new();
         while let Some(next) = rows.next().unwrap() {
             all.push(match next {
-                Next::Row(line, cells) => {
-                    (line, cells.into_iter().map(|cell| String::from_utf8_lossy(&cell).into_owned()).collect())
-                }
+                Next::Row(line, cells) => (
+                    line,
+                    cells.into_iter().map(|cell| String::from_utf8_lossy(&cell).into_owned()).collect(),
+                ),
                 Next::Malformed(line, reason) => (line, vec![reason.to_owned()]),
             });
         }
@@ -216,7 +234,12 @@ mod tests {
         for end in ["\n", "\r\n", "\r"] {
             let text = ["a,b", "", "1,\"x", "y", "z\"", "2,\"say \"\"hi\"\"\"", "", "3,"].join(end);
             let cell = ["x", "y", "z"].join(end);
-            let expected = [row(1, &["a", "b"]), row(3, &["1", &cell]), row(6, &["2", "say \"hi\""]), row(8, &["3", ""])];
+            let expected = [
+                row(1, &["a", "b"]),
+                row(3, &["1", &cell]),
+                row(6, &["2", "say \"hi\""]),
+                row(8, &["3", ""]),
+            ];
             assert_eq!(rows(&text), expected, "{end:?}");
             assert_eq!(rows(&format!("\u{feff}{text}{end}")), expected, "with a mark and a last line end");
         }
@@ -226,7 +249,10 @@ mod tests {
     fn an_open_quote_costs_one_line() {
         let text = "a,b\n1,\"oops\n2,fine\n3,fine\n";
         let unclosed = "a cell begins with a quote that is not closed";
-        assert_eq!(rows(text), [row(1, &["a", "b"]), row(2, &[unclosed]), row(3, &["2", "fine"]), row(4, &["3", "fine"])]);
+        assert_eq!(
+            rows(text),
+            [row(1, &["a", "b"]), row(2, &[unclosed]), row(3, &["2", "fine"]), row(4, &["3", "fine"])]
+        );
     }
 
     #[test]
@@ -258,6 +284,7 @@ mod tests {
 
         #[test]
         fn never_loses_its_way(bytes: Vec<u8>) {
+            prop_assume!(!bytes.starts_with(b"\xff\xfe") && !bytes.starts_with(b"\xfe\xff"));
             let lines = line_ends(&bytes) + 1;
             prop_assert!(read(&bytes).iter().all(|(line, _)| *line <= lines));
         }

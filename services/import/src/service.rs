@@ -58,9 +58,9 @@ impl ImportService {
 #[async_trait]
 impl Imports for ImportService {
     async fn start(&self, ctx: &Ctx, command: StartImport) -> Result<ImportView> {
-        let bytes = STANDARD
-            .decode(command.bytes_base64)
-            .map_err(|_| Failure::invalid("/bytes_base64", "must be base64 (RFC 4648, section 4, with padding)"))?;
+        let bytes = STANDARD.decode(command.bytes_base64).map_err(|_| {
+            Failure::invalid("/bytes_base64", "must be base64 (RFC 4648, section 4, with padding)")
+        })?;
         let new = NewImport { kind: command.kind, file_name: command.file_name, currency: command.currency };
         self.receive(ctx, new, &bytes).await
     }

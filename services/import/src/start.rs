@@ -147,7 +147,9 @@ impl ImportService {
         tracing::warn!(import.id = %id, ?failure, attempts = row.attempts + 1, "an import broke off");
         let attempts = row.attempts + 1;
         if attempts >= self.config.attempts {
-            return self.give_up(row, &format!("given up after {attempts} attempts: {}", failure.message())).await;
+            return self
+                .give_up(row, &format!("given up after {attempts} attempts: {}", failure.message()))
+                .await;
         }
         let from = row.position;
         store::advance(&self.db, ImportRow { attempts, ..row }, from, Vec::new(), 0).await.map(|_| ())

@@ -5,7 +5,9 @@ mod entity;
 use contracts::import::{ImportError, ImportId, ImportKind, ImportState, ImportView};
 use kernel::{Failure, Result, Timestamp};
 use platform_db::{Db, DbResult, Rows, Tx};
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr,
+};
 
 use entity::{import, import_chunk, import_error};
 
@@ -123,7 +125,11 @@ pub(crate) async fn latest(connection: &impl ConnectionTrait, limit: u64) -> Res
 }
 
 /// Imports in this state, the oldest first.
-pub(crate) async fn in_state(connection: &impl ConnectionTrait, state: &str, limit: u64) -> Result<Vec<ImportRow>> {
+pub(crate) async fn in_state(
+    connection: &impl ConnectionTrait,
+    state: &str,
+    limit: u64,
+) -> Result<Vec<ImportRow>> {
     import::Entity::find()
         .filter(import::Column::State.eq(state))
         .order_by_asc(import::Column::StartedAt)
@@ -154,7 +160,13 @@ pub(crate) async fn begin(db: &Db, id: ImportId) -> Result<bool> {
 
 /// Writes where an import stands, and new errors numbered from `first`. Guarded by the position it stood at before, so that
 /// two workers never count a batch twice; false when another was there first. The file goes when the import ends.
-pub(crate) async fn advance(db: &Db, row: ImportRow, from: i64, errors: Vec<ImportError>, first: i64) -> Result<bool> {
+pub(crate) async fn advance(
+    db: &Db,
+    row: ImportRow,
+    from: i64,
+    errors: Vec<ImportError>,
+    first: i64,
+) -> Result<bool> {
     let id = ImportId::from_uuid(row.id);
     db.write(id.shard(), (row, from, errors, first), |tx, (row, from, errors, first)| {
         Box::pin(async move {

@@ -27,7 +27,12 @@ pub(crate) struct Taken {
 }
 
 impl ImportService {
-    pub(crate) async fn take_in_products(&self, ctx: &Ctx, columns: &Columns, batch: Vec<Parsed>) -> Result<Taken> {
+    pub(crate) async fn take_in_products(
+        &self,
+        ctx: &Ctx,
+        columns: &Columns,
+        batch: Vec<Parsed>,
+    ) -> Result<Taken> {
         let mut taken = Taken::default();
         if batch.is_empty() {
             return Ok(taken);
@@ -47,14 +52,21 @@ impl ImportService {
             taken.counts.unchanged += counts.unchanged;
             match product_id {
                 Some(_) => offers.extend(sku_ids.into_iter().zip(own)),
-                None => taken.errors.push(blame(line, handle, &own, error.as_deref().unwrap_or("is refused"), columns)),
+                None => taken.errors.push(blame(
+                    line,
+                    handle,
+                    &own,
+                    error.as_deref().unwrap_or("is refused"),
+                    columns,
+                )),
             }
         }
         let prices: Vec<SetPrice> = offers.iter().map(|(sku_id, offer)| set_price(*sku_id, *offer)).collect();
         for some in prices.chunks(MOST) {
             self.pricing.set_prices(ctx, some.to_vec()).await?;
         }
-        let stock = offers.iter().map(|(sku_id, offer)| InitialStock { sku_id: *sku_id, quantity: offer.quantity });
+        let stock =
+            offers.iter().map(|(sku_id, offer)| InitialStock { sku_id: *sku_id, quantity: offer.quantity });
         for some in stock.collect::<Vec<_>>().chunks(MOST) {
             self.inventory.set_initial(ctx, some.to_vec()).await?;
         }
@@ -84,9 +96,11 @@ fn set_price(sku_id: SkuId, offer: Offer) -> SetPrice {
 
 /// The row and column that a refusal is about: `/skus/2/code is taken` is the row of the third variant.
 fn blame(line: u64, handle: String, offers: &[Offer], reason: &str, columns: &Columns) -> ImportError {
-    let (pointer, detail) = reason.split_once(' ').filter(|(first, _)| first.starts_with('/')).unwrap_or(("", reason));
+    let (pointer, detail) =
+        reason.split_once(' ').filter(|(first, _)| first.starts_with('/')).unwrap_or(("", reason));
     let mut segments = pointer.split('/').skip(1);
-    let (field, index) = (segments.next().unwrap_or(""), segments.next().and_then(|text| text.parse::<usize>().ok()));
+    let (field, index) =
+        (segments.next().unwrap_or(""), segments.next().and_then(|text| text.parse::<usize>().ok()));
     let column = match (field, segments.next()) {
         ("title", _) => Some(Field::Title),
         ("slug", _) => Some(Field::Handle),
@@ -100,7 +114,11 @@ fn blame(line: u64, handle: String, offers: &[Offer], reason: &str, columns: &Co
         ("skus", Some("options")) => Some(Field::OptionValue(0)),
         _ => None,
     };
-    let line = if field == "skus" { index.and_then(|at| offers.get(at)).map_or(line, |offer| offer.line) } else { line };
+    let line = if field == "skus" {
+        index.and_then(|at| offers.get(at)).map_or(line, |offer| offer.line)
+    } else {
+        line
+    };
     let column = column.and_then(|field| columns.name(field));
     ImportError { line, key: handle, column, reason: detail.to_owned() }
 }
@@ -114,7 +132,8 @@ mod tests {
     #[test]
     fn a_refusal_is_laid_at_the_right_row_and_column() {
         let header = "Handle,Title,Variant SKU,Variant Price";
-        let columns = Columns::read(&header.split(',').map(|name| name.into()).collect::<Vec<Vec<u8>>>()).unwrap();
+        let columns =
+            Columns::read(&header.split(',').map(|name| name.into()).collect::<Vec<Vec<u8>>>()).unwrap();
         let offer = |line| Offer { line, price: Money::zero(Currency::USD), compare_at: None, quantity: 0 };
         let blame = |reason| blame(5, "lamp".to_owned(), &[offer(5), offer(9)], reason, &columns);
         let error = blame("/skus/1/code another SKU has this code");
@@ -123,6 +142,9 @@ mod tests {
         let error = blame("/title is too long");
         assert_eq!((error.line, error.column.as_deref()), (5, Some("Title")));
         let error = blame("was changed at the same time");
-        assert_eq!((error.line, error.column, error.reason.as_str()), (5, None, "was changed at the same time"));
+        assert_eq!(
+            (error.line, error.column, error.reason.as_str()),
+            (5, None, "was changed at the same time")
+        );
     }
 }

@@ -141,7 +141,9 @@ impl ImportService {
         match outcome {
             Ok(true) => ledger.end(DONE, None).await,
             Ok(false) => Ok(()),
-            Err(failure) if failure.is(code::INVALID) => ledger.end(FAILED, Some(failure.message().to_owned())).await,
+            Err(failure) if failure.is(code::INVALID) => {
+                ledger.end(FAILED, Some(failure.message().to_owned())).await
+            }
             Err(failure) => Err(failure),
         }
     }
@@ -196,7 +198,12 @@ impl ImportService {
         Ok(!stopping() || ledger.row.rows_done >= ledger.row.row_count)
     }
 
-    async fn take_in_entries(&self, ctx: &Ctx, columns: &crate::columns::Columns, batch: Vec<Entry>) -> Result<Step> {
+    async fn take_in_entries(
+        &self,
+        ctx: &Ctx,
+        columns: &crate::columns::Columns,
+        batch: Vec<Entry>,
+    ) -> Result<Step> {
         let entries = batch.len() as u64;
         let rows_done = batch.last().map_or(0, |entry| entry.rows);
         let (mut errors, mut products) = (Vec::new(), Vec::with_capacity(batch.len()));
@@ -226,7 +233,9 @@ impl ImportService {
         if ledger.row.position == 0 {
             let rows_done = found.errors.len() as u64;
             // The first position stands for the errors, so that they are noted once.
-            ledger.note(Step { entries: 1, rows_done, counts: ImportCounts::default(), errors: found.errors }).await?;
+            ledger
+                .note(Step { entries: 1, rows_done, counts: ImportCounts::default(), errors: found.errors })
+                .await?;
         }
         let ctx = self.ctx(&ledger.row);
         let done = usize::try_from(ledger.row.position - 1).unwrap_or(0);

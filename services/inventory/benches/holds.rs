@@ -39,6 +39,7 @@ fn ctx() -> Ctx {
 }
 
 /// Reserves `holds` units, and confirms them where asked; returns how long it took.
+#[expect(clippy::disallowed_methods, reason = "the tasks are awaited here")]
 async fn buy(
     service: &Arc<InventoryService>,
     sku: SkuId,
@@ -51,7 +52,6 @@ async fn buy(
     let tasks: Vec<_> = (0..TASKS)
         .map(|_| {
             let (service, serial) = (Arc::clone(service), Arc::clone(serial));
-            #[expect(clippy::disallowed_methods, reason = "awaited below")]
             tokio::task::spawn(async move {
                 loop {
                     let n = serial.fetch_add(1, Ordering::Relaxed);

@@ -23,12 +23,14 @@ const FRESH: Duration = Duration::from_secs(2);
 const TABLE: &str = "warehouse";
 const DEFAULT: &str = "main";
 
+type ByWarehouse = Arc<HashMap<WarehouseId, i32>>;
+
 /// Priorities by warehouse, kept for a moment: a few rows that hardly change, needed by every group.
 #[derive(Default)]
-pub(crate) struct Priorities(RwLock<Option<(Timestamp, Arc<HashMap<WarehouseId, i32>>)>>);
+pub(crate) struct Priorities(RwLock<Option<(Timestamp, ByWarehouse)>>);
 
 impl Priorities {
-    pub(crate) async fn now(&self, db: &Db) -> Result<Arc<HashMap<WarehouseId, i32>>> {
+    pub(crate) async fn now(&self, db: &Db) -> Result<ByWarehouse> {
         let now = db.now();
         if let Some((since, kept)) = &*self.0.read().unwrap_or_else(PoisonError::into_inner)
             && now.since(*since) < FRESH
@@ -36,7 +38,7 @@ impl Priorities {
             return Ok(Arc::clone(kept));
         }
         let rows = store::warehouses(db.read()).await?;
-        let read: Arc<HashMap<_, _>> =
+        let read: ByWarehouse =
             Arc::new(rows.into_iter().map(|row| (WarehouseId::from_uuid(row.id), row.priority)).collect());
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Some((now, Arc::clone(&read)));
         Ok(read)

@@ -1,6 +1,6 @@
 //! Prices over time: which one is in force, what it was reduced from, and what setting one changes. Pure.
 
-use std::{cmp::Reverse, collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, time::Duration};
 
 use contracts::{
     catalog::SkuId,
@@ -41,10 +41,10 @@ impl Price {
         self.starts_at <= moment && self.ends_at.is_none_or(|end| moment < end)
     }
 
-    /// Which of two that cover a moment counts: the one that started last; of two that start together, the one that ends
-    /// first, since it is the exception.
-    fn rank(&self) -> (Timestamp, Reverse<Timestamp>, Timestamp) {
-        (self.starts_at, Reverse(self.ends_at.unwrap_or(Timestamp::from_micros(i64::MAX))), self.created_at)
+    /// Which of two that cover a moment counts: the one that started last; of two that start together, the one that was set
+    /// last. Only what never changes decides: if the end did, moving one would rewrite the past.
+    fn rank(&self) -> (Timestamp, Timestamp) {
+        (self.starts_at, self.created_at)
     }
 
     pub(crate) fn record(&self) -> PriceRecord {
@@ -90,7 +90,7 @@ impl Wanted {
     }
 }
 
-/// The prices of a SKU, in any currency.
+/// The prices of a SKU, in any currency, in the order in which they were set: of equals the last one counts.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SkuPrices(pub(crate) Vec<Price>);
 

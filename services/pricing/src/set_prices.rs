@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::{
     Ctx, Permission,
     catalog::SkuId,
-    pricing::{PriceChanged, PriceKind, SetPrice, code},
+    pricing::{PriceChanged, PriceId, PriceKind, SetPrice, code},
 };
 use kernel::{Failure, Result, Timestamp};
 use platform_db::{Db, Rows, Tx};
@@ -41,6 +41,12 @@ impl PricingService {
                 ends_at: price.ends_at,
                 by: by.clone(),
             });
+        }
+        for of_sku in wanted.values_mut() {
+            // Ids minted within a microsecond are in no order: theirs is to be the order in which they were named.
+            let mut ids: Vec<PriceId> = of_sku.iter().map(|price| price.id).collect();
+            ids.sort_unstable();
+            of_sku.iter_mut().zip(ids).for_each(|(price, id)| price.id = id);
         }
         let skus: Vec<SkuId> = wanted.keys().copied().collect();
         let published = self
@@ -105,6 +111,7 @@ async fn set(tx: &Tx, db: &Db, wanted: &BTreeMap<SkuId, Vec<Wanted>>) -> Result<
             prices.set(price, now);
         }
         if prices.seen(now) != before {
+            tx.touch(sku_id.uuid());
             events = events.event(db, sku_id.shard(), &PriceChanged { sku_id })?;
             published = true;
         }

@@ -52,6 +52,9 @@ pub(crate) async fn prices(
             found.entry(Id::from_uuid(row.sku_id)).or_default().0.push(Price::try_from(row)?);
         }
     }
+    for prices in found.values_mut() {
+        prices.0.sort_by_key(|price| (price.created_at, price.id));
+    }
     Ok(found)
 }
 

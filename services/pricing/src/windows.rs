@@ -39,6 +39,7 @@ async fn announce(tx: &Tx, db: &Db, shard: Shard) -> Result<(BTreeSet<SkuId>, bo
     let (skus, more) = store::take_passed(tx, shard, tx.now(), BATCH).await?;
     let mut events = Rows::new();
     for &sku_id in &skus {
+        tx.touch(sku_id.uuid());
         events = events.event(db, sku_id.shard(), &PriceChanged { sku_id })?;
     }
     events.insert(tx).await?;

@@ -35,7 +35,8 @@ impl SearchService {
     pub(crate) async fn check_index(&self, ctx: &Ctx, command: CheckIndex) -> Result<IndexReport> {
         ctx.require(if command.repair { Permission::OperationsWrite } else { Permission::OperationsRead })?;
         let (expected, indexed, suspects) = self.compare_all(ctx).await?;
-        let faults = if suspects.is_empty() { HashMap::new() } else { self.look_again(ctx, suspects).await? };
+        let faults =
+            if suspects.is_empty() { HashMap::new() } else { self.look_again(ctx, suspects).await? };
         let count = |wanted: Fault| faults.values().filter(|&&fault| fault == wanted).count() as u64;
         let mut report = IndexReport {
             expected,
@@ -46,7 +47,12 @@ impl SearchService {
             repaired: 0,
         };
         if !faults.is_empty() {
-            tracing::warn!(missing = report.missing, extra = report.extra, stale = report.stale, "the index differs");
+            tracing::warn!(
+                missing = report.missing,
+                extra = report.extra,
+                stale = report.stale,
+                "the index differs"
+            );
         }
         if command.repair && !faults.is_empty() {
             let ids: HashSet<ProductId> = faults.into_keys().collect();

@@ -81,7 +81,8 @@ mod tests {
     fn counts_are_bounded_and_sorted() {
         let counted = Counted::default();
         for n in 0..COUNTED + 50 {
-            let letters: String = n.to_string().chars().map(|c| char::from(b'a' + (c as u8 - b'0'))).collect();
+            let letters: String =
+                n.to_string().bytes().map(|digit| char::from(digit - b'0' + b'a')).collect();
             counted.count(&format!("word {letters}"));
         }
         counted.count("word a");

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use actix_web::{get, post, web::Data};
-use contracts::search::{CheckIndex, IndexReport, Search, SearchQuery, SearchResults, SuggestQuery, Suggestions};
+use contracts::search::{
+    CheckIndex, IndexReport, Search, SearchQuery, SearchResults, SuggestQuery, Suggestions,
+};
 use platform_http::{Answer, Anyone, Params, Routes, Staff, Valid, ok};
 
 /// The routes of search.
@@ -31,7 +33,11 @@ async fn search_products(
 /// Suggests what to search for: up to ten texts that go on from what was typed, or what is searched most.
 #[utoipa::path(tag = "search", params(SuggestQuery), responses((status = 200, body = Suggestions)))]
 #[get("/api/v1/search/suggestions")]
-async fn suggest(search: Data<dyn Search>, Anyone(ctx): Anyone, Params(query): Params<SuggestQuery>) -> Answer {
+async fn suggest(
+    search: Data<dyn Search>,
+    Anyone(ctx): Anyone,
+    Params(query): Params<SuggestQuery>,
+) -> Answer {
     Ok(ok(search.suggest(&ctx, query).await?))
 }
 
@@ -50,6 +56,10 @@ async fn rebuild_index(search: Data<dyn Search>, Staff(ctx): Staff) -> Answer {
     responses((status = 200, body = IndexReport))
 )]
 #[post("/api/v1/admin/search/check")]
-async fn check_index(search: Data<dyn Search>, Staff(ctx): Staff, Valid(command): Valid<CheckIndex>) -> Answer {
+async fn check_index(
+    search: Data<dyn Search>,
+    Staff(ctx): Staff,
+    Valid(command): Valid<CheckIndex>,
+) -> Answer {
     Ok(ok(search.check(&ctx, command).await?))
 }

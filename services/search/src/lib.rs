@@ -36,8 +36,7 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use contracts::search::{CheckIndex, Search, SearchDispatcher};
 use platform_runtime::{Job, Module};

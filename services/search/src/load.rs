@@ -83,7 +83,8 @@ impl SearchService {
         category: String,
         cursor: Option<String>,
     ) -> Result<(Vec<ProductId>, Option<String>)> {
-        let query = ListProducts { category: Some(category), brand: None, cursor, limit: Some(kernel::MAX_LIMIT) };
+        let query =
+            ListProducts { category: Some(category), brand: None, cursor, limit: Some(kernel::MAX_LIMIT) };
         let page = self.catalog.list_products(ctx, query).await?;
         Ok((page.items.into_iter().map(|record| record.id).collect(), page.next_cursor))
     }

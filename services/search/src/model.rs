@@ -148,9 +148,15 @@ pub(crate) fn plain(html: &str) -> String {
             break;
         }
     }
-    let text = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
-        .iter()
-        .fold(text, |text, (entity, character)| if text.contains('&') { text.replace(entity, character) } else { text });
+    let text =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#39;", "'"), ("&nbsp;", " "), ("&amp;", "&")]
+            .iter()
+            .fold(
+                text,
+                |text, (entity, character)| {
+                    if text.contains('&') { text.replace(entity, character) } else { text }
+                },
+            );
     cut(&kernel::normalise(&text), DESCRIPTION)
 }
 
@@ -191,7 +197,15 @@ mod tests {
         assert_eq!(hot_candidate("  Solar  LAMP "), Some("solar lamp".to_owned()));
         assert_eq!(hot_candidate("手机壳"), Some("手机壳".to_owned()));
         assert_eq!(hot_candidate("iphone 15"), Some("iphone 15".to_owned()));
-        for private in ["ada@example.org", "+44 7700 900123", "4111 1111 1111 1111", "https://x.y", "a", "123", &"x".repeat(51)] {
+        for private in [
+            "ada@example.org",
+            "+44 7700 900123",
+            "4111 1111 1111 1111",
+            "https://x.y",
+            "a",
+            "123",
+            &"x".repeat(51),
+        ] {
             assert_eq!(hot_candidate(private), None, "{private}");
         }
     }

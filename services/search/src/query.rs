@@ -34,9 +34,9 @@ where
 {
     match query.validate() {
         Ok(()) => Ok(()),
-        Err(report) => Err(report
-            .iter()
-            .fold(Failure::new(code::INVALID), |failure, (path, error)| failure.field(path.to_string(), error.message()))),
+        Err(report) => Err(report.iter().fold(Failure::new(code::INVALID), |failure, (path, error)| {
+            failure.field(path.to_string(), error.message())
+        })),
     }
 }
 
@@ -91,7 +91,10 @@ impl SearchService {
             None => 0,
         };
         if offset >= DEEPEST {
-            return Err(Failure::invalid("cursor", format!("only the first {DEEPEST} results can be read; narrow the search")));
+            return Err(Failure::invalid(
+                "cursor",
+                format!("only the first {DEEPEST} results can be read; narrow the search"),
+            ));
         }
         let limit = usize::try_from(query.limit.unwrap_or(DEFAULT_LIMIT)).unwrap_or(1).min(DEEPEST - offset);
         let asked = Query {
@@ -130,7 +133,8 @@ fn present(found: Found, offset: usize) -> Result<SearchResults> {
         let value = |it: FacetCount| FacetValue { value: it.of.slug, label: it.of.name, count: it.count };
         counts.into_iter().map(value).collect()
     };
-    let stock = [("true", "In stock", found.facets.in_stock), ("false", "Sold out", found.facets.out_of_stock)];
+    let stock =
+        [("true", "In stock", found.facets.in_stock), ("false", "Sold out", found.facets.out_of_stock)];
     Ok(SearchResults {
         items: items.collect::<Result<_>>()?,
         facets: Facets {
@@ -149,7 +153,11 @@ fn present(found: Found, offset: usize) -> Result<SearchResults> {
             in_stock: stock
                 .into_iter()
                 .filter(|(_, _, count)| *count > 0)
-                .map(|(value, label, count)| FacetValue { value: value.to_owned(), label: label.to_owned(), count })
+                .map(|(value, label, count)| FacetValue {
+                    value: value.to_owned(),
+                    label: label.to_owned(),
+                    count,
+                })
                 .collect(),
         },
         total: found.total,
@@ -168,7 +176,8 @@ mod tests {
 
     #[test]
     fn wrong_input_names_the_parameter() {
-        let prices = |min, max| SearchQuery { min_price: Some(min), max_price: Some(max), ..SearchQuery::default() };
+        let prices =
+            |min, max| SearchQuery { min_price: Some(min), max_price: Some(max), ..SearchQuery::default() };
         assert_eq!(field(prices(2, 1)), "min_price");
         assert!(plain(prices(1, 1)).is_ok());
         assert_eq!(field(prices(-1, 1)), "min_price");

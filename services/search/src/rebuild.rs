@@ -58,8 +58,9 @@ impl SearchService {
                     .map_err(|_| Failure::internal(format!("the rebuild failed: {report}")));
             }
             if self.db.now() >= ctx.deadline {
-                return Err(Failure::new(code::TIMEOUT)
-                    .detail("the process that writes the index has not finished; the rebuild stays requested"));
+                return Err(Failure::new(code::TIMEOUT).detail(
+                    "the process that writes the index has not finished; the rebuild stays requested",
+                ));
             }
             tokio::time::sleep(LOOK).await;
         }
@@ -101,7 +102,11 @@ impl SearchService {
         self.wake.notify_one();
         let expected = filled?;
         let report = IndexReport { expected, indexed: self.index.count().await?, ..IndexReport::default() };
-        tracing::info!(products = report.indexed, seconds = seconds(started, self.db.now()), "search index rebuilt");
+        tracing::info!(
+            products = report.indexed,
+            seconds = seconds(started, self.db.now()),
+            "search index rebuilt"
+        );
         Ok(report)
     }
 
@@ -116,7 +121,9 @@ impl SearchService {
             let sold: Vec<ProductRecord> = records.into_iter().filter(ProductRecord::is_sold).collect();
             let documents = self.documents(ctx, &sold).await?;
             expected += documents.len() as u64;
-            building.apply(documents.into_iter().map(|document| Change::Upsert(Box::new(document))).collect()).await?;
+            building
+                .apply(documents.into_iter().map(|document| Change::Upsert(Box::new(document))).collect())
+                .await?;
         }
         // What changed meanwhile, in ever shorter rounds.
         let batch = u64::from(self.config.batch);

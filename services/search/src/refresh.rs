@@ -52,6 +52,10 @@ impl SearchService {
         if !self.index.may_write().await? {
             return Err(Failure::new(code::UNAVAILABLE).detail("another process writes the search index"));
         }
+        // The first build: nothing answers yet that could be kept up to date, and marks wait for what will.
+        if self.building.load(Ordering::SeqCst) && self.index.count().await? == 0 {
+            return Ok(0);
+        }
         self.let_caches_hear(&rows).await;
         let ctx = self.own_ctx("search-refresh");
         let resolved = self.resolve(&ctx, &rows).await?;
@@ -85,7 +89,8 @@ impl SearchService {
         for row in of_kind(rows, Kind::Category) {
             self.mark_category(ctx, row).await?;
         }
-        let mut wanted: HashMap<ProductId, i64> = products.into_values().map(|product| (product, 0)).collect();
+        let mut wanted: HashMap<ProductId, i64> =
+            products.into_values().map(|product| (product, 0)).collect();
         for row in of_kind(rows, Kind::Product) {
             wanted.insert(product_id(row.id), row.version);
         }

@@ -9,7 +9,8 @@ use kernel::{Id, Kind as IdKind, Result, Shard, Timestamp};
 use platform_db::{Db, DbResult, Tx};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect,
     sea_query::{CaseStatement, Expr, OnConflict},
 };
 use uuid::Uuid;
@@ -69,7 +70,9 @@ async fn mark_in(tx: &Tx, marks: &[Mark]) -> Result<()> {
     use search_dirty::{Column, Entity};
     for mark in marks {
         let larger = |column: Column, value: i64| {
-            CaseStatement::new().case(Expr::col((Entity, column)).lt(value), value).finally(Expr::col((Entity, column)))
+            CaseStatement::new()
+                .case(Expr::col((Entity, column)).lt(value), value)
+                .finally(Expr::col((Entity, column)))
         };
         let urgent = i64::from(mark.priority.number());
         let priority = CaseStatement::new()
@@ -238,7 +241,8 @@ pub(crate) async fn add_terms(db: &Db, hour: i64, terms: Vec<(String, i64)>) -> 
             Box::pin(async move {
                 use search_term::{ActiveModel, Column, Entity};
                 for (term, searches) in terms {
-                    let row = ActiveModel { hour: Set(*hour), term: Set(term.clone()), searches: Set(*searches) };
+                    let row =
+                        ActiveModel { hour: Set(*hour), term: Set(term.clone()), searches: Set(*searches) };
                     let added = OnConflict::columns([Column::Hour, Column::Term])
                         .value(Column::Searches, Expr::col((Entity, Column::Searches)).add(*searches))
                         .to_owned();

@@ -13,15 +13,15 @@ use async_trait::async_trait;
 use contracts::{
     Caller, Ctx, Event, EventBody, Permission, SessionId, Transport, UserId,
     catalog::{
-        BrandView, CatalogClient, CategoryChanged, CategoryRef, ListProducts, ProductChanged, ProductId, ProductRecord,
-        ProductState, ScanProducts, SkuId, SkuInfo, SkuRecord,
+        BrandView, CatalogClient, CategoryChanged, CategoryRef, ListProducts, ProductChanged, ProductId,
+        ProductRecord, ProductState, ScanProducts, SkuId, SkuInfo, SkuRecord,
     },
     inventory::{Availability, AvailabilityChanged, InventoryClient},
     order::{OrderPaid, OrderedLine},
     pricing::{PriceChanged, PriceKind, PriceView, PricesOf, PricingClient},
     search::{CheckIndex, Search, SearchQuery, SearchResults, Sort, SuggestQuery},
 };
-use kernel::{Clock, Currency, Failure, FakeClock, Id, Money, Page, Result, Shard, Timestamp, code};
+use kernel::{Currency, Failure, FakeClock, Id, Money, Page, Result, Shard, Timestamp, code};
 use migrations::Migrator;
 use platform_bus::Consumer;
 use platform_db::{Db, DbConfig, Synchronous};
@@ -44,7 +44,11 @@ fn sku_id(n: u32) -> SkuId {
 }
 
 fn category() -> CategoryRef {
-    CategoryRef { id: Id::derive(Shard::new(1), &[b"kitchen"]), slug: "kitchen".to_owned(), name: "Kitchen".to_owned() }
+    CategoryRef {
+        id: Id::derive(Shard::new(1), &[b"kitchen"]),
+        slug: "kitchen".to_owned(),
+        name: "Kitchen".to_owned(),
+    }
 }
 
 /// A product of one SKU.
@@ -70,7 +74,8 @@ struct World {
 
 impl World {
     fn put(&self, n: u32, title: &str) {
-        let thing = Thing { title: title.to_owned(), version: 1, sold: true, price: i64::from(1_000 + n), stock: 5 };
+        let thing =
+            Thing { title: title.to_owned(), version: 1, sold: true, price: i64::from(1_000 + n), stock: 5 };
         self.things.lock().unwrap().insert(n, thing);
     }
 
@@ -91,7 +96,11 @@ impl World {
             slug: format!("thing-{n}"),
             title: thing.title.clone(),
             description: "<p>Words</p>".to_owned(),
-            brand: Some(BrandView { id: Id::derive(Shard::new(0), &[b"acme"]), slug: "acme".to_owned(), name: "Acme".to_owned() }),
+            brand: Some(BrandView {
+                id: Id::derive(Shard::new(0), &[b"acme"]),
+                slug: "acme".to_owned(),
+                name: "Acme".to_owned(),
+            }),
             categories: vec![CategoryRef { name: self.category_name.lock().unwrap().clone(), ..category() }],
             attributes: Vec::new(),
             tags: Vec::new(),
@@ -107,7 +116,11 @@ impl World {
 
     fn records(&self, wanted: impl Fn(u32, &Thing) -> bool) -> Vec<ProductRecord> {
         let things = self.things.lock().unwrap();
-        things.iter().filter(|(n, thing)| wanted(**n, thing)).map(|(n, thing)| self.record(*n, thing)).collect()
+        things
+            .iter()
+            .filter(|(n, thing)| wanted(**n, thing))
+            .map(|(n, thing)| self.record(*n, thing))
+            .collect()
     }
 
     async fn scan(&self, scan: ScanProducts) -> Vec<ProductRecord> {
@@ -154,7 +167,13 @@ fn answer<T: Serialize>(value: T) -> Result<Vec<u8>> {
 
 #[async_trait]
 impl Transport for World {
-    async fn call(&self, _: &Ctx, domain: &'static str, method: &'static str, body: Vec<u8>) -> Result<Vec<u8>> {
+    async fn call(
+        &self,
+        _: &Ctx,
+        domain: &'static str,
+        method: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Vec<u8>> {
         match (domain, method) {
             ("catalog", "products") => {
                 let ids: Vec<ProductId> = read(&body);
@@ -188,7 +207,7 @@ impl Transport for World {
 }
 
 struct Shop {
-    _folder: TempDir,
+    folder: TempDir,
     db: Db,
     world: Arc<World>,
     search: Arc<SearchService>,
@@ -208,7 +227,7 @@ async fn shop(things: u32) -> Shop {
     }
     let search = open(&db, folder.path(), &world);
     search.rebuild(&system(&db), ()).await.unwrap();
-    Shop { _folder: folder, db, world, search, pos: 0 }
+    Shop { folder, db, world, search, pos: 0 }
 }
 
 fn open(db: &Db, folder: &std::path::Path, world: &Arc<World>) -> Arc<SearchService> {
@@ -389,7 +408,8 @@ async fn pages_follow_each_other_and_end() {
     let ctx = system(&shop.db);
     let deep = kernel::Cursor::encode(&serde_json::json!({"offset": 10_000}));
     for cursor in [deep, "nonsense".to_owned()] {
-        let refused = shop.search.search(&ctx, SearchQuery { cursor: Some(cursor), ..words("mug") }).await.unwrap_err();
+        let refused =
+            shop.search.search(&ctx, SearchQuery { cursor: Some(cursor), ..words("mug") }).await.unwrap_err();
         assert_eq!((refused.status(), refused.fields()[0].pointer.as_str()), (422, "cursor"));
     }
 }
@@ -400,7 +420,10 @@ async fn unknown_filters_find_nothing_and_wrong_ones_are_refused() {
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(shop.find(SearchQuery { category: text("nowhere"), ..SearchQuery::default() }).await.total, 0);
     assert_eq!(shop.find(SearchQuery { brand: text("nobody"), ..SearchQuery::default() }).await.total, 0);
-    assert_eq!(shop.find(SearchQuery { category: text("kitchen"), brand: text("acme"), ..words("mug") }).await.total, 2);
+    assert_eq!(
+        shop.find(SearchQuery { category: text("kitchen"), brand: text("acme"), ..words("mug") }).await.total,
+        2
+    );
     let wrong = SearchQuery { min_price: Some(2), max_price: Some(1), ..SearchQuery::default() };
     let refused = shop.search.search(&system(&shop.db), wrong).await.unwrap_err();
     assert_eq!((refused.status(), refused.fields()[0].pointer.as_str()), (422, "min_price"));
@@ -473,7 +496,9 @@ async fn staff_without_the_permission_may_not() {
 async fn hot_words_are_those_with_results() {
     let shop = shop(3).await;
     let ctx = system(&shop.db);
-    for q in ["mug", "MUG ", "blue mug", "blue mug", "blue mug", "zebra", "zebra", "ada@example.org", "once mug"] {
+    for q in
+        ["mug", "MUG ", "blue mug", "blue mug", "blue mug", "zebra", "zebra", "ada@example.org", "once mug"]
+    {
         shop.find(words(q)).await;
     }
     shop.search.flush_words().await.unwrap();
@@ -487,7 +512,7 @@ async fn hot_words_are_those_with_results() {
 #[tokio::test]
 async fn a_second_process_hands_its_rebuild_over() {
     let mut shop = shop(3).await;
-    let other = open(&shop.db, shop._folder.path(), &shop.world);
+    let other = open(&shop.db, shop.folder.path(), &shop.world);
     assert_eq!(other.search(&system(&shop.db), words("mug")).await.unwrap().total, 3);
     shop.world.put(4, "Silent mug");
     let ctx = system(&shop.db);

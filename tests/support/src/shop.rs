@@ -228,10 +228,15 @@ impl Shop {
 
     /// Runs a command of the binary on this shop's folder; what it prints.
     pub fn run_command(&self, arguments: &[&str], input: Option<&str>) -> Result<String> {
+        self.run_command_on(&self.data(), arguments, input)
+    }
+
+    /// Runs a command of the binary on another data folder; what it prints.
+    pub fn run_command_on(&self, data: &Path, arguments: &[&str], input: Option<&str>) -> Result<String> {
         use std::io::Write;
         let mut child = std::process::Command::new(crate::binary()?)
             .args(["--profile", "test", "--data"])
-            .arg(self.data())
+            .arg(data)
             .args(arguments)
             .envs(self.environment.iter().cloned())
             .current_dir(self.folder.path())

@@ -10,9 +10,9 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use contracts::{
     Permission,
     catalog::{
-        BrandId, BrandInput, BrandView, Catalog, CategoryId, CategoryInput, CategoryRef, ImageView, MoveProduct,
-        ProductAction, ProductId, ProductInput, ProductRecord, ProductState, ReplaceBrand, ReplaceCategory,
-        ReplaceProduct,
+        BrandId, BrandInput, BrandView, Catalog, CategoryId, CategoryInput, CategoryRef, ImageView,
+        MoveProduct, ProductAction, ProductId, ProductInput, ProductRecord, ProductState, ReplaceBrand,
+        ReplaceCategory, ReplaceProduct,
     },
 };
 use garde::Validate;
@@ -59,7 +59,11 @@ async fn list_categories(catalog: Data<dyn Catalog>, Staff(ctx): Staff) -> Answe
 /// Adds a category (`catalog.write`).
 #[utoipa::path(tag = "admin: catalog", request_body = CategoryInput, responses((status = 201, body = CategoryRef)))]
 #[post("/api/v1/admin/categories")]
-async fn add_category(catalog: Data<dyn Catalog>, Staff(ctx): Staff, Valid(body): Valid<CategoryInput>) -> Answer {
+async fn add_category(
+    catalog: Data<dyn Catalog>,
+    Staff(ctx): Staff,
+    Valid(body): Valid<CategoryInput>,
+) -> Answer {
     let category = catalog.add_category(&ctx, body).await?;
     Ok(created(&format!("/api/v1/admin/categories/{}", category.id), &category))
 }
@@ -84,7 +88,11 @@ async fn replace_category(
 /// Removes a category that has neither categories nor products (`catalog.write`).
 #[utoipa::path(tag = "admin: catalog", params(("id" = CategoryId, Path)), responses((status = 204)))]
 #[delete("/api/v1/admin/categories/{id}")]
-async fn remove_category(catalog: Data<dyn Catalog>, Staff(ctx): Staff, PathOf(id): PathOf<CategoryId>) -> Answer {
+async fn remove_category(
+    catalog: Data<dyn Catalog>,
+    Staff(ctx): Staff,
+    PathOf(id): PathOf<CategoryId>,
+) -> Answer {
     catalog.remove_category(&ctx, id).await?;
     Ok(no_content())
 }
@@ -173,7 +181,11 @@ async fn list_products(
 /// Adds a product as a draft (`catalog.write`).
 #[utoipa::path(tag = "admin: catalog", request_body = ProductInput, responses((status = 201, body = ProductRecord)))]
 #[post("/api/v1/admin/products")]
-async fn add_product(catalog: Data<dyn Catalog>, Staff(ctx): Staff, Valid(body): Valid<ProductInput>) -> Answer {
+async fn add_product(
+    catalog: Data<dyn Catalog>,
+    Staff(ctx): Staff,
+    Valid(body): Valid<ProductInput>,
+) -> Answer {
     let record = catalog.add_product(&ctx, body).await?;
     let mut answer = created(&format!("/api/v1/admin/products/{}", record.id), &record);
     answer.headers_mut().insert(ETAG, version_tag(&record)?);
@@ -282,9 +294,11 @@ async fn upload_image(
     ctx.require(Permission::CatalogWrite)?;
     let content_type = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let (bytes, alt) = if content_type.starts_with("application/json") {
-        let image: EncodedImage = serde_json::from_slice(&body)
-            .map_err(|error| Failure::new(code::MALFORMED).detail(format!("expected bytes_base64 and alt: {error}")))?;
-        let wrong = |_| Failure::invalid("/bytes_base64", "must be base64 (RFC 4648, section 4, with padding)");
+        let image: EncodedImage = serde_json::from_slice(&body).map_err(|error| {
+            Failure::new(code::MALFORMED).detail(format!("expected bytes_base64 and alt: {error}"))
+        })?;
+        let wrong =
+            |_| Failure::invalid("/bytes_base64", "must be base64 (RFC 4648, section 4, with padding)");
         (STANDARD.decode(image.bytes_base64).map_err(wrong)?.into(), image.alt)
     } else {
         (body, text.alt)
@@ -308,6 +322,9 @@ fn expected_version(req: &HttpRequest) -> Result<Option<i64>> {
     if sent == "*" {
         return Ok(None);
     }
-    let version = sent.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|tag| tag.parse().ok());
-    version.map(Some).ok_or_else(|| Failure::new(code::PRECONDITION).detail("If-Match is not an ETag of this product"))
+    let version =
+        sent.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).and_then(|tag| tag.parse().ok());
+    version
+        .map(Some)
+        .ok_or_else(|| Failure::new(code::PRECONDITION).detail("If-Match is not an ETag of this product"))
 }

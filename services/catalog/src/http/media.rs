@@ -20,7 +20,11 @@ use crate::{media::Picture, service::CatalogService};
     responses((status = 200, content_type = "image/*", body = Vec<u8>), (status = 304))
 )]
 #[get("/media/{image_id}")]
-pub(crate) async fn show(req: HttpRequest, PathOf(id): PathOf<ImageId>, catalog: Data<CatalogService>) -> Answer {
+pub(crate) async fn show(
+    req: HttpRequest,
+    PathOf(id): PathOf<ImageId>,
+    catalog: Data<CatalogService>,
+) -> Answer {
     let picture = catalog.picture(id).await?;
     // A file never changes under its id; a drawing gives way to the file. Both are told apart by their tag.
     let etag = if picture.placeholder {

@@ -1,4 +1,5 @@
-//! What shoppers read: the catalog's data with prices and stock, serialised once and kept for a second.
+//! What shoppers read: the catalog's data with prices and stock, serialised once and kept until a price or the stock in it changes in this
+//! process, for a second at most.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,6 +16,7 @@ use contracts::{
 };
 use futures::future::try_join_all;
 use kernel::{Failure, Page, Result};
+use platform_db::Stamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -29,28 +31,36 @@ const MOST: usize = 1_000;
 pub(crate) struct Document {
     body: Bytes,
     etag: HeaderValue,
+    /// How the prices and stock in it stood; holds until one of them changes in this process.
+    stamp: Stamp,
 }
 
 impl Document {
-    fn new<T: Serialize>(value: &T) -> Result<Self> {
+    fn new<T: Serialize>(value: &T, stamp: Stamp) -> Result<Self> {
         let body = serde_json::to_vec(value).map_err(Failure::internal)?;
         let etag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..16]));
-        Ok(Self { body: body.into(), etag: HeaderValue::try_from(etag).map_err(Failure::internal)? })
+        Ok(Self { body: body.into(), etag: HeaderValue::try_from(etag).map_err(Failure::internal)?, stamp })
     }
 
     /// `200` with the body, or `304` for who has it, for everybody to keep for `max_age` seconds: 1 or 10.
     pub(crate) fn answer(&self, req: &HttpRequest, max_age: u8) -> HttpResponse {
-        let keep = HeaderValue::from_static(if max_age > 1 { "public, max-age=10" } else { "public, max-age=1" });
-        let has_it = req.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|value| {
-            let tags = value.split(',').map(str::trim);
-            tags.into_iter().any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes())
-        });
+        let keep =
+            HeaderValue::from_static(if max_age > 1 { "public, max-age=10" } else { "public, max-age=1" });
+        let has_it =
+            req.headers().get_all(IF_NONE_MATCH).filter_map(|value| value.to_str().ok()).any(|value| {
+                let tags = value.split(',').map(str::trim);
+                tags.into_iter().any(|tag| {
+                    tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).as_bytes() == self.etag.as_bytes()
+                })
+            });
         let mut answer = if has_it { HttpResponse::NotModified() } else { HttpResponse::Ok() };
         answer.insert_header((ETAG, self.etag.clone())).insert_header((CACHE_CONTROL, keep));
         if has_it {
             return answer.finish();
         }
-        answer.insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json"))).body(self.body.clone())
+        answer
+            .insert_header((CONTENT_TYPE, HeaderValue::from_static("application/json")))
+            .body(self.body.clone())
     }
 }
 
@@ -70,9 +80,14 @@ impl Pages {
                 return Ok(None);
             };
             let record = self.catalog.reference().await?.complete(&known);
-            let live = self.live(ctx, record.skus.iter().map(|sku| sku.id).collect()).await?;
-            Ok(Some(Arc::new(Document::new(&product_view(record, &live))?)))
+            let (live, stamp) = self.live(ctx, record.skus.iter().map(|sku| sku.id).collect()).await?;
+            Ok(Some(Arc::new(Document::new(&product_view(record, &live), stamp)?)))
         };
+        let found = self.catalog.documents.get_or_load(&id, load).await?;
+        if found.as_ref().is_none_or(|document| self.holds(document)) {
+            return Ok(found);
+        }
+        self.catalog.documents.invalidate(&id).await;
         self.catalog.documents.get_or_load(&id, load).await
     }
 
@@ -82,11 +97,15 @@ impl Pages {
         let load = || async {
             let page = self.catalog.list(query.clone()).await?;
             let skus = page.items.iter().flat_map(|record| record.skus.iter().map(|sku| sku.id)).collect();
-            let live = self.live(ctx, skus).await?;
+            let (live, stamp) = self.live(ctx, skus).await?;
             let page: Page<ProductCard> = page.map(|record| card(record, &live));
-            Ok(Some(Arc::new(Document::new(&page)?)))
+            Ok(Some(Arc::new(Document::new(&page, stamp)?)))
         };
-        let found = self.catalog.lists.get_or_load(&key, load).await?;
+        let mut found = self.catalog.lists.get_or_load(&key, load).await?;
+        if !found.as_ref().is_none_or(|document| self.holds(document)) {
+            self.catalog.lists.invalidate(&key).await;
+            found = self.catalog.lists.get_or_load(&key, load).await?;
+        }
         found.ok_or_else(|| Failure::internal("a list is always there"))
     }
 
@@ -94,22 +113,33 @@ impl Pages {
     pub(crate) async fn categories(&self) -> Result<Arc<Document>> {
         let load = || async {
             let (tree, counts) = (self.catalog.category_tree().await?, self.catalog.product_counts().await?);
-            Ok(Some(Arc::new(Document::new(&CategoryTree { items: tree.nested(&counts) })?)))
+            Ok(Some(Arc::new(Document::new(&CategoryTree { items: tree.nested(&counts) }, Stamp::default())?)))
         };
         let found = self.catalog.lists.get_or_load(&"categories".to_owned(), load).await?;
         found.ok_or_else(|| Failure::internal("the tree is always there"))
     }
 
-    /// Prices in force and units available, both asked at once.
-    async fn live(&self, ctx: &Ctx, ids: Vec<SkuId>) -> Result<Live> {
-        let prices = try_join_all(ids.chunks(MOST).map(|some| {
-            self.pricing.prices(ctx, PricesOf { sku_ids: some.to_vec(), currency: None })
-        }));
-        let stock = try_join_all(ids.chunks(MOST).map(|some| self.inventory.availability(ctx, some.to_vec())));
+    /// Whether what this process sold or repriced since leaves the document true.
+    fn holds(&self, document: &Document) -> bool {
+        self.catalog.stamps().hold(&document.stamp)
+    }
+
+    /// Prices in force and units available, both asked at once, and how they stood before.
+    async fn live(&self, ctx: &Ctx, ids: Vec<SkuId>) -> Result<(Live, Stamp)> {
+        let stamp = self.catalog.stamps().take(ids.iter().map(|id| id.uuid()));
+        let prices = try_join_all(
+            ids.chunks(MOST)
+                .map(|some| self.pricing.prices(ctx, PricesOf { sku_ids: some.to_vec(), currency: None })),
+        );
+        let stock =
+            try_join_all(ids.chunks(MOST).map(|some| self.inventory.availability(ctx, some.to_vec())));
         let (prices, stock) = futures::try_join!(prices, stock)?;
-        let mut prices: HashMap<SkuId, _> = prices.into_iter().flatten().map(|price| (price.sku_id, price)).collect();
-        let stock: HashMap<SkuId, i64> = stock.into_iter().flatten().map(|it| (it.sku_id, it.available)).collect();
-        Ok(ids.iter().map(|id| (*id, (prices.remove(id), stock.get(id).copied().unwrap_or(0)))).collect())
+        let mut prices: HashMap<SkuId, _> =
+            prices.into_iter().flatten().map(|price| (price.sku_id, price)).collect();
+        let stock: HashMap<SkuId, i64> =
+            stock.into_iter().flatten().map(|it| (it.sku_id, it.available)).collect();
+        let live = ids.iter().map(|id| (*id, (prices.remove(id), stock.get(id).copied().unwrap_or(0)))).collect();
+        Ok((live, stamp))
     }
 }
 
@@ -151,11 +181,8 @@ fn product_view(record: ProductRecord, live: &Live) -> ProductView {
 /// The cheapest SKU speaks for its product.
 fn card(record: ProductRecord, live: &Live) -> ProductCard {
     let of = |id: &SkuId| live.get(id);
-    let cheapest = record
-        .skus
-        .iter()
-        .filter_map(|sku| of(&sku.id)?.0.as_ref())
-        .min_by_key(|price| price.price.amount);
+    let cheapest =
+        record.skus.iter().filter_map(|sku| of(&sku.id)?.0.as_ref()).min_by_key(|price| price.price.amount);
     ProductCard {
         id: record.id,
         price: cheapest.map(|price| price.price),

@@ -14,7 +14,10 @@ const THINGS: &[(&[&str], &str)] = &[
     (&["sunglasses", "glasses", "goggles", "眼镜"], GLASSES),
     (&["necklace", "earring", "bracelet", "pendant", "jewelry", "jewellery", "首饰", "项链", "耳环"], GEM),
     (&["dress", "gown", "skirt", "qipao", "裙", "旗袍"], DRESS),
-    (&["jacket", "coat", "parka", "tuxedo", "blazer", "cardigan", "raincoat", "夹克", "外套", "大衣"], JACKET),
+    (
+        &["jacket", "coat", "parka", "tuxedo", "blazer", "cardigan", "raincoat", "夹克", "外套", "大衣"],
+        JACKET,
+    ),
     (&["jeans", "trouser", "pant", "shorts", "leggings", "chino", "裤"], TROUSERS),
     (&["shoe", "sneaker", "boot", "sandal", "trainer", "loafer", "slipper", "high tops", "鞋", "靴"], SHOE),
     (&["sock", "袜"], SOCK),
@@ -22,7 +25,13 @@ const THINGS: &[(&[&str], &str)] = &[
     (&["backpack", "rucksack", "daypack", "书包", "背包"], BACKPACK),
     (&["bean bag", "beanbag"], BEANBAG),
     (&["bag", "tote", "purse", "wallet", "handbag", "包"], BAG),
-    (&["shirt", "tee", "t-shirt", "top", "blouse", "jumper", "sweater", "hoodie", "pullover", "衬衫", "t恤", "毛衣", "上衣", "卫衣"], SHIRT),
+    (
+        &[
+            "shirt", "tee", "t-shirt", "top", "blouse", "jumper", "sweater", "hoodie", "pullover", "衬衫",
+            "t恤", "毛衣", "上衣", "卫衣",
+        ],
+        SHIRT,
+    ),
     (&["scarf", "shawl", "towel", "围巾", "毛巾"], SCARF),
     (&["umbrella", "parasol", "伞"], UMBRELLA),
     (&["sofa", "couch", "armchair", "settee", "loveseat", "沙发"], SOFA),
@@ -36,7 +45,24 @@ const THINGS: &[(&[&str], &str)] = &[
     (&["watering can", "洒水壶"], WATERING_CAN),
     (&["trowel", "spade", "shovel", "rake", "铲"], TROWEL),
     (&["fence", "slat", "trellis", "围栏"], FENCE),
-    (&["plant", "planter", "pot", "vase", "fern", "succulent", "monstera", "bonsai", "flower", "花盆", "植物", "盆栽", "花瓶"], PLANT),
+    (
+        &[
+            "plant",
+            "planter",
+            "pot",
+            "vase",
+            "fern",
+            "succulent",
+            "monstera",
+            "bonsai",
+            "flower",
+            "花盆",
+            "植物",
+            "盆栽",
+            "花瓶",
+        ],
+        PLANT,
+    ),
     (&["teapot", "kettle", "茶壶", "水壶"], TEAPOT),
     (&["mug", "cup", "coffee", "tea", "espresso", "杯", "茶", "咖啡"], MUG),
     (&["knife", "cleaver", "刀"], KNIFE),
@@ -61,7 +87,10 @@ const THINGS: &[(&[&str], &str)] = &[
 /// What the title names; failing that, what the nearest category names.
 pub(super) fn find(title: &str, categories: &[&str]) -> Option<&'static str> {
     std::iter::once(title).chain(categories.iter().rev().copied()).find_map(|text| {
-        THINGS.iter().find(|(words, _)| words.iter().any(|word| mentions(text, word))).map(|(_, glyph)| *glyph)
+        THINGS
+            .iter()
+            .find(|(words, _)| words.iter().any(|word| mentions(text, word)))
+            .map(|(_, glyph)| *glyph)
     })
 }
 
@@ -134,7 +163,9 @@ mod tests {
     #[test]
     fn every_glyph_has_only_known_tones() {
         for (_, glyph) in THINGS {
-            let rest = ["{M}", "{A}", "{D}", "{W}"].iter().fold((*glyph).to_owned(), |text, tone| text.replace(tone, ""));
+            let rest = ["{M}", "{A}", "{D}", "{W}"]
+                .iter()
+                .fold((*glyph).to_owned(), |text, tone| text.replace(tone, ""));
             assert!(!rest.contains('{'), "{rest}");
             assert!(rest.matches('<').count() == rest.matches('>').count());
         }

@@ -3,7 +3,9 @@
 use contracts::catalog::{BrandId, BrandView};
 use kernel::Result;
 use platform_db::DbResult;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, sea_query::Expr,
+};
 
 use super::entity::{brand, product};
 
@@ -30,13 +32,21 @@ pub(crate) async fn by_keys(connection: &impl ConnectionTrait, keys: Vec<String>
 }
 
 /// Which of these slugs brands have.
-pub(crate) async fn taken_slugs(connection: &impl ConnectionTrait, slugs: Vec<String>) -> Result<Vec<String>> {
+pub(crate) async fn taken_slugs(
+    connection: &impl ConnectionTrait,
+    slugs: Vec<String>,
+) -> Result<Vec<String>> {
     let rows = brand::Entity::find().filter(brand::Column::Slug.is_in(slugs)).all(connection).await.db()?;
     Ok(rows.into_iter().map(|row| row.slug).collect())
 }
 
 /// Renames a brand; its slug stays, so that addresses keep working.
-pub(crate) async fn rename(connection: &impl ConnectionTrait, id: BrandId, name: &str, key: &str) -> Result<()> {
+pub(crate) async fn rename(
+    connection: &impl ConnectionTrait,
+    id: BrandId,
+    name: &str,
+    key: &str,
+) -> Result<()> {
     brand::Entity::update_many()
         .col_expr(brand::Column::Name, Expr::value(name))
         .col_expr(brand::Column::NameKey, Expr::value(key))
@@ -48,7 +58,11 @@ pub(crate) async fn rename(connection: &impl ConnectionTrait, id: BrandId, name:
 }
 
 pub(crate) async fn in_use(connection: &impl ConnectionTrait, id: BrandId) -> Result<bool> {
-    let count = product::Entity::find().filter(product::Column::BrandId.eq(id.uuid())).count(connection).await.db()?;
+    let count = product::Entity::find()
+        .filter(product::Column::BrandId.eq(id.uuid()))
+        .count(connection)
+        .await
+        .db()?;
     Ok(count > 0)
 }
 

@@ -86,8 +86,11 @@ pub(crate) async fn remove(connection: &impl ConnectionTrait, id: CategoryId) ->
 
 /// Whether any product, draft or sold, has this main category.
 pub(crate) async fn has_products(connection: &impl ConnectionTrait, id: CategoryId) -> Result<bool> {
-    let count =
-        product::Entity::find().filter(product::Column::CategoryId.eq(id.uuid())).count(connection).await.db()?;
+    let count = product::Entity::find()
+        .filter(product::Column::CategoryId.eq(id.uuid()))
+        .count(connection)
+        .await
+        .db()?;
     Ok(count > 0)
 }
 
@@ -110,6 +113,7 @@ pub(crate) async fn counts(connection: &impl ConnectionTrait) -> Result<HashMap<
         .all(connection)
         .await
         .db()?;
-    let counted = |row: Count| Some((CategoryId::from_uuid(row.category_id?), u64::try_from(row.count).unwrap_or(0)));
+    let counted =
+        |row: Count| Some((CategoryId::from_uuid(row.category_id?), u64::try_from(row.count).unwrap_or(0)));
     Ok(rows.into_iter().filter_map(counted).collect())
 }

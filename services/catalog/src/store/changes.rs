@@ -144,4 +144,3 @@ async fn change_image(tx: &Tx, to: ImageRow) -> Result<()> {
         .db()
         .map(|_| ())
 }
-

@@ -1,5 +1,8 @@
 //! Rows.
-#![allow(unreachable_pub, reason = "the derives of sea-orm want public types; the modules keep them inside the crate")]
+#![allow(
+    unreachable_pub,
+    reason = "the derives of sea-orm want public types; the modules keep them inside the crate"
+)]
 
 /// One row that every change of the tree writes.
 pub(crate) mod category_tree {

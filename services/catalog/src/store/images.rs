@@ -3,7 +3,10 @@
 use contracts::catalog::{ImageId, ProductId};
 use kernel::{Result, Timestamp};
 use platform_db::DbResult;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder, QuerySelect, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, JoinType, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::Expr,
+};
 use uuid::Uuid;
 
 use super::{
@@ -25,7 +28,11 @@ pub(crate) const DRAWN: &str = "drawn";
 pub(crate) const UPLOAD: &str = "upload:";
 
 /// Images whose turn it is, the longest waiting first.
-pub(crate) async fn due(connection: &impl ConnectionTrait, now: Timestamp, limit: u64) -> Result<Vec<ImageRow>> {
+pub(crate) async fn due(
+    connection: &impl ConnectionTrait,
+    now: Timestamp,
+    limit: u64,
+) -> Result<Vec<ImageRow>> {
     product_image::Entity::find()
         .filter(product_image::Column::State.eq(PENDING))
         .filter(product_image::Column::DueAt.lte(now.micros()))
@@ -37,7 +44,11 @@ pub(crate) async fn due(connection: &impl ConnectionTrait, now: Timestamp, limit
 }
 
 /// Notes that an image is in the store; false when it was removed meanwhile.
-pub(crate) async fn stored(connection: &impl ConnectionTrait, id: ImageId, content_type: &str) -> Result<bool> {
+pub(crate) async fn stored(
+    connection: &impl ConnectionTrait,
+    id: ImageId,
+    content_type: &str,
+) -> Result<bool> {
     let done = product_image::Entity::update_many()
         .col_expr(product_image::Column::State, Expr::value(STORED))
         .col_expr(product_image::Column::ContentType, Expr::value(content_type))

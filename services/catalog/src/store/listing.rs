@@ -4,7 +4,8 @@ use contracts::catalog::{BrandId, ProductId, ProductState};
 use kernel::{Result, Timestamp};
 use platform_db::DbResult;
 use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, Select,
     sea_query::{Expr, ExprTrait, Func, Query},
 };
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,10 @@ pub(crate) async fn sold(connection: &impl ConnectionTrait, wanted: Wanted) -> R
         .all(connection)
         .await
         .db()?;
-    let position = |row: Found| Position { published_at: row.published_at.unwrap_or(0), id: ProductId::from_uuid(row.id) };
+    let position = |row: Found| Position {
+        published_at: row.published_at.unwrap_or(0),
+        id: ProductId::from_uuid(row.id),
+    };
     Ok(rows.into_iter().map(position).collect())
 }
 
@@ -75,7 +79,8 @@ fn in_categories_below(path: &str, many: bool) -> Expr {
     let below = Query::select()
         .column(category::Column::Id)
         .from(category::Entity)
-        .and_where(category::Column::Path.starts_with(path))
+        .and_where(category::Column::Path.gte(path))
+        .and_where(category::Column::Path.lt(after_all_below(path)))
         .to_owned();
     let column = Expr::col((product::Entity, product::Column::CategoryId));
     if many {
@@ -87,8 +92,18 @@ fn in_categories_below(path: &str, many: bool) -> Expr {
     }
 }
 
+/// What sorts just after every path that begins with this one, which ends with a slash: a range that an index serves, where
+/// LIKE would not be (SQLite compares it without regard to case).
+fn after_all_below(path: &str) -> String {
+    format!("{}0", path.strip_suffix('/').unwrap_or(path))
+}
+
 /// Every product by id, drafts included.
-pub(crate) async fn scan(connection: &impl ConnectionTrait, after: Option<ProductId>, limit: u64) -> Result<Vec<ProductId>> {
+pub(crate) async fn scan(
+    connection: &impl ConnectionTrait,
+    after: Option<ProductId>,
+    limit: u64,
+) -> Result<Vec<ProductId>> {
     let mut query = ids();
     if let Some(after) = after {
         query = query.filter(product::Column::Id.gt(after.uuid()));
@@ -117,7 +132,10 @@ pub(crate) struct StaffWanted {
 }
 
 /// Products of any state, the last made first.
-pub(crate) async fn of_staff(connection: &impl ConnectionTrait, wanted: StaffWanted) -> Result<Vec<ProductId>> {
+pub(crate) async fn of_staff(
+    connection: &impl ConnectionTrait,
+    wanted: StaffWanted,
+) -> Result<Vec<ProductId>> {
     let mut query = ids();
     if let Some(state) = wanted.state {
         query = query.filter(product::Column::State.eq(state_name(state)));

@@ -2,10 +2,14 @@
 
 use std::collections::{HashMap, HashSet};
 
-use contracts::catalog::{ImageId, ImageView, NamedValue, OptionView, ProductId, ProductRecord, SkuId, SkuRecord};
+use contracts::catalog::{
+    ImageId, ImageView, NamedValue, OptionView, ProductId, ProductRecord, SkuId, SkuRecord,
+};
 use kernel::{Failure, Result, Timestamp};
 use platform_db::DbResult;
-use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{
+    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+};
 use uuid::Uuid;
 
 use super::{
@@ -33,7 +37,10 @@ pub(crate) struct ProductRows {
 }
 
 /// Products by id, with everything that belongs to them: three queries.
-pub(crate) async fn load(connection: &impl ConnectionTrait, ids: &[ProductId]) -> Result<HashMap<ProductId, ProductRows>> {
+pub(crate) async fn load(
+    connection: &impl ConnectionTrait,
+    ids: &[ProductId],
+) -> Result<HashMap<ProductId, ProductRows>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -90,7 +97,10 @@ struct Home {
 }
 
 /// Which products these SKUs belong to.
-pub(crate) async fn products_of(connection: &impl ConnectionTrait, ids: &[SkuId]) -> Result<HashMap<SkuId, ProductId>> {
+pub(crate) async fn products_of(
+    connection: &impl ConnectionTrait,
+    ids: &[SkuId],
+) -> Result<HashMap<SkuId, ProductId>> {
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
@@ -115,13 +125,23 @@ pub(crate) async fn products_of(connection: &impl ConnectionTrait, ids: &[SkuId]
 }
 
 /// Products that have, or once had, these slugs.
-pub(crate) async fn slugs(connection: &impl ConnectionTrait, slugs: Vec<String>) -> Result<HashMap<String, SlugRow>> {
-    let rows = product_slug::Entity::find().filter(product_slug::Column::Slug.is_in(slugs)).all(connection).await.db()?;
+pub(crate) async fn slugs(
+    connection: &impl ConnectionTrait,
+    slugs: Vec<String>,
+) -> Result<HashMap<String, SlugRow>> {
+    let rows = product_slug::Entity::find()
+        .filter(product_slug::Column::Slug.is_in(slugs))
+        .all(connection)
+        .await
+        .db()?;
     Ok(rows.into_iter().map(|row| (row.slug.clone(), row)).collect())
 }
 
 /// SKUs that have these codes.
-pub(crate) async fn codes(connection: &impl ConnectionTrait, codes: HashSet<String>) -> Result<HashMap<String, SkuId>> {
+pub(crate) async fn codes(
+    connection: &impl ConnectionTrait,
+    codes: HashSet<String>,
+) -> Result<HashMap<String, SkuId>> {
     let mut taken = HashMap::new();
     let codes: Vec<String> = codes.into_iter().collect();
     for some in codes.chunks(2_000) {
@@ -144,7 +164,10 @@ pub(crate) struct Imported {
 }
 
 /// What the last import said of these products.
-pub(crate) async fn imported(connection: &impl ConnectionTrait, ids: Vec<Uuid>) -> Result<HashMap<ProductId, Imported>> {
+pub(crate) async fn imported(
+    connection: &impl ConnectionTrait,
+    ids: Vec<Uuid>,
+) -> Result<HashMap<ProductId, Imported>> {
     let rows: Vec<Imported> = product::Entity::find()
         .select_only()
         .column(product::Column::Id)
@@ -240,5 +263,9 @@ fn option_views(names: &[String], skus: &[SkuRecord]) -> Vec<OptionView> {
             .filter(|value| seen.insert(value.to_lowercase()))
             .collect()
     };
-    names.iter().enumerate().map(|(index, name)| OptionView { name: name.clone(), values: values(index) }).collect()
+    names
+        .iter()
+        .enumerate()
+        .map(|(index, name)| OptionView { name: name.clone(), values: values(index) })
+        .collect()
 }

@@ -7,8 +7,9 @@ use catalog::{CatalogConfig, CatalogService, MediaStore};
 use contracts::{
     Ctx,
     catalog::{
-        BrandInput, Catalog, CategoryInput, ImportedCategory, ListProducts, MoveProduct, NamedValue, ProductAction,
-        ProductInput, ProductRecord, ReplaceCategory, ReplaceProduct, SkuInput, UploadImage, code,
+        BrandInput, Catalog, CategoryInput, ImportedCategory, ListProducts, MoveProduct, NamedValue,
+        ProductAction, ProductInput, ProductRecord, ReplaceCategory, ReplaceProduct, SkuInput, UploadImage,
+        code,
     },
 };
 use kernel::{SystemClock, code as request};
@@ -70,7 +71,9 @@ impl Site {
         product: ProductInput,
         expected_version: Option<i64>,
     ) -> kernel::Result<ProductRecord> {
-        self.catalog.replace_product(&self.ctx, ReplaceProduct { id: record.id, product, expected_version }).await
+        self.catalog
+            .replace_product(&self.ctx, ReplaceProduct { id: record.id, product, expected_version })
+            .await
     }
 
     async fn list(&self, query: ListProducts) -> Vec<String> {
@@ -78,9 +81,17 @@ impl Site {
         page.items.into_iter().map(|record| record.title).collect()
     }
 
-    async fn category(&self, name: &str, parent: Option<&contracts::catalog::CategoryRef>) -> contracts::catalog::CategoryRef {
-        let input =
-            CategoryInput { name: name.to_owned(), slug: None, parent_id: parent.map(|it| it.id), position: 0 };
+    async fn category(
+        &self,
+        name: &str,
+        parent: Option<&contracts::catalog::CategoryRef>,
+    ) -> contracts::catalog::CategoryRef {
+        let input = CategoryInput {
+            name: name.to_owned(),
+            slug: None,
+            parent_id: parent.map(|it| it.id),
+            position: 0,
+        };
         self.catalog.add_category(&self.ctx, input).await.unwrap()
     }
 }
@@ -104,7 +115,9 @@ async fn drafts_are_hidden_until_published_and_states_are_guarded() {
     site.go(&draft, ProductAction::Unshelve).await.unwrap();
     assert!(site.list(ListProducts::default()).await.is_empty());
     assert!(site.catalog.product(&guest, draft.id.to_string()).await.is_err());
-    assert!(site.catalog.add_product(&guest, input("X", &[])).await.unwrap_err().is(request::UNAUTHENTICATED));
+    assert!(
+        site.catalog.add_product(&guest, input("X", &[])).await.unwrap_err().is(request::UNAUTHENTICATED)
+    );
 }
 
 #[tokio::test]
@@ -113,13 +126,18 @@ async fn versions_slugs_and_redirects() {
     let first = site.add(input("Desk Lamp", &["S", "M"])).await;
     let second = site.add(input("Desk Lamp", &[])).await;
     assert_eq!((first.slug.as_str(), second.slug.as_str()), ("desk-lamp", "desk-lamp-2"));
-    let renamed = ProductInput { slug: Some("reading-lamp".to_owned()), ..input("Reading Lamp", &["M", "L"]) };
+    let renamed =
+        ProductInput { slug: Some("reading-lamp".to_owned()), ..input("Reading Lamp", &["M", "L"]) };
     let stale = site.replace(&first, renamed.clone(), Some(7)).await.unwrap_err();
     assert!(stale.is(request::PRECONDITION));
     let after = site.replace(&first, renamed.clone(), Some(1)).await.unwrap();
     assert_eq!((after.version, after.slug.as_str()), (2, "reading-lamp"));
     assert_eq!(after.skus[0].id, first.skus[1].id, "M is still M");
-    assert_eq!(site.catalog.product(&site.ctx, "desk-lamp".to_owned()).await.unwrap().id, first.id, "the old slug leads here");
+    assert_eq!(
+        site.catalog.product(&site.ctx, "desk-lamp".to_owned()).await.unwrap().id,
+        first.id,
+        "the old slug leads here"
+    );
     let thief = ProductInput { slug: Some("desk-lamp".to_owned()), ..input("Desk Lamp", &[]) };
     assert!(site.replace(&second, thief, None).await.unwrap_err().is(code::SLUG_TAKEN));
     let back = ProductInput { slug: Some("desk-lamp".to_owned()), ..renamed };
@@ -141,11 +159,16 @@ async fn the_tree_moves_with_its_products_and_counts_them() {
     let desk = site.category("Desk lamps", Some(&lamps)).await;
     let toys = site.category("Toys", None).await;
     for n in 0..3 {
-        let record = site.add(ProductInput { category_id: Some(desk.id), ..input(&format!("Lamp {n}"), &[]) }).await;
+        let record =
+            site.add(ProductInput { category_id: Some(desk.id), ..input(&format!("Lamp {n}"), &[]) }).await;
         site.go(&record, ProductAction::Publish).await.unwrap();
         assert_eq!(record.categories.len(), 3);
     }
-    let below = |category: &str, limit| ListProducts { category: Some(category.to_owned()), limit: Some(limit), ..ListProducts::default() };
+    let below = |category: &str, limit| ListProducts {
+        category: Some(category.to_owned()),
+        limit: Some(limit),
+        ..ListProducts::default()
+    };
     assert_eq!(site.list(below("home", 10)).await, ["Lamp 2", "Lamp 1", "Lamp 0"]);
     assert_eq!(site.list(below(&lamps.id.to_string(), 2)).await, ["Lamp 2", "Lamp 1"]);
     assert!(site.list(below("nowhere", 2)).await.is_empty());
@@ -153,16 +176,25 @@ async fn the_tree_moves_with_its_products_and_counts_them() {
     let next = ListProducts { cursor: page.next_cursor, ..below("home", 2) };
     assert_eq!(site.list(next).await, ["Lamp 0"]);
 
-    let into = |parent| CategoryInput { name: "Lamps".to_owned(), slug: None, parent_id: parent, position: 0 };
+    let into =
+        |parent| CategoryInput { name: "Lamps".to_owned(), slug: None, parent_id: parent, position: 0 };
     let cycle = ReplaceCategory { id: lamps.id, category: into(Some(desk.id)) };
     assert!(site.catalog.replace_category(&site.ctx, cycle).await.unwrap_err().is(code::CATEGORY_CYCLE));
-    site.catalog.replace_category(&site.ctx, ReplaceCategory { id: lamps.id, category: into(Some(toys.id)) }).await.unwrap();
+    site.catalog
+        .replace_category(&site.ctx, ReplaceCategory { id: lamps.id, category: into(Some(toys.id)) })
+        .await
+        .unwrap();
     assert!(site.list(below("home", 10)).await.is_empty());
     assert_eq!(site.list(below("toys", 10)).await.len(), 3);
     let tree = site.catalog.categories(&site.ctx, ()).await.unwrap();
-    assert_eq!(tree.iter().map(|node| (node.name.as_str(), node.product_count)).collect::<Vec<_>>(), [("Home", 0), ("Toys", 3)]);
+    assert_eq!(
+        tree.iter().map(|node| (node.name.as_str(), node.product_count)).collect::<Vec<_>>(),
+        [("Home", 0), ("Toys", 3)]
+    );
     for full in [toys.id, desk.id] {
-        assert!(site.catalog.remove_category(&site.ctx, full).await.unwrap_err().is(code::CATEGORY_NOT_EMPTY));
+        assert!(
+            site.catalog.remove_category(&site.ctx, full).await.unwrap_err().is(code::CATEGORY_NOT_EMPTY)
+        );
     }
     site.catalog.remove_category(&site.ctx, home.id).await.unwrap();
 }
@@ -176,9 +208,17 @@ async fn imported_categories_are_known_again_and_move() {
         parent_external_id: parent.map(str::to_owned),
     };
     let import = |batch| site.catalog.import_categories(&site.ctx, batch);
-    let counts = import(vec![it("a", "A", None), it("b", "B", Some("a")), it("c", "C", Some("b"))]).await.unwrap();
+    let counts =
+        import(vec![it("a", "A", None), it("b", "B", Some("a")), it("c", "C", Some("b"))]).await.unwrap();
     assert_eq!(counts.created, 3);
-    let counts = import(vec![it("a", "A", None), it("b", "B", None), it("c", "C!", Some("b")), it("d", "D", Some("c"))]).await.unwrap();
+    let counts = import(vec![
+        it("a", "A", None),
+        it("b", "B", None),
+        it("c", "C!", Some("b")),
+        it("d", "D", Some("c")),
+    ])
+    .await
+    .unwrap();
     assert_eq!((counts.created, counts.updated, counts.unchanged), (1, 2, 1));
     let tree = site.catalog.categories(&site.ctx, ()).await.unwrap();
     assert_eq!(tree.len(), 2);
@@ -194,7 +234,9 @@ async fn brands_belong_to_products() {
     let same = BrandInput { name: "ACME".to_owned() };
     assert!(site.catalog.add_brand(&site.ctx, same).await.is_err());
     assert!(site.catalog.remove_brand(&site.ctx, brand.id).await.unwrap_err().is(code::BRAND_IN_USE));
-    site.go(&site.catalog.product(&site.ctx, "lamp".to_owned()).await.unwrap(), ProductAction::Publish).await.unwrap();
+    site.go(&site.catalog.product(&site.ctx, "lamp".to_owned()).await.unwrap(), ProductAction::Publish)
+        .await
+        .unwrap();
     let of_brand = ListProducts { brand: Some("acme".to_owned()), ..ListProducts::default() };
     assert_eq!(site.list(of_brand).await, ["Lamp"]);
 }
@@ -207,13 +249,22 @@ async fn images_are_drawn_until_there_is_one() {
     let media = site.catalog.media(&site.ctx, drawn).await.unwrap();
     assert!(media.placeholder && media.content_type == "image/svg+xml");
     let png = b"\x89PNG\r\n\x1a\nrest of it";
-    let upload = |bytes: &[u8]| UploadImage { product_id: record.id, bytes_base64: STANDARD.encode(bytes), alt: String::new() };
-    assert!(site.catalog.upload_image(&site.ctx, upload(b"<svg/>")).await.unwrap_err().is(code::IMAGE_REJECTED));
+    let upload = |bytes: &[u8]| UploadImage {
+        product_id: record.id,
+        bytes_base64: STANDARD.encode(bytes),
+        alt: String::new(),
+    };
+    assert!(
+        site.catalog.upload_image(&site.ctx, upload(b"<svg/>")).await.unwrap_err().is(code::IMAGE_REJECTED)
+    );
     let view = site.catalog.upload_image(&site.ctx, upload(png)).await.unwrap();
     assert_eq!((view.position, view.alt.as_str()), (1, "Blue Lamp"));
     let id = view.url.trim_start_matches("/media/").parse().unwrap();
     let media = site.catalog.media(&site.ctx, id).await.unwrap();
-    assert_eq!((media.content_type.as_str(), STANDARD.decode(media.bytes_base64).unwrap().as_slice()), ("image/png", &png[..]));
+    assert_eq!(
+        (media.content_type.as_str(), STANDARD.decode(media.bytes_base64).unwrap().as_slice()),
+        ("image/png", &png[..])
+    );
     let record = site.catalog.product(&site.ctx, record.id.to_string()).await.unwrap();
     assert_eq!(record.images, [view.clone()], "the drawn one is gone");
     assert!(site.catalog.media(&site.ctx, drawn).await.is_err());

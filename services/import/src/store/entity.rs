@@ -1,5 +1,8 @@
 //! Rows.
-#![allow(unreachable_pub, reason = "the derives of sea-orm want public types; the modules keep them inside the crate")]
+#![allow(
+    unreachable_pub,
+    reason = "the derives of sea-orm want public types; the modules keep them inside the crate"
+)]
 
 pub(crate) mod import {
     use sea_orm::entity::prelude::*;

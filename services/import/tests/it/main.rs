@@ -5,7 +5,7 @@ use std::{io::Write, path::Path, sync::Arc};
 use catalog::{CatalogConfig, CatalogService, MediaStore};
 use contracts::{
     Ctx,
-    catalog::{Catalog, ProductAction, MoveProduct},
+    catalog::{Catalog, MoveProduct, ProductAction},
     import::{ImportKind, ImportState, ImportView, Imports, ListImportErrors},
     inventory::Inventory,
     pricing::{PricesOf, Pricing},
@@ -38,7 +38,8 @@ impl Site {
         let media = MediaStore::open(folder.path()).unwrap();
         let catalog = CatalogService::new(db.clone(), media, CatalogConfig::default()).unwrap();
         let secret = Keys::open(folder.path()).unwrap().secret("quote").unwrap();
-        let pricing = PricingService::new(db.clone(), catalog.clone(), secret, PricingConfig::default()).unwrap();
+        let pricing =
+            PricingService::new(db.clone(), catalog.clone(), secret, PricingConfig::default()).unwrap();
         let inventory = InventoryService::new(db.clone(), InventoryConfig::default()).unwrap();
         let imports = ImportService::new(
             db.clone(),
@@ -68,7 +69,11 @@ impl Site {
     async fn offer(&self, slug: &str) -> (i64, i64) {
         let record = self.catalog.product(&self.ctx(), slug.to_owned()).await.unwrap();
         let ids = vec![record.skus[0].id];
-        let price = self.pricing.prices(&self.ctx(), PricesOf { sku_ids: ids.clone(), currency: None }).await.unwrap();
+        let price = self
+            .pricing
+            .prices(&self.ctx(), PricesOf { sku_ids: ids.clone(), currency: None })
+            .await
+            .unwrap();
         let stock = self.inventory.availability(&self.ctx(), ids).await.unwrap();
         (price[0].price.amount, stock[0].available)
     }
@@ -131,7 +136,10 @@ async fn codes_that_others_have_are_laid_at_their_row() {
     assert_eq!(counts(&view), (2, 0, 0, 1));
     let query = ListImportErrors { import_id: view.id, cursor: None, limit: None };
     let errors = site.imports.errors(&site.ctx(), query).await.unwrap().items;
-    assert_eq!((errors[0].line, errors[0].key.as_str(), errors[0].column.as_deref()), (4, "b", Some("Variant SKU")));
+    assert_eq!(
+        (errors[0].line, errors[0].key.as_str(), errors[0].column.as_deref()),
+        (4, "b", Some("Variant SKU"))
+    );
 }
 
 #[tokio::test]

@@ -56,6 +56,7 @@ async fn publish(tx: &Tx, db: &Db, mut rows: Rows, desk: &Desk) -> Result<(Rows,
     let levels = levels(tx, &fell).await?;
     let mut published = false;
     for (sku_id, before, after) in changed {
+        tx.touch(sku_id.uuid());
         if (before > 0) != (after > 0) {
             rows = event(db, rows, sku_id, &AvailabilityChanged { sku_id, in_stock: after > 0 })?;
             published = true;

@@ -119,7 +119,9 @@ impl Case<'_> {
                 }
             }
             Step::Wait(seconds) => self.f.clock.advance(Duration::from_secs(*seconds)),
-            Step::Expire => drop(service.expire_due(|| false).await.unwrap()),
+            Step::Expire => {
+                service.expire_due(|| false).await.unwrap();
+            }
         }
     }
 
@@ -174,7 +176,7 @@ fn any_set_of_steps_at_once_keeps_the_books() {
             let number = number.get();
             runtime.block_on(async {
                 for n in 0..3 {
-                    f.stock(sku(format!("{n} of {}", number)), 12).await;
+                    f.stock(sku(format!("{n} of {number}")), 12).await;
                 }
                 let f = &f;
                 join_all(steps.iter().map(|step| async move {
@@ -182,7 +184,7 @@ fn any_set_of_steps_at_once_keeps_the_books() {
                 }))
                 .await;
                 for n in 0..3 {
-                    f.numbers(sku(format!("{n} of {}", number))).await;
+                    f.numbers(sku(format!("{n} of {number}"))).await;
                 }
             });
             Ok(())

@@ -81,7 +81,13 @@ impl<K, V> Expiry<K, Entry<V>> for Life {
         Some(self.of(entry))
     }
 
-    fn expire_after_update(&self, _: &K, entry: &Entry<V>, _: Instant, _: Option<Duration>) -> Option<Duration> {
+    fn expire_after_update(
+        &self,
+        _: &K,
+        entry: &Entry<V>,
+        _: Instant,
+        _: Option<Duration>,
+    ) -> Option<Duration> {
         Some(self.of(entry))
     }
 }

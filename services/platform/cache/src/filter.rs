@@ -26,7 +26,10 @@ struct Bits {
 
 impl fmt::Debug for Filter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Filter").field("rate", &self.rate).field("filled", &self.is_filled()).finish_non_exhaustive()
+        f.debug_struct("Filter")
+            .field("rate", &self.rate)
+            .field("filled", &self.is_filled())
+            .finish_non_exhaustive()
     }
 }
 

@@ -16,6 +16,7 @@ mod once;
 mod rows;
 mod sequencer;
 mod sqlite;
+mod stamps;
 mod tx;
 mod write;
 
@@ -29,9 +30,13 @@ pub use config::{DbConfig, Synchronous};
 pub use error::{DbResult, Error, is_duplicate};
 pub use once::Once;
 pub use rows::Rows;
+pub use stamps::{Stamp, Stamps};
 pub use tx::Tx;
 
-use crate::{sqlite::Sqlite, write::Queue};
+use crate::{
+    sqlite::Sqlite,
+    write::{Queue, Signals},
+};
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
@@ -44,6 +49,7 @@ struct Inner {
     ids: Ids,
     clock: Arc<dyn Clock>,
     outbox: Arc<Notify>,
+    stamps: Stamps,
     log: watch::Sender<u64>,
 }
 
@@ -55,8 +61,9 @@ impl Db {
         let sqlite = Sqlite::open(config).await?;
         let ids = Ids::new(Arc::clone(&clock));
         let outbox = Arc::new(Notify::new());
-        let queue =
-            Queue::start(sqlite.clone(), config, ids.clone(), Arc::clone(&clock), Arc::clone(&outbox));
+        let stamps = Stamps::new();
+        let signals = Signals { outbox: Arc::clone(&outbox), stamps: stamps.clone() };
+        let queue = Queue::start(sqlite.clone(), config, ids.clone(), Arc::clone(&clock), signals);
         Ok(Self(Arc::new(Inner {
             sqlite,
             queue,
@@ -64,6 +71,7 @@ impl Db {
             ids,
             clock,
             outbox,
+            stamps,
             log: watch::Sender::new(0),
         })))
     }
@@ -134,6 +142,11 @@ impl Db {
     /// The current moment.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// Says what commits of this process touched.
+    pub fn stamps(&self) -> &Stamps {
+        &self.0.stamps
     }
 
     /// Fires after a commit of this process that published events.

@@ -9,6 +9,8 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value,
 };
 
+use uuid::Uuid;
+
 use crate::{Error, rows::event_row};
 
 /// A running write: pass it where sea-orm wants a connection. Call no contract while it runs.
@@ -18,11 +20,12 @@ pub struct Tx {
     now: Timestamp,
     ids: Ids,
     events: Mutex<Vec<Vec<Value>>>,
+    touched: Mutex<Vec<Uuid>>,
 }
 
 impl Tx {
     pub(crate) fn new(connection: DatabaseConnection, shard: Shard, now: Timestamp, ids: Ids) -> Self {
-        Self { connection, shard, now, ids, events: Mutex::new(Vec::new()) }
+        Self { connection, shard, now, ids, events: Mutex::default(), touched: Mutex::default() }
     }
 
     /// When it began.
@@ -64,6 +67,18 @@ impl Tx {
             Err(Error::Duplicate { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Says that what is shown of `key` changes with this write: documents made from it are stale once it commits
+    /// ([`crate::Stamps`]).
+    pub fn touch(&self, key: Uuid) {
+        if let Ok(mut touched) = self.touched.lock() {
+            touched.push(key);
+        }
+    }
+
+    pub(crate) fn take_touched(&self) -> Vec<Uuid> {
+        self.touched.lock().map(|mut touched| std::mem::take(&mut *touched)).unwrap_or_default()
     }
 
     pub(crate) fn take_events(&self) -> Vec<Vec<Value>> {

@@ -13,8 +13,9 @@ use futures::future::BoxFuture;
 use kernel::{Clock, Failure, Ids, Result, Shard, code};
 use sea_orm::ConnectionTrait;
 use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
 
-use crate::{Db, DbConfig, DbResult, Rows, Tx, error::is_retryable, sqlite::Sqlite};
+use crate::{Db, DbConfig, DbResult, Rows, Stamps, Tx, error::is_retryable, sqlite::Sqlite};
 
 /// How often a closure runs before its caller hears that the database is busy.
 const TRIES: u32 = 5;
@@ -52,6 +53,12 @@ impl Db {
 
 fn closed() -> Failure {
     Failure::new(code::UNAVAILABLE).detail("the database is shutting down")
+}
+
+/// Who hears of a commit.
+pub(crate) struct Signals {
+    pub(crate) outbox: Arc<Notify>,
+    pub(crate) stamps: Stamps,
 }
 
 /// What waits for the writer.
@@ -129,11 +136,11 @@ impl Queue {
         config: &DbConfig,
         ids: Ids,
         clock: Arc<dyn Clock>,
-        outbox: Arc<Notify>,
+        signals: Signals,
     ) -> Self {
         let (sender, receiver) = mpsc::channel(config.queue);
         let writer =
-            Writer { sqlite, ids, clock, outbox, group: config.group, published: AtomicBool::new(false) };
+            Writer { sqlite, ids, clock, signals, group: config.group, published: AtomicBool::new(false) };
         #[expect(
             clippy::disallowed_methods,
             reason = "ends by itself when the last Db is dropped and its queue is empty"
@@ -159,7 +166,7 @@ struct Writer {
     sqlite: Sqlite,
     ids: Ids,
     clock: Arc<dyn Clock>,
-    outbox: Arc<Notify>,
+    signals: Signals,
     group: usize,
     published: AtomicBool,
 }
@@ -191,7 +198,7 @@ impl Writer {
             match self.transact(&mut jobs).await {
                 Ok(()) => {
                     if self.published.load(Ordering::Relaxed) {
-                        self.outbox.notify_one();
+                        self.signals.outbox.notify_one();
                     }
                     return jobs;
                 }
@@ -216,37 +223,42 @@ impl Writer {
         let _turn = self.sqlite.turn().await?;
         connection.execute_unprepared("BEGIN IMMEDIATE").await.db()?;
         let outcome = match self.run_all(jobs).await {
-            Ok(()) => connection.execute_unprepared("COMMIT").await.db().map(|_| ()),
+            Ok(touched) => connection.execute_unprepared("COMMIT").await.db().map(|_| touched),
             Err(failure) => Err(failure),
         };
         if outcome.is_err() {
             // Fails when the engine has rolled back by itself; then there is nothing to do.
             let _ = connection.execute_unprepared("ROLLBACK").await;
         }
-        outcome
+        for key in outcome? {
+            self.signals.stamps.touch(key);
+        }
+        Ok(())
     }
 
-    async fn run_all(&self, jobs: &mut [Job]) -> Result<()> {
+    /// Runs every job; what they touched.
+    async fn run_all(&self, jobs: &mut [Job]) -> Result<Vec<Uuid>> {
         self.run_appends(jobs).await?;
-        let mut events = Rows::new();
+        let (mut events, mut touched) = (Rows::new(), Vec::new());
         for job in jobs.iter_mut() {
             if let Job::Write(work) = job {
-                self.run_work(work.as_mut(), &mut events).await?;
+                self.run_work(work.as_mut(), &mut events, &mut touched).await?;
             }
         }
         if events.publishes {
             self.published.store(true, Ordering::Relaxed);
             events.insert(self.sqlite.writer()).await?;
         }
-        Ok(())
+        Ok(touched)
     }
 
-    async fn run_work(&self, work: &mut dyn Work, events: &mut Rows) -> Result<()> {
+    async fn run_work(&self, work: &mut dyn Work, events: &mut Rows, touched: &mut Vec<Uuid>) -> Result<()> {
         for _ in 0..TRIES {
             let tx = Tx::new(self.sqlite.writer().clone(), work.shard(), self.clock.now(), self.ids.clone());
             self.savepoint().await?;
             if work.run(&tx).await {
                 self.release().await?;
+                touched.extend(tx.take_touched());
                 for row in tx.take_events() {
                     *events = std::mem::take(events).outbox(row);
                 }

@@ -155,7 +155,9 @@ impl Drop for Waiting<'_> {
 impl Shared {
     fn current(&self) -> Result<Arc<Generation>> {
         let generation = self.generation.read().unwrap_or_else(PoisonError::into_inner).clone();
-        generation.ok_or_else(|| Failure::new(code::UNAVAILABLE).detail("there is no search index yet").retry_after(1))
+        generation.ok_or_else(|| {
+            Failure::new(code::UNAVAILABLE).detail("there is no search index yet").retry_after(1)
+        })
     }
 
     fn install(&self, generation: Arc<Generation>) {
@@ -260,7 +262,12 @@ impl ProductIndex for Tantivy {
     }
 
     async fn warm(&self) {
-        if let Err(failure) = blocking(|| { text::load_dictionary(); Ok(()) }).await {
+        if let Err(failure) = blocking(|| {
+            text::load_dictionary();
+            Ok(())
+        })
+        .await
+        {
             tracing::warn!(%failure, "the Chinese dictionary could not be loaded");
         }
     }

@@ -14,6 +14,6 @@ mod port;
 
 pub use embedded::{Settings, Tantivy};
 pub use port::{
-    Change, Document, Entry, Facets, FacetCount, Filters, Found, Hit, IndexRebuild, Named, Order, PriceRange, ProductIndex,
-    Query,
+    Change, Document, Entry, FacetCount, Facets, Filters, Found, Hit, IndexRebuild, Named, Order, PriceRange,
+    ProductIndex, Query,
 };

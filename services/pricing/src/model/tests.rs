@@ -107,6 +107,15 @@ fn naming_the_lasting_price_again_leaves_what_stands_before_it() {
     assert_eq!([5, 6, 20].map(|day| paid(&prices, day)), [Some(900), Some(1_000), Some(1_000)]);
 }
 
+/// Fails when the end of a price decides which of two that start together counts.
+#[test]
+fn moving_an_end_does_not_rewrite_the_past() {
+    let mut prices = history(&[(0, wanted(List, 1_000, None, None)), (0, wanted(List, 900, None, Some(5)))]);
+    assert_eq!([0, 2, 5].map(|day| paid(&prices, day)), [Some(900), Some(900), Some(1_000)]);
+    prices.set(&wanted(List, 900, None, None), at(3));
+    assert_eq!([0, 2, 3, 9].map(|day| paid(&prices, day)), [Some(900); 4]);
+}
+
 #[test]
 fn the_lowest_of_thirty_days_is_that_before_the_reduction() {
     let prices = history(&[

@@ -16,14 +16,13 @@ async fn a_backup_is_restored_and_a_damaged_one_refused() -> Result<()> {
     ensure!(shop.run_command(&["restore", &to], None).is_err(), "a shop is never overwritten");
 
     let other = shop.data().with_file_name("other");
-    let elsewhere = other.to_string_lossy().into_owned();
-    let restore = |data: &str| shop.run_command(&["--data", data, "restore", &to], None);
-    restore(&elsewhere)?;
+    let restore = |data: &std::path::Path| shop.run_command_on(data, &["restore", &to], None);
+    restore(&other)?;
     ensure!(other.join("meridian.db").is_file());
 
     std::fs::write(copy.join("meridian.db"), b"damaged")?;
-    let third = shop.data().with_file_name("third").to_string_lossy().into_owned();
+    let third = shop.data().with_file_name("third");
     ensure!(restore(&third).is_err());
-    ensure!(!std::path::Path::new(&third).join("meridian.db").exists(), "nothing was put there");
+    ensure!(!third.join("meridian.db").exists(), "nothing was put there");
     shop.finish().await
 }

@@ -15,7 +15,7 @@ struct Pending {
 
 /// A shop with an order of one lamp that waits to be paid.
 async fn pending(variables: &[(&str, &str)]) -> Result<Pending> {
-    let mut builder = Shop::builder().set("PAYMENT__SYNC_INTERVAL", "1s");
+    let mut builder = Shop::builder();
     for (name, value) in variables {
         builder = builder.set(name, value);
     }

@@ -131,7 +131,8 @@ impl Collector for Everything {
         let segment = self.segments.get(ordinal as usize).cloned();
         Ok(InSegment {
             ordinal,
-            segment: segment.ok_or_else(|| tantivy::TantivyError::InternalError("segment is not decoded".to_owned()))?,
+            segment: segment
+                .ok_or_else(|| tantivy::TantivyError::InternalError("segment is not decoded".to_owned()))?,
             best: Best::new(self.plan.keep),
             matched: 0,
             total: 0,
@@ -146,7 +147,8 @@ impl Collector for Everything {
 
     fn merge_fruits(&self, fruits: Vec<Collected>) -> tantivy::Result<Collected> {
         let mut best = Best::new(self.plan.keep);
-        let mut all = Collected { best: Vec::new(), matched: 0, total: 0, counts: Counts::new(self.plan.labels) };
+        let mut all =
+            Collected { best: Vec::new(), matched: 0, total: 0, counts: Counts::new(self.plan.labels) };
         for fruit in fruits {
             all.matched += fruit.matched;
             all.total += fruit.total;
@@ -185,13 +187,15 @@ impl SegmentCollector for InSegment {
         let brand_fits = plan.brand.as_ref().is_none_or(|wanted| wanted.contains(&brand));
         let price_fits = plan.price_fits(price);
         let stock_fits = !plan.in_stock || segment.in_stock[doc];
-        let failed = [category_fits, brand_fits, price_fits, stock_fits].iter().filter(|fits| !**fits).count();
+        let failed =
+            [category_fits, brand_fits, price_fits, stock_fits].iter().filter(|fits| !**fits).count();
         if failed > 1 {
             return;
         }
         if failed == 0 {
             self.total += 1;
-            self.best.add((plan.rank(segment, doc, score), segment.ids[doc]), DocAddress::new(self.ordinal, id));
+            self.best
+                .add((plan.rank(segment, doc, score), segment.ids[doc]), DocAddress::new(self.ordinal, id));
         }
         if plan.facets {
             // With one filter failed, only that filter's facet counts the document.

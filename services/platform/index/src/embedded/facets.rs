@@ -40,7 +40,13 @@ pub(crate) struct Counts {
 
 impl Counts {
     pub(crate) fn new(labels: usize) -> Self {
-        Self { categories: vec![0; labels], brands: vec![0; labels], prices: [0; 34], in_stock: 0, out_of_stock: 0 }
+        Self {
+            categories: vec![0; labels],
+            brands: vec![0; labels],
+            prices: [0; 34],
+            in_stock: 0,
+            out_of_stock: 0,
+        }
     }
 
     pub(crate) fn categories(&mut self, labels: &[u32]) {

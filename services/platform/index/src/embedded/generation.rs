@@ -57,7 +57,8 @@ impl Folder {
 
     /// The name of a generation that does not exist yet.
     fn next(&self) -> Result<String> {
-        let highest = self.generations()?.iter().filter_map(|name| name.rsplit('-').next()?.parse::<u64>().ok()).max();
+        let highest =
+            self.generations()?.iter().filter_map(|name| name.rsplit('-').next()?.parse::<u64>().ok()).max();
         Ok(format!("gen-{FORMAT}-{:06}", highest.unwrap_or(0) + 1))
     }
 

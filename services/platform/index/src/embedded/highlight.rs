@@ -38,7 +38,8 @@ impl<'a> Highlighter<'a> {
         }
         let mut places: Vec<(usize, usize)> = Vec::new();
         for word in indexed_words(title) {
-            if self.marks.words.contains(&word.text) || self.marks.stems.contains(&self.stems.of(&word.text)) {
+            if self.marks.words.contains(&word.text) || self.marks.stems.contains(&self.stems.of(&word.text))
+            {
                 places.push((word.from, word.to));
             }
         }

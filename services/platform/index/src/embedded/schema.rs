@@ -5,7 +5,10 @@ use std::path::Path;
 use kernel::{Failure, Result};
 use tantivy::{
     Index, IndexSettings, TantivyDocument, Term,
-    schema::{FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions, Value},
+    schema::{
+        FAST, Field, INDEXED, IndexRecordOption, STORED, STRING, Schema, TextFieldIndexing, TextOptions,
+        Value,
+    },
     tokenizer::{Stemmer, TextAnalyzer},
 };
 use uuid::Uuid;
@@ -68,7 +71,10 @@ pub(crate) mod fast {
 fn schema() -> (Schema, Fields) {
     let indexed = |tokenizer: &str, record: IndexRecordOption, norms: bool| {
         TextOptions::default().set_indexing_options(
-            TextFieldIndexing::default().set_tokenizer(tokenizer).set_index_option(record).set_fieldnorms(norms),
+            TextFieldIndexing::default()
+                .set_tokenizer(tokenizer)
+                .set_index_option(record)
+                .set_fieldnorms(norms),
         )
     };
     let label = TextOptions::default().set_fast("raw");

@@ -54,7 +54,11 @@ impl Snapshot {
         Ok(Found {
             hits,
             total: collected.total,
-            facets: if query.facets { collected.counts.present(&plan, &self.labels) } else { Default::default() },
+            facets: if query.facets {
+                collected.counts.present(&plan, &self.labels)
+            } else {
+                Default::default()
+            },
             corrected: understood.corrected.filter(|_| collected.matched > 0),
         })
     }
@@ -69,7 +73,8 @@ impl Snapshot {
         for (number, label) in self.labels.all().iter().enumerate() {
             let count = self.label_count(number);
             let begins = label.folded.starts_with(&wanted);
-            if count > 0 && (begins || label.folded.split_whitespace().any(|word| word.starts_with(&wanted))) {
+            if count > 0 && (begins || label.folded.split_whitespace().any(|word| word.starts_with(&wanted)))
+            {
                 names.push((begins, count, &label.named.name));
             }
         }
@@ -118,7 +123,9 @@ impl Snapshot {
     /// Entries after an id.
     pub(crate) fn entries(&self, after: Option<Uuid>, limit: usize) -> Result<Vec<Entry>> {
         let mut places = Vec::new();
-        for (ordinal, (reader, segment)) in self.searcher.segment_readers().iter().zip(&self.segments).enumerate() {
+        for (ordinal, (reader, segment)) in
+            self.searcher.segment_readers().iter().zip(&self.segments).enumerate()
+        {
             for doc in reader.doc_ids_alive() {
                 let id = segment.ids[doc as usize];
                 if after.is_none_or(|after| id > after.as_u128()) {

@@ -43,7 +43,8 @@ impl Segment {
             label_column(columns.str(fast::BRAND).map_err(Failure::internal)?, docs, labels)?;
         let (category_starts, categories) =
             label_column(columns.str(fast::CATEGORY).map_err(Failure::internal)?, docs, labels)?;
-        let brand = |starts: &[u32]| if starts[0] < starts[1] { brands[starts[0] as usize] } else { NO_LABEL };
+        let brand =
+            |starts: &[u32]| if starts[0] < starts[1] { brands[starts[0] as usize] } else { NO_LABEL };
         Ok(Self {
             ids: (0..docs).map(|doc| (half(&high, doc) << 64) | half(&low, doc)).collect(),
             prices: (0..docs).map(|doc| prices.first(doc)).collect(),
@@ -65,7 +66,11 @@ impl Segment {
 }
 
 /// Labels of all documents one after another, and where each document's begin (with one more at the end).
-fn label_column(column: Option<StrColumn>, docs: u32, labels: &mut Arc<Labels>) -> Result<(Vec<u32>, Vec<u32>)> {
+fn label_column(
+    column: Option<StrColumn>,
+    docs: u32,
+    labels: &mut Arc<Labels>,
+) -> Result<(Vec<u32>, Vec<u32>)> {
     let mut starts = Vec::with_capacity(docs as usize + 1);
     let mut all = Vec::new();
     starts.push(0);

@@ -75,7 +75,8 @@ async fn found(index: &Tantivy, words: &str) -> BTreeSet<u128> {
 
 #[tokio::test]
 async fn english_words_match_by_their_stem() {
-    let (_folder, index) = titles(&["Running shoes", "Women's T-Shirt", "Crème brûlée torch", "Garden table"]).await;
+    let (_folder, index) =
+        titles(&["Running shoes", "Women's T-Shirt", "Crème brûlée torch", "Garden table"]).await;
     assert_eq!(found(&index, "run shoe").await, [1].into());
     assert_eq!(found(&index, "TABLES").await, [4].into());
     assert_eq!(found(&index, "womens tshirts").await, [2].into());
@@ -99,7 +100,10 @@ async fn typos_are_forgiven_and_the_word_itself_ranks_higher() {
     assert!(exact.corrected.is_none());
     assert_eq!(found(&index, "mgu").await, [].into(), "three letters are taken as they are");
     assert_eq!(index.search(query("zzzzzzzz")).await.unwrap().corrected, None);
-    assert_eq!(index.search(query("wireles  headset")).await.unwrap().corrected.as_deref(), Some("wireless headset"));
+    assert_eq!(
+        index.search(query("wireles  headset")).await.unwrap().corrected.as_deref(),
+        Some("wireless headset")
+    );
 }
 
 #[tokio::test]
@@ -115,7 +119,8 @@ async fn the_last_word_may_still_be_typed() {
 #[tokio::test]
 async fn chinese_is_found_however_it_is_cut() {
     let (_folder, index) =
-        titles(&["苹果手机壳 防摔", "手机充电器", "纯棉女士连衣裙 夏季新款", "iPhone 手机支架", "さくら茶"]).await;
+        titles(&["苹果手机壳 防摔", "手机充电器", "纯棉女士连衣裙 夏季新款", "iPhone 手机支架", "さくら茶"])
+            .await;
     assert_eq!(found(&index, "手机").await, [1, 2, 4].into());
     assert_eq!(found(&index, "手机壳").await, [1].into());
     assert_eq!(found(&index, "机壳").await, [1].into());
@@ -131,7 +136,8 @@ async fn chinese_is_found_however_it_is_cut() {
 fn shop() -> Vec<Document> {
     (0..40_u32)
         .map(|n| {
-            let leaf = if n % 2 == 0 { named("cat", "mugs", "Mugs") } else { named("cat", "plates", "Plates") };
+            let leaf =
+                if n % 2 == 0 { named("cat", "mugs", "Mugs") } else { named("cat", "plates", "Plates") };
             let brand = if n < 10 { named("brd", "acme", "Acme") } else { named("brd", "bolt", "Bolt") };
             Document {
                 brand: Some(brand),
@@ -160,8 +166,14 @@ async fn filters_narrow_by_id_and_by_slug() {
     assert_eq!(total(Filters { category: text("cat_mugs"), ..Filters::default() }).await, 20);
     assert_eq!(total(Filters { category: text("nowhere"), ..Filters::default() }).await, 0);
     assert_eq!(total(Filters { brand: text("acme"), ..Filters::default() }).await, 10);
-    assert_eq!(total(Filters { brand: text("brd_acme"), category: text("plates"), ..Filters::default() }).await, 5);
-    assert_eq!(total(Filters { min_price: Some(1_500), max_price: Some(1_900), ..Filters::default() }).await, 5);
+    assert_eq!(
+        total(Filters { brand: text("brd_acme"), category: text("plates"), ..Filters::default() }).await,
+        5
+    );
+    assert_eq!(
+        total(Filters { min_price: Some(1_500), max_price: Some(1_900), ..Filters::default() }).await,
+        5
+    );
     assert_eq!(total(Filters { in_stock: true, ..Filters::default() }).await, 30);
 }
 
@@ -267,7 +279,10 @@ async fn suggestions_are_names_then_titles() {
     let mut documents = shop();
     documents.push(document(50, "Muggle cup"));
     let (_folder, index) = index_of(documents).await;
-    assert_eq!(index.suggest("mug".to_owned(), 10).await.unwrap(), ["Mugs", "Muggle cup"].map(str::to_owned).to_vec());
+    assert_eq!(
+        index.suggest("mug".to_owned(), 10).await.unwrap(),
+        ["Mugs", "Muggle cup"].map(str::to_owned).to_vec()
+    );
     assert_eq!(index.suggest("acm".to_owned(), 3).await.unwrap()[0], "Acme");
     assert!(index.suggest("blue th".to_owned(), 10).await.unwrap().len() == 10);
     assert!(index.suggest("  ".to_owned(), 10).await.unwrap().is_empty());

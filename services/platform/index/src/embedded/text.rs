@@ -176,7 +176,13 @@ fn pairs(run: &str) -> Vec<String> {
 fn cjk_indexed(text: &str, from: usize, to: usize, words: &mut Vec<Word>) {
     let run = &text[from..to];
     let mut push = |a: usize, b: usize| {
-        words.push(Word { text: run[a..b].to_owned(), from: from + a, to: from + b, parts: Vec::new(), cjk: true });
+        words.push(Word {
+            text: run[a..b].to_owned(),
+            from: from + a,
+            to: from + b,
+            parts: Vec::new(),
+            cjk: true,
+        });
     };
     let ends: Vec<usize> = run.char_indices().map(|(at, _)| at).chain([run.len()]).collect();
     for at in 0..ends.len() - 1 {
@@ -271,8 +277,8 @@ impl TokenStream for Words {
 /// Words that say nothing about a product; left out of a search that has others.
 pub(crate) fn is_filler(word: &str) -> bool {
     const FILLERS: [&str; 30] = [
-        "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "me", "my", "of", "on", "or",
-        "that", "the", "their", "this", "to", "was", "with", "your", "的", "和", "了",
+        "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "me", "my",
+        "of", "on", "or", "that", "the", "their", "this", "to", "was", "with", "your", "的", "和", "了",
     ];
     FILLERS.contains(&word)
 }
@@ -292,7 +298,10 @@ mod tests {
 
     #[test]
     fn cuts_mixed_text() {
-        assert_eq!(texts(indexed_words("Women's T-Shirt, 100ml")), ["womens", "t", "shirt", "tshirt", "100ml"]);
+        assert_eq!(
+            texts(indexed_words("Women's T-Shirt, 100ml")),
+            ["womens", "t", "shirt", "tshirt", "100ml"]
+        );
         let phone = texts(indexed_words("iPhone手机壳"));
         for word in ["iphone", "手", "手机", "机壳"] {
             assert!(phone.iter().any(|found| found == word), "{word} in {phone:?}");
@@ -311,7 +320,21 @@ mod tests {
 
     #[test]
     fn odd_input_does_no_harm() {
-        for text in ["", "-", "'", "a-", "-a", "''''", "a-手", "手-a", "\u{301}", "x\u{301}y", "가나다", "さくら", "🎉🎉"] {
+        for text in [
+            "",
+            "-",
+            "'",
+            "a-",
+            "-a",
+            "''''",
+            "a-手",
+            "手-a",
+            "\u{301}",
+            "x\u{301}y",
+            "가나다",
+            "さくら",
+            "🎉🎉",
+        ] {
             indexed_words(text);
             typed_words(text);
         }

@@ -10,7 +10,8 @@ use kernel::{Failure, Result};
 use tantivy::{
     Term,
     query::{
-        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, Occur, Query, TermQuery, TermSetQuery,
+        AllQuery, BooleanQuery, BoostQuery, ConstScoreQuery, DisjunctionMaxQuery, Occur, Query, TermQuery,
+        TermSetQuery,
     },
     schema::{Field, IndexRecordOption},
 };
@@ -99,7 +100,9 @@ pub(crate) fn understand(snapshot: &Snapshot, typed: &str, scope: Scope, scored:
     for meaning in &meanings {
         clauses.push((Occur::Must, meaning.matching(snapshot, &mut stems, scope)));
         if scored {
-            clauses.extend(meaning.weighing(snapshot, &mut stems).into_iter().map(|query| (Occur::Should, query)));
+            clauses.extend(
+                meaning.weighing(snapshot, &mut stems).into_iter().map(|query| (Occur::Should, query)),
+            );
         }
     }
     let whole = Term::from_field_text(snapshot.fields.whole, &fold(typed.trim()));
@@ -184,7 +187,8 @@ fn near(snapshot: &Snapshot, word: &str, typos: usize) -> Vec<(String, u32, usiz
             }
         }
     }
-    let mut found: Vec<_> = docs.into_iter().map(|(word, (count, typos))| (word.to_owned(), count, typos)).collect();
+    let mut found: Vec<_> =
+        docs.into_iter().map(|(word, (count, typos))| (word.to_owned(), count, typos)).collect();
     found.sort_unstable_by(|a, b| a.2.cmp(&b.2).then_with(|| b.1.cmp(&a.1)).then_with(|| a.0.cmp(&b.0)));
     found.truncate(MAX_NEAR);
     found
@@ -206,8 +210,12 @@ impl Meaning {
             if !words.is_empty() {
                 // Words as written are kept for everything together; a title has stems only.
                 let terms: Vec<Term> = match scope {
-                    Scope::Everything => words.iter().map(|word| Term::from_field_text(fields.word, word)).collect(),
-                    Scope::Titles => words.iter().map(|word| Term::from_field_text(field, &stems.of(word))).collect(),
+                    Scope::Everything => {
+                        words.iter().map(|word| Term::from_field_text(fields.word, word)).collect()
+                    }
+                    Scope::Titles => {
+                        words.iter().map(|word| Term::from_field_text(field, &stems.of(word))).collect()
+                    }
                 };
                 ways.push(tier(Box::new(TermSetQuery::new(terms)), points));
             }
@@ -230,7 +238,8 @@ impl Meaning {
         weigh(&self.stem);
         self.parts.iter().for_each(|part| weigh(part));
         // What a beginning or a typo probably stands for weighs as if it had been typed.
-        for word in self.beginnings.iter().take(3).chain(self.one_typo.iter().chain(&self.two_typos).take(3)) {
+        for word in self.beginnings.iter().take(3).chain(self.one_typo.iter().chain(&self.two_typos).take(3))
+        {
             let stem = stems.of(word);
             if stem != self.stem {
                 weigh(&stem);

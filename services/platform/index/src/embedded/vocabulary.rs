@@ -113,7 +113,9 @@ mod tests {
 
     #[test]
     fn a_signature_never_hides_a_near_word() {
-        for (a, b, typos) in [("shirt", "skirt", 1), ("abcd", "abdc", 1), ("aaaa", "aaab", 1), ("headphones", "hexdphoned", 2)] {
+        for (a, b, typos) in
+            [("shirt", "skirt", 1), ("abcd", "abdc", 1), ("aaaa", "aaab", 1), ("headphones", "hexdphoned", 2)]
+        {
             assert!((signature(a) ^ signature(b)).count_ones() <= 2 * typos, "{a} {b}");
         }
     }

@@ -28,7 +28,7 @@ async fn when(shopper: &Client, order: &str, field: &str, value: &str) -> Result
 /// Guard: `order/settle.rs` reserves again for an order that merely expired.
 #[tokio::test(flavor = "multi_thread")]
 async fn paid_after_it_expired_is_revived_while_there_is_stock() -> Result<()> {
-    let shop = Shop::builder().set("ORDER__EXPIRY", "2s").set("PAYMENT__SYNC_INTERVAL", "1s").start().await?;
+    let shop = Shop::builder().set("ORDER__EXPIRY", "2s").start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "copper-lamp").await?;
     shopper.post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "late"})).await?.expect(202)?;
@@ -41,7 +41,7 @@ async fn paid_after_it_expired_is_revived_while_there_is_stock() -> Result<()> {
 /// Guard: `order/settle.rs` refunds what it cannot revive.
 #[tokio::test(flavor = "multi_thread")]
 async fn paid_after_it_expired_and_sold_to_another_is_refunded() -> Result<()> {
-    let shop = Shop::builder().set("ORDER__EXPIRY", "3s").set("PAYMENT__SYNC_INTERVAL", "1s").start().await?;
+    let shop = Shop::builder().set("ORDER__EXPIRY", "3s").start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "last-book").await?;
     shopper.post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "late"})).await?.expect(202)?;
@@ -65,7 +65,7 @@ async fn paid_after_it_expired_and_sold_to_another_is_refunded() -> Result<()> {
 /// Guard: the refund of a capture that comes after the shopper's own cancellation.
 #[tokio::test(flavor = "multi_thread")]
 async fn cancelled_while_paying_is_refunded_and_the_stock_goes_back() -> Result<()> {
-    let shop = Shop::builder().set("PAYMENT__SYNC_INTERVAL", "1s").start().await?;
+    let shop = Shop::builder().start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "last-book").await?;
     shopper.post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "succeed"})).await?.expect(202)?;
