@@ -11,7 +11,10 @@ pub(crate) async fn stock(shop: &Shop, count: usize, units: i64) -> Result<Vec<S
         "Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,Variant Inventory Qty,Variant Price\n",
     );
     for n in 0..count {
-        writeln!(csv, "load-{n},Load {n},<p>For load.</p>,Tester,Load,,true,Title,Default Title,LOAD-{n},{units},19.99")?;
+        writeln!(
+            csv,
+            "load-{n},Load {n},<p>For load.</p>,Tester,Load,,true,Title,Default Title,LOAD-{n},{units},19.99"
+        )?;
     }
     shop.import_products(&csv)?;
     let guest = shop.guest();

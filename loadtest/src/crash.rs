@@ -45,7 +45,8 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let (mut acknowledged, mut kills) = (0, 0);
     for run in 0..size.runs {
         eprintln!("run {} of {}", run + 1, size.runs);
-        let (orders, killed) = one(size, seed.wrapping_add(run)).await.with_context(|| format!("run with seed {seed}+{run}"))?;
+        let (orders, killed) =
+            one(size, seed.wrapping_add(run)).await.with_context(|| format!("run with seed {seed}+{run}"))?;
         acknowledged += orders;
         kills += killed;
     }
@@ -102,25 +103,35 @@ async fn one(size: Size, seed: u64) -> Result<(usize, usize)> {
 /// Places one order and asks the sandbox to pay it; retries with the same keys whatever happens, as a client must.
 async fn place_and_pay(buyer: &Buyer, sku: &str, seed: u64, n: usize) -> Result<Known> {
     let body = json!({"address_id": buyer.address, "items": [{"sku_id": sku, "quantity": 1}]});
-    let placed = retry(&buyer.client, "/api/v1/orders", &format!("place-{seed}-{n}"), &body, 201).await?;
+    let placed = retry(&buyer.client, "/api/v1/orders", &format!("place-{seed}-{n}"), &body, &[201]).await?;
     let order = placed["id"].as_str().context("an order has an id")?.to_owned();
     // Two of three pay.
     if n.is_multiple_of(3) {
         return Ok(Known { order: Some(order), paid: false });
     }
     let path = format!("/api/v1/orders/{order}/payments");
-    let payment = retry(&buyer.client, &path, &format!("pay-{seed}-{n}"), &json!({"channel": "sandbox"}), 201).await?;
+    let payment =
+        retry(&buyer.client, &path, &format!("pay-{seed}-{n}"), &json!({"channel": "sandbox"}), &[201])
+            .await?;
     let payment = payment["id"].as_str().context("a payment has an id")?;
     let outcome = if n.is_multiple_of(7) { "duplicate" } else { "succeed" };
     let path = format!("/api/v1/sandbox/payments/{payment}");
-    retry(&buyer.client, &path, &format!("simulate-{seed}-{n}"), &json!({"outcome": outcome}), 202).await?;
+    // A 409 says that the answer of a try before was lost on its way: the payment has moved on.
+    retry(&buyer.client, &path, &format!("simulate-{seed}-{n}"), &json!({"outcome": outcome}), &[202, 409])
+        .await?;
     Ok(Known { order: Some(order), paid: true })
 }
 
-async fn retry(client: &Client, path: &str, key: &str, body: &serde_json::Value, status: u16) -> Result<serde_json::Value> {
+async fn retry(
+    client: &Client,
+    path: &str,
+    key: &str,
+    body: &serde_json::Value,
+    wanted: &[u16],
+) -> Result<serde_json::Value> {
     for _ in 0..600 {
         match client.post_once(path, key, body).await {
-            Ok(answer) if answer.status == status => return answer.json(),
+            Ok(answer) if wanted.contains(&answer.status) => return answer.json(),
             // The shop is down, or busy coming up.
             Err(_) => {}
             Ok(answer) if answer.status >= 500 => {}
@@ -166,8 +177,14 @@ async fn check(
         reserved_in_all += reserved;
     }
     let initial = UNITS * i64::try_from(skus.len())?;
-    ensure!(on_hand_in_all == initial - i64::try_from(paid)?, "stock {on_hand_in_all} = {initial} - {paid} paid");
-    ensure!(reserved_in_all >= i64::try_from(orders - paid)?, "{reserved_in_all} units are held for unpaid orders");
+    ensure!(
+        on_hand_in_all == initial - i64::try_from(paid)?,
+        "stock {on_hand_in_all} = {initial} - {paid} paid"
+    );
+    ensure!(
+        reserved_in_all >= i64::try_from(orders - paid)?,
+        "{reserved_in_all} units are held for unpaid orders"
+    );
     Ok(())
 }
 

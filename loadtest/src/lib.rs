@@ -1,6 +1,13 @@
 //! Load and proofs against the real binary. Each scenario takes its size, so that CI runs it small and
 //! `cargo xtask prove` at full size; each returns figures, and fails when the shop broke a promise.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    clippy::missing_errors_doc,
+    reason = "a program outside the shop: it has no platform to take time, tasks and randomness from"
+)]
+
 pub mod buyers;
 pub mod crash;
 pub mod load;

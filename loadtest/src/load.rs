@@ -68,8 +68,9 @@ async fn shop() -> Result<Shop> {
 }
 
 const WORDS: &[&str] = &[
-    "oak", "linen", "copper", "wool", "cotton", "steel", "ceramic", "leather", "bamboo", "glass", "lamp", "chair", "table",
-    "jacket", "shirt", "kettle", "bench", "notebook", "pen", "train", "kite", "speaker", "camera", "boots", "mug", "bowl",
+    "oak", "linen", "copper", "wool", "cotton", "steel", "ceramic", "leather", "bamboo", "glass", "lamp",
+    "chair", "table", "jacket", "shirt", "kettle", "bench", "notebook", "pen", "train", "kite", "speaker",
+    "camera", "boots", "mug", "bowl",
 ];
 
 fn csv(products: usize) -> Result<String> {
@@ -109,11 +110,16 @@ async fn search(shop: &Shop, size: Size, proof: &mut Proof, seed: u64) -> Result
     // The import ran beside the shop: wait until the index has caught up.
     let start = Instant::now();
     loop {
-        let total = guest.get("/api/v1/search?limit=1").await?.expect(200)?["total"].as_u64().unwrap_or_default();
+        let total =
+            guest.get("/api/v1/search?limit=1").await?.expect(200)?["total"].as_u64().unwrap_or_default();
         if usize::try_from(total)? == size.products {
             break;
         }
-        ensure!(start.elapsed() < Duration::from_secs(600), "the index has {total} of {} products", size.products);
+        ensure!(
+            start.elapsed() < Duration::from_secs(600),
+            "the index has {total} of {} products",
+            size.products
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     proof.figure("search: seconds until the import is searchable", round(start.elapsed().as_secs_f64()));
@@ -133,13 +139,18 @@ async fn search(shop: &Shop, size: Size, proof: &mut Proof, seed: u64) -> Result
         let path = match n % 4 {
             0 => format!("/api/v1/search?q={}", words.0),
             1 => format!("/api/v1/search?q={}%20{}&sort=price_asc", words.0, words.1),
-            2 => format!("/api/v1/search?q={}&in_stock=true&min_price={}", words.0, rng.random_range(500..9_000)),
+            2 => format!(
+                "/api/v1/search?q={}&in_stock=true&min_price={}",
+                words.0,
+                rng.random_range(500..9_000)
+            ),
             _ => format!("/api/v1/search?q={}&brand=brand-{}", words.0, rng.random_range(0..97)),
         };
         let (pool, sender) = (pool.clone(), sender.clone());
         tokio::spawn(async move {
             let outcome = async {
-                let mut connection = pool.lock().await.pop().context("more searches under way than clients")?;
+                let mut connection =
+                    pool.lock().await.pop().context("more searches under way than clients")?;
                 let (status, body) = connection.send(Method::GET, &path, &[], vec![]).await?;
                 pool.lock().await.push(connection);
                 ensure!(status == 200, "{path}: {status} {}", String::from_utf8_lossy(&body));
@@ -245,9 +256,11 @@ impl Drop for Raw {
 pub async fn raw_json(port: u16, product: Value) -> Result<()> {
     let product = web::Data::new(product);
     let server = HttpServer::new(move || {
-        App::new()
-            .app_data(product.clone())
-            .route("/", web::get().to(|product: web::Data<Value>| async move { HttpResponse::Ok().json(product.get_ref()) }))
+        App::new().app_data(product.clone()).route(
+            "/",
+            web::get()
+                .to(|product: web::Data<Value>| async move { HttpResponse::Ok().json(product.get_ref()) }),
+        )
     });
     server.bind(("127.0.0.1", port))?.run().await?;
     Ok(())
@@ -270,13 +283,18 @@ async fn orders(shop: &Shop, size: Size, proof: &mut Proof) -> Result<()> {
                 let mut latencies = Vec::new();
                 while begin.elapsed() < size.duration {
                     let sku = &skus[(n + latencies.len()) % skus.len()];
-                    let body = json!({"address_id": buyer.address, "items": [{"sku_id": sku, "quantity": 1}]});
+                    let body =
+                        json!({"address_id": buyer.address, "items": [{"sku_id": sku, "quantity": 1}]});
                     let key = Client::key();
-                    let headers =
-                        [("Authorization", bearer.as_str()), ("Content-Type", "application/json"), ("Idempotency-Key", &key)];
+                    let headers = [
+                        ("Authorization", bearer.as_str()),
+                        ("Content-Type", "application/json"),
+                        ("Idempotency-Key", &key),
+                    ];
                     let start = Instant::now();
-                    let (status, answer) =
-                        connection.send(Method::POST, "/api/v1/orders", &headers, serde_json::to_vec(&body)?).await?;
+                    let (status, answer) = connection
+                        .send(Method::POST, "/api/v1/orders", &headers, serde_json::to_vec(&body)?)
+                        .await?;
                     ensure!(status == 201, "{status}: {}", String::from_utf8_lossy(&answer));
                     latencies.push(start.elapsed());
                 }

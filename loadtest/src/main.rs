@@ -74,7 +74,8 @@ async fn main() -> Result<()> {
         Scenario::Load { products, seconds } => {
             let mut proof = Proof::begin("load", cli.seed);
             let duration = Duration::from_secs(seconds);
-            load::run(load::Size { products, clients: 64, duration, searches: 200 }, &mut proof, cli.seed).await?;
+            load::run(load::Size { products, clients: 64, duration, searches: 200 }, &mut proof, cli.seed)
+                .await?;
             proof.write(&cli.out)
         }
         Scenario::RawJson { port } => {

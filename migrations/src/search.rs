@@ -49,19 +49,32 @@ fn dirty() -> TableCreateStatement {
 }
 
 fn sales() -> TableCreateStatement {
-    table("search_sales", vec![integer("shard"), uuid("product_id"), big_integer("units")], &["shard", "product_id"])
+    table(
+        "search_sales",
+        vec![integer("shard"), uuid("product_id"), big_integer("units")],
+        &["shard", "product_id"],
+    )
 }
 
 /// `hour`: whole hours since 1970-01-01 UTC.
 fn terms() -> TableCreateStatement {
-    table("search_term", vec![big_integer("hour"), string_len("term", 100), big_integer("searches")], &["hour", "term"])
+    table(
+        "search_term",
+        vec![big_integer("hour"), string_len("term", 100), big_integer("searches")],
+        &["hour", "term"],
+    )
 }
 
 /// `report`: the report as JSON, or why it failed; absent until it is done.
 fn rebuilds() -> TableCreateStatement {
     table(
         "search_rebuild",
-        vec![uuid("id"), big_integer("requested_at"), big_integer_null("done_at"), string_len_null("report", 2000)],
+        vec![
+            uuid("id"),
+            big_integer("requested_at"),
+            big_integer_null("done_at"),
+            string_len_null("report", 2000),
+        ],
         &["id"],
     )
 }

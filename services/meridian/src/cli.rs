@@ -154,7 +154,9 @@ pub struct Seed {
 #[derive(Debug, Subcommand)]
 pub enum Staff {
     /// Open a staff account; an existing account gets the roles and the password.
-    #[command(after_help = "Example:\n  printf %s \"$PASSWORD\" | meridian staff create --email ada@example.com --password-stdin --role admin")]
+    #[command(
+        after_help = "Example:\n  printf %s \"$PASSWORD\" | meridian staff create --email ada@example.com --password-stdin --role admin"
+    )]
     Create {
         /// E-mail to log in with.
         #[arg(long)]

@@ -32,15 +32,25 @@ use platform_db::Db;
 use platform_http::{AssertionKey, Auth, TokenSigner};
 use platform_runtime::{App, AppConfig, Config, Keys, Module, Registry, Running, Telemetry};
 use pricing::PricingService;
-use search::SearchService;
 use sea_orm_migration::MigratorTrait;
+use search::SearchService;
 use storefront::StorefrontDeps;
 
 use crate::{Settings, gateway};
 
 /// Every module, in the order they are built.
 const MODULES: [&str; 11] = [
-    "account", "catalog", "inventory", "pricing", "cart", "sandbox", "payment", "order", "search", "import", "storefront",
+    "account",
+    "catalog",
+    "inventory",
+    "pricing",
+    "cart",
+    "sandbox",
+    "payment",
+    "order",
+    "search",
+    "import",
+    "storefront",
 ];
 /// How long a command or a start-up step may take.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -155,7 +165,8 @@ impl Shop {
         let internal = AssertionKey::new(*keys.secret("internal")?.expose());
         let client: ClientConfig = config.section("client")?;
         let transport = HttpTransport::new(&client, internal.clone(), Arc::clone(db.clock()))?;
-        let site = Site { config: &config, data: &data, db, keys, targets, transport, registry: Registry::new() };
+        let site =
+            Site { config: &config, data: &data, db, keys, targets, transport, registry: Registry::new() };
         Self::build(site, &client, internal)
     }
 
@@ -165,15 +176,23 @@ impl Shop {
         let signer = TokenSigner::new(site.keys.secret("access-token")?.expose())?;
         let verifying_key = signer.verifying_key();
 
-        let accounts = site.here_or::<dyn Accounts>("account", |t| Arc::new(AccountsClient(t)), |site| {
-            let secret = site.keys.secret("account")?;
-            let service = AccountService::new(db.clone(), signer, secret, config.section("account")?)?;
-            Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
-        })?;
-        let inventory = site.here_or::<dyn Inventory>("inventory", |t| Arc::new(InventoryClient(t)), |_| {
-            let service = InventoryService::new(db.clone(), config.section("inventory")?)?;
-            Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
-        })?;
+        let accounts = site.here_or::<dyn Accounts>(
+            "account",
+            |t| Arc::new(AccountsClient(t)),
+            |site| {
+                let secret = site.keys.secret("account")?;
+                let service = AccountService::new(db.clone(), signer, secret, config.section("account")?)?;
+                Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
+            },
+        )?;
+        let inventory = site.here_or::<dyn Inventory>(
+            "inventory",
+            |t| Arc::new(InventoryClient(t)),
+            |_| {
+                let service = InventoryService::new(db.clone(), config.section("inventory")?)?;
+                Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
+            },
+        )?;
         // The catalog's pages show prices and stock; its contract knows neither. Pricing is built on the contract.
         let catalog_service = if site.targets.has("catalog") {
             Some(CatalogService::new(db.clone(), MediaStore::open(site.data)?, config.section("catalog")?)?)
@@ -185,24 +204,36 @@ impl Shop {
             Some(service) => service.clone(),
             None => Arc::new(CatalogClient(site.transport.clone())),
         };
-        let pricing = site.here_or::<dyn Pricing>("pricing", |t| Arc::new(PricingClient(t)), |site| {
-            let service =
-                PricingService::new(db.clone(), catalog.clone(), site.keys.secret("quote")?, config.section("pricing")?)?;
-            Ok((service.clone() as Arc<dyn Pricing>, pricing::module(service)))
-        })?;
+        let pricing = site.here_or::<dyn Pricing>(
+            "pricing",
+            |t| Arc::new(PricingClient(t)),
+            |site| {
+                let service = PricingService::new(
+                    db.clone(),
+                    catalog.clone(),
+                    site.keys.secret("quote")?,
+                    config.section("pricing")?,
+                )?;
+                Ok((service.clone() as Arc<dyn Pricing>, pricing::module(service)))
+            },
+        )?;
         if let Some(service) = catalog_service {
             site.registry.add(catalog::module(service, pricing.clone(), inventory.clone()));
         }
-        let carts = site.here_or::<dyn Carts>("cart", |t| Arc::new(CartsClient(t)), |_| {
-            let service = CartService::new(
-                db.clone(),
-                catalog.clone(),
-                pricing.clone(),
-                inventory.clone(),
-                config.section("cart")?,
-            )?;
-            Ok((service.clone() as Arc<dyn Carts>, cart::module(service)))
-        })?;
+        let carts = site.here_or::<dyn Carts>(
+            "cart",
+            |t| Arc::new(CartsClient(t)),
+            |_| {
+                let service = CartService::new(
+                    db.clone(),
+                    catalog.clone(),
+                    pricing.clone(),
+                    inventory.clone(),
+                    config.section("cart")?,
+                )?;
+                Ok((service.clone() as Arc<dyn Carts>, cart::module(service)))
+            },
+        )?;
         let payment_config: payment::PaymentConfig = config.section("payment")?;
         let places = payment::Places::new(&payment_config);
         let sandbox_secret = site.keys.secret("sandbox")?;
@@ -211,46 +242,64 @@ impl Shop {
         } else {
             site.registry.remote("sandbox");
         }
-        let payments = site.here_or::<dyn Payments>("payment", |t| Arc::new(PaymentsClient(t)), |_| {
-            let channels = payment::Channels::new(&payment_config, &places, db.clock().clone(), &sandbox_secret)?;
-            let service = PaymentService::new(db.clone(), channels, places.clone(), payment_config.clone())?;
-            Ok((service.clone() as Arc<dyn Payments>, payment::module(service)))
-        })?;
-        let orders = site.here_or::<dyn Orders>("order", |t| Arc::new(OrdersClient(t)), |_| {
-            let service = OrderService::new(
-                db.clone(),
-                pricing.clone(),
-                inventory.clone(),
-                payments.clone(),
-                accounts.clone(),
-                carts.clone(),
-                config.section("order")?,
-            )?;
-            Ok((service.clone() as Arc<dyn Orders>, order::module(service)))
-        })?;
-        let search = site.here_or::<dyn Search>("search", |t| Arc::new(SearchClient(t)), |site| {
-            let service = SearchService::open(
-                db.clone(),
-                site.data,
-                catalog.clone(),
-                pricing.clone(),
-                inventory.clone(),
-                config.section("search")?,
-            )?;
-            Ok((service.clone() as Arc<dyn Search>, search::module(service)))
-        })?;
+        let payments = site.here_or::<dyn Payments>(
+            "payment",
+            |t| Arc::new(PaymentsClient(t)),
+            |_| {
+                let channels =
+                    payment::Channels::new(&payment_config, &places, db.clock().clone(), &sandbox_secret)?;
+                let service =
+                    PaymentService::new(db.clone(), channels, places.clone(), payment_config.clone())?;
+                Ok((service.clone() as Arc<dyn Payments>, payment::module(service)))
+            },
+        )?;
+        let orders = site.here_or::<dyn Orders>(
+            "order",
+            |t| Arc::new(OrdersClient(t)),
+            |_| {
+                let service = OrderService::new(
+                    db.clone(),
+                    pricing.clone(),
+                    inventory.clone(),
+                    payments.clone(),
+                    accounts.clone(),
+                    carts.clone(),
+                    config.section("order")?,
+                )?;
+                Ok((service.clone() as Arc<dyn Orders>, order::module(service)))
+            },
+        )?;
+        let search = site.here_or::<dyn Search>(
+            "search",
+            |t| Arc::new(SearchClient(t)),
+            |site| {
+                let service = SearchService::open(
+                    db.clone(),
+                    site.data,
+                    catalog.clone(),
+                    pricing.clone(),
+                    inventory.clone(),
+                    config.section("search")?,
+                )?;
+                Ok((service.clone() as Arc<dyn Search>, search::module(service)))
+            },
+        )?;
         let mut importer = None;
-        let imports = site.here_or::<dyn Imports>("import", |t| Arc::new(ImportsClient(t)), |_| {
-            let service = ImportService::new(
-                db.clone(),
-                catalog.clone(),
-                pricing.clone(),
-                inventory.clone(),
-                config.section("import")?,
-            )?;
-            importer = Some(service.clone());
-            Ok((service.clone() as Arc<dyn Imports>, import::module(service)))
-        })?;
+        let imports = site.here_or::<dyn Imports>(
+            "import",
+            |t| Arc::new(ImportsClient(t)),
+            |_| {
+                let service = ImportService::new(
+                    db.clone(),
+                    catalog.clone(),
+                    pricing.clone(),
+                    inventory.clone(),
+                    config.section("import")?,
+                )?;
+                importer = Some(service.clone());
+                Ok((service.clone() as Arc<dyn Imports>, import::module(service)))
+            },
+        )?;
         if site.targets.has("storefront") {
             site.registry.add(storefront::module(StorefrontDeps {
                 catalog: catalog.clone(),
@@ -321,7 +370,10 @@ impl Shop {
 
     /// Starts serving.
     pub async fn start(self, config: AppConfig, telemetry: Telemetry) -> Result<Running> {
-        let app = App::new(self.db, self.registry, config).auth(self.auth).internal(self.internal).telemetry(telemetry);
+        let app = App::new(self.db, self.registry, config)
+            .auth(self.auth)
+            .internal(self.internal)
+            .telemetry(telemetry);
         let running = app.start().await?;
         self.places.shop_is_at(&format!("http://{}", running.address()));
         Ok(running)

@@ -132,6 +132,7 @@ async fn pass_on(req: HttpRequest, peer: Data<Peer>, body: Bytes) -> Answer {
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(Failure::internal)?;
         response.append_header((name, value));
     }
-    let body = answer.bytes().await.map_err(|error| Failure::new(code::UNAVAILABLE).because(error.without_url()))?;
+    let body =
+        answer.bytes().await.map_err(|error| Failure::new(code::UNAVAILABLE).because(error.without_url()))?;
     Ok(response.body(body))
 }

@@ -15,7 +15,10 @@ const FOOD: &[&str] = &["food", "groceries", "food-and-drink", "food-beverages-t
 type Reduced<'a> = &'a [(&'a [&'a str], i64)];
 
 /// Country, standard rate, whether shipping is taxed, reduced rates, own currency's shipping.
-const COUNTRIES: &[(&str, i64, bool, Reduced<'static>, (&str, i64))] = &[
+type Country = (&'static str, i64, bool, Reduced<'static>, (&'static str, i64));
+
+/// All of them.
+const COUNTRIES: &[Country] = &[
     // No federal sales tax: see the states.
     ("US", 0, false, &[], ("USD", 599)),
     ("GB", 2_000, true, &[(BOOKS, 0), (FOOD, 0)], ("GBP", 399)),

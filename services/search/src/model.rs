@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use contracts::{
-    catalog::{ImageView, ProductCard, ProductId, ProductRecord, SkuId},
+    catalog::{ProductCard, ProductId, ProductRecord, SkuId},
     pricing::PriceView,
     search::INDEX_CURRENCY,
 };
@@ -80,7 +80,7 @@ pub(crate) fn document(
         slug: product.slug.clone(),
         title: product.title.clone(),
         brand: product.brand.as_ref().map(|brand| brand.name.clone()),
-        image: product.images.iter().min_by_key(|image| image.position).map(ImageView::clone),
+        image: product.images.iter().min_by_key(|image| image.position).cloned(),
         price: cheapest.map(|price| price.price),
         compare_at: cheapest.and_then(|price| price.compare_at),
         in_stock,

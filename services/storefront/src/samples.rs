@@ -83,7 +83,7 @@ pub(crate) fn card(number: u8, title: &str, cents: i64, before: Option<i64>, in_
         slug: format!("sample-{number}"),
         title: title.to_owned(),
         brand: Some("Harbour & Sons".to_owned()),
-        image: (number % 5 != 0).then(|| image(i32::from(number % 6) + 1)),
+        image: (!number.is_multiple_of(5)).then(|| image(i32::from(number % 6) + 1)),
         price: Some(usd(cents)),
         compare_at: before.map(usd),
         in_stock,
@@ -325,7 +325,3 @@ pub(crate) fn payment(state: IntentState) -> PaymentView {
         reason: None,
     }
 }
-
-// Every id type of the samples is named once, so that a change of a contract shows here.
-const _: fn() -> (UserId, AddressId, CartId, CategoryId, ProductId, SkuId, OrderId, PaymentId) =
-    || (id(1), id(1), id(1), id(1), id(1), id(1), id(1), id(1));

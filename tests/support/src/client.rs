@@ -75,7 +75,10 @@ impl Client {
 
     /// Logs in and keeps the tokens.
     pub async fn log_in(&mut self, email: &str, password: &str) -> Result<Value> {
-        let body = self.post("/api/v1/sessions", &json!({"email": email, "password": password})).await?.expect(201)?;
+        let body = self
+            .post("/api/v1/sessions", &json!({"email": email, "password": password}))
+            .await?
+            .expect(201)?;
         self.token = body["access_token"].as_str().map(str::to_owned);
         self.refresh = body["refresh_token"].as_str().map(str::to_owned);
         Ok(body)

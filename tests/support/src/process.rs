@@ -23,7 +23,9 @@ pub fn binary() -> Result<PathBuf> {
             return Ok(candidate);
         }
     }
-    bail!("the meridian binary is not built: run `cargo xtask test`, or `cargo build --workspace --bins` first")
+    bail!(
+        "the meridian binary is not built: run `cargo xtask test`, or `cargo build --workspace --bins` first"
+    )
 }
 
 /// A running process of the shop; killed when dropped.
@@ -33,7 +35,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    pub(crate) fn start(arguments: &[String], environment: &[(String, String)], folder: &Path) -> Result<Self> {
+    pub(crate) fn start(
+        arguments: &[String],
+        environment: &[(String, String)],
+        folder: &Path,
+    ) -> Result<Self> {
         let mut child = Command::new(binary()?)
             .args(arguments)
             .envs(environment.iter().cloned())

@@ -29,7 +29,11 @@ impl Shape {
     fn groups(self) -> Vec<&'static str> {
         match self {
             Self::AllInOne => vec!["all"],
-            Self::Split => vec!["account,catalog,pricing,inventory,import", "order,payment,sandbox,cart", "search,storefront"],
+            Self::Split => vec![
+                "account,catalog,pricing,inventory,import",
+                "order,payment,sandbox,cart",
+                "search,storefront",
+            ],
         }
     }
 }
@@ -248,8 +252,13 @@ impl Shop {
             stdin.write_all(input.unwrap_or_default().as_bytes())?;
         }
         let output = child.wait_with_output()?;
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        if output.status.success() { Ok(text) } else { bail!("meridian {arguments:?} ended with {}:\n{text}", output.status) }
+        let text =
+            format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        if output.status.success() {
+            Ok(text)
+        } else {
+            bail!("meridian {arguments:?} ended with {}:\n{text}", output.status)
+        }
     }
 
     /// Imports a Shopify CSV given as text.
@@ -293,5 +302,11 @@ fn path(path: &Path) -> Result<&str> {
 fn free_ports(count: usize) -> Result<Vec<u16>> {
     let listeners: Vec<TcpListener> =
         (0..count).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<Result<_, _>>()?;
-    Ok(listeners.iter().map(TcpListener::local_addr).collect::<Result<Vec<_>, _>>()?.iter().map(|a| a.port()).collect())
+    Ok(listeners
+        .iter()
+        .map(TcpListener::local_addr)
+        .collect::<Result<Vec<_>, _>>()?
+        .iter()
+        .map(|a| a.port())
+        .collect())
 }

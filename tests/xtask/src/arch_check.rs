@@ -45,7 +45,7 @@ pub(crate) fn run() -> Result<()> {
         let allowed = allowed(name);
         for dependency in package.dependencies.iter().filter(|d| d.kind == DependencyKind::Normal) {
             let to = dependency.name.as_str();
-            if ours.contains_key(to) && !allowed.iter().any(|rule| *rule == to) {
+            if ours.contains_key(to) && !allowed.contains(&to) {
                 wrong.insert(format!("{name} depends on {to}"));
             }
             if let Some((_, users)) = VENDORS.iter().find(|(vendor, _)| *vendor == to)
@@ -60,7 +60,7 @@ pub(crate) fn run() -> Result<()> {
         }
     }
     if wrong.is_empty() {
-        println!("arch-check: {} crates, dependencies point the right way", ours.len());
+        eprintln!("arch-check: {} crates, dependencies point the right way", ours.len());
         return Ok(());
     }
     for line in &wrong {

@@ -48,7 +48,9 @@ pub(crate) fn generate(path: &str, content: &str, check: bool) -> Result<()> {
         return Ok(());
     }
     if check {
-        bail!("{path} is not up to date: run `cargo xtask openapi` and `cargo xtask docs`, and commit what they write");
+        bail!(
+            "{path} is not up to date: run `cargo xtask openapi` and `cargo xtask docs`, and commit what they write"
+        );
     }
     if let Some(folder) = file.parent() {
         std::fs::create_dir_all(folder)?;

@@ -10,7 +10,9 @@ pub(crate) fn run(ui: bool, filter: Option<&str>) -> Result<()> {
     if ui {
         for program in ["chromium", "chromedriver"] {
             if Command::new(program).arg("--version").output().is_err() {
-                bail!("--ui needs `{program}` on the PATH (Debian: apt-get install chromium chromium-driver)");
+                bail!(
+                    "--ui needs `{program}` on the PATH (Debian: apt-get install chromium chromium-driver)"
+                );
             }
         }
     }

@@ -113,7 +113,10 @@ impl Pages {
     pub(crate) async fn categories(&self) -> Result<Arc<Document>> {
         let load = || async {
             let (tree, counts) = (self.catalog.category_tree().await?, self.catalog.product_counts().await?);
-            Ok(Some(Arc::new(Document::new(&CategoryTree { items: tree.nested(&counts) }, Stamp::default())?)))
+            Ok(Some(Arc::new(Document::new(
+                &CategoryTree { items: tree.nested(&counts) },
+                Stamp::default(),
+            )?)))
         };
         let found = self.catalog.lists.get_or_load(&"categories".to_owned(), load).await?;
         found.ok_or_else(|| Failure::internal("the tree is always there"))
@@ -138,7 +141,8 @@ impl Pages {
             prices.into_iter().flatten().map(|price| (price.sku_id, price)).collect();
         let stock: HashMap<SkuId, i64> =
             stock.into_iter().flatten().map(|it| (it.sku_id, it.available)).collect();
-        let live = ids.iter().map(|id| (*id, (prices.remove(id), stock.get(id).copied().unwrap_or(0)))).collect();
+        let live =
+            ids.iter().map(|id| (*id, (prices.remove(id), stock.get(id).copied().unwrap_or(0)))).collect();
         Ok((live, stamp))
     }
 }

@@ -1,4 +1,5 @@
 //! Imports into the real catalog, pricing and inventory.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
 
 use std::{io::Write, path::Path, sync::Arc};
 

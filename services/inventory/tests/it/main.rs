@@ -1,4 +1,5 @@
 //! The inventory service on a real SQLite file.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
 
 mod contention;
 mod fixture;

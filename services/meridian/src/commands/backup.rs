@@ -61,12 +61,17 @@ pub(crate) async fn backup(db: &Db, data: &Path, to: &Path) -> Result<()> {
 pub(crate) async fn restore(from: &Path, data: &Path) -> Result<()> {
     let text = fs::read(from.join(MANIFEST)).with_context(|| format!("{} is no backup", from.display()))?;
     let manifest: Manifest = serde_json::from_slice(&text).context("backup.json cannot be read")?;
-    ensure!(manifest.version == 1, "backup.json is of version {}, this program knows version 1", manifest.version);
+    ensure!(
+        manifest.version == 1,
+        "backup.json is of version {}, this program knows version 1",
+        manifest.version
+    );
     if data.join(DATABASE).exists() {
         bail!("{} holds a database already: restore into an empty folder", data.display());
     }
     for entry in &manifest.files {
-        let (bytes, sha256) = digest(&from.join(&entry.path)).with_context(|| format!("{} is missing", entry.path))?;
+        let (bytes, sha256) =
+            digest(&from.join(&entry.path)).with_context(|| format!("{} is missing", entry.path))?;
         ensure!(bytes == entry.bytes && sha256 == entry.sha256, "{} is not as it was backed up", entry.path);
     }
     Db::verify(&from.join(DATABASE)).await?;
@@ -109,7 +114,8 @@ fn copy_folder(from: &Path, to: &Path) -> Result<()> {
 
 fn entries(root: &Path, folder: &Path) -> Result<Vec<Entry>> {
     let mut files = Vec::new();
-    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<Result<_>>()?;
     paths.sort();
     for path in paths {
         if path.is_dir() {

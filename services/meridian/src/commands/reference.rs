@@ -56,8 +56,11 @@ async fn select(db: &Db, sql: &str) -> Result<Vec<QueryResult>> {
 
 async fn table(db: &Db, name: &str, text: &mut String) -> Result<()> {
     write!(text, "\n## {name}\n\n| column | type | null | key |\n|---|---|---|---|\n")?;
-    for column in select(db, &format!("SELECT name, type, \"notnull\", pk FROM pragma_table_info('{name}')")).await? {
-        let (column_name, kind): (String, String) = (column.try_get_by_index(0)?, column.try_get_by_index(1)?);
+    for column in
+        select(db, &format!("SELECT name, type, \"notnull\", pk FROM pragma_table_info('{name}')")).await?
+    {
+        let (column_name, kind): (String, String) =
+            (column.try_get_by_index(0)?, column.try_get_by_index(1)?);
         let (not_null, key): (i64, i64) = (column.try_get_by_index(2)?, column.try_get_by_index(3)?);
         let null = if not_null == 0 { "yes" } else { "" };
         let key = if key > 0 { key.to_string() } else { String::new() };
@@ -69,7 +72,8 @@ async fn table(db: &Db, name: &str, text: &mut String) -> Result<()> {
     );
     let mut first = true;
     for index in select(db, &indexes).await? {
-        let (index_name, columns): (String, String) = (index.try_get_by_index(0)?, index.try_get_by_index(2)?);
+        let (index_name, columns): (String, String) =
+            (index.try_get_by_index(0)?, index.try_get_by_index(2)?);
         let unique = if index.try_get_by_index::<i64>(1)? == 1 { "unique " } else { "" };
         let start = if std::mem::take(&mut first) { "\n" } else { "" };
         writeln!(text, "{start}- {unique}index `{index_name}` ({columns})")?;

@@ -18,7 +18,10 @@ pub(crate) async fn run(shop: &Shop, command: &Search) -> Result<()> {
             print(&report);
             let wrong = report.missing + report.extra + report.stale;
             if wrong > report.repaired {
-                bail!("{} documents differ from the database: run `meridian search check --repair`", wrong - report.repaired);
+                bail!(
+                    "{} documents differ from the database: run `meridian search check --repair`",
+                    wrong - report.repaired
+                );
             }
             Ok(())
         }

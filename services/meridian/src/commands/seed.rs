@@ -29,30 +29,82 @@ struct Line {
 }
 
 const LINES: &[Line] = &[
-    Line { category: "Clothing", nouns: &["Jacket", "Shirt", "Jumper", "Dress", "Trousers", "Coat"], price: (1_500, 25_000), sized: true },
-    Line { category: "Shoes", nouns: &["Trainers", "Boots", "Sandals", "Loafers"], price: (3_000, 22_000), sized: true },
-    Line { category: "Kitchen", nouns: &["Kettle", "Pan", "Knife", "Teapot", "Mug", "Bowl"], price: (500, 18_000), sized: false },
-    Line { category: "Lighting", nouns: &["Lamp", "Lantern", "Candle Holder", "Pendant Light"], price: (1_200, 30_000), sized: false },
-    Line { category: "Garden", nouns: &["Watering Can", "Trowel", "Plant Pot", "Bench"], price: (700, 40_000), sized: false },
-    Line { category: "Electronics", nouns: &["Headphones", "Keyboard", "Speaker", "Charger", "Camera"], price: (1_900, 120_000), sized: false },
-    Line { category: "Stationery", nouns: &["Notebook", "Fountain Pen", "Desk Tray", "Calendar"], price: (300, 9_000), sized: false },
-    Line { category: "Toys", nouns: &["Puzzle", "Wooden Train", "Kite", "Board Game"], price: (800, 12_000), sized: false },
+    Line {
+        category: "Clothing",
+        nouns: &["Jacket", "Shirt", "Jumper", "Dress", "Trousers", "Coat"],
+        price: (1_500, 25_000),
+        sized: true,
+    },
+    Line {
+        category: "Shoes",
+        nouns: &["Trainers", "Boots", "Sandals", "Loafers"],
+        price: (3_000, 22_000),
+        sized: true,
+    },
+    Line {
+        category: "Kitchen",
+        nouns: &["Kettle", "Pan", "Knife", "Teapot", "Mug", "Bowl"],
+        price: (500, 18_000),
+        sized: false,
+    },
+    Line {
+        category: "Lighting",
+        nouns: &["Lamp", "Lantern", "Candle Holder", "Pendant Light"],
+        price: (1_200, 30_000),
+        sized: false,
+    },
+    Line {
+        category: "Garden",
+        nouns: &["Watering Can", "Trowel", "Plant Pot", "Bench"],
+        price: (700, 40_000),
+        sized: false,
+    },
+    Line {
+        category: "Electronics",
+        nouns: &["Headphones", "Keyboard", "Speaker", "Charger", "Camera"],
+        price: (1_900, 120_000),
+        sized: false,
+    },
+    Line {
+        category: "Stationery",
+        nouns: &["Notebook", "Fountain Pen", "Desk Tray", "Calendar"],
+        price: (300, 9_000),
+        sized: false,
+    },
+    Line {
+        category: "Toys",
+        nouns: &["Puzzle", "Wooden Train", "Kite", "Board Game"],
+        price: (800, 12_000),
+        sized: false,
+    },
 ];
 
 const ADJECTIVES: &[&str] = &[
-    "Classic", "Quiet", "Northern", "Everyday", "Folding", "Compact", "Handmade", "Recycled", "Bright", "Soft", "Sturdy",
-    "Light", "Heritage", "Coastal", "Urban", "Alpine",
+    "Classic", "Quiet", "Northern", "Everyday", "Folding", "Compact", "Handmade", "Recycled", "Bright",
+    "Soft", "Sturdy", "Light", "Heritage", "Coastal", "Urban", "Alpine",
 ];
-const MATERIALS: &[&str] =
-    &["Oak", "Linen", "Copper", "Wool", "Cotton", "Steel", "Ceramic", "Leather", "Bamboo", "Glass", "Cork", "Merino"];
+const MATERIALS: &[&str] = &[
+    "Oak", "Linen", "Copper", "Wool", "Cotton", "Steel", "Ceramic", "Leather", "Bamboo", "Glass", "Cork",
+    "Merino",
+];
 const COLOURS: &[&str] = &["Black", "White", "Navy", "Olive", "Sand", "Rust", "Teal", "Plum"];
 const BRANDS: &[&str] = &[
-    "Harbour & Pine", "Lumen", "Fieldnote", "Kestrel", "Ostra", "Hollis", "Mado", "Tern", "Birk", "Saltworks", "Arden",
+    "Harbour & Pine",
+    "Lumen",
+    "Fieldnote",
+    "Kestrel",
+    "Ostra",
+    "Hollis",
+    "Mado",
+    "Tern",
+    "Birk",
+    "Saltworks",
+    "Arden",
     "Juniper Row",
 ];
 
 /// Fills the shop.
-pub async fn run(shop: &Shop, seed: &Seed) -> Result<()> {
+pub(crate) async fn run(shop: &Shop, seed: &Seed) -> Result<()> {
     products(shop, seed).await?;
     users(shop, seed).await
 }
@@ -136,7 +188,8 @@ impl Draft {
             vec![SkuInput { code: None, options: vec![], barcode: None, weight_grams: 700 }]
         };
         // One in twelve is sold out somewhere; the rest has plenty.
-        let stock = skus.iter().map(|_| if rng.random_bool(0.08) { 0 } else { rng.random_range(5..2_000) }).collect();
+        let stock =
+            skus.iter().map(|_| if rng.random_bool(0.08) { 0 } else { rng.random_range(5..2_000) }).collect();
         let product = ProductInput {
             slug: Some(format!("{}-{seed}-{number}", title.to_lowercase().replace(' ', "-"))),
             description: format!(
@@ -170,7 +223,8 @@ fn pick<'a>(rng: &mut StdRng, from: &[&'a str]) -> &'a str {
 
 /// An index where the first is the most likely: popularity falls as 1/rank (Zipf with exponent 1).
 fn skewed(rng: &mut StdRng, count: usize) -> usize {
-    let weights: Vec<f64> = (1..=u32::try_from(count).unwrap_or(1)).map(|rank| 1.0 / f64::from(rank)).collect();
+    let weights: Vec<f64> =
+        (1..=u32::try_from(count).unwrap_or(1)).map(|rank| 1.0 / f64::from(rank)).collect();
     let mut point = rng.random_range(0.0..weights.iter().sum());
     for (index, weight) in weights.iter().enumerate() {
         if point < *weight {
@@ -202,7 +256,11 @@ async fn users(shop: &Shop, seed: &Seed) -> Result<()> {
         .await?;
     bar.finish();
     let new = made.iter().filter(|made| **made).count();
-    println!("{new} new users: user0-{seed}@example.com … user{last}-{seed}@example.com", seed = seed.seed, last = seed.users - 1);
+    println!(
+        "{new} new users: user0-{seed}@example.com … user{last}-{seed}@example.com",
+        seed = seed.seed,
+        last = seed.users - 1
+    );
     println!("password: {password}");
     Ok(())
 }
@@ -219,8 +277,9 @@ async fn user(shop: &Shop, seed: u64, number: u32, password: String) -> Result<b
     };
     let session = SessionId::derive(account.id.shard(), &[b"seed"]);
     let caller = Caller::User { id: account.id, session, permissions: BTreeSet::new() };
-    let (country, region, city) = [("US", "CA", "Oakland"), ("DE", "", "Leipzig"), ("CN", "浙江", "杭州"), ("JP", "", "Kobe")]
-        [usize::try_from(number % 4).unwrap_or_default()];
+    let (country, region, city) =
+        [("US", "CA", "Oakland"), ("DE", "", "Leipzig"), ("CN", "浙江", "杭州"), ("JP", "", "Kobe")]
+            [usize::try_from(number % 4).unwrap_or_default()];
     let address = AddressInput {
         recipient: account.name.clone(),
         phone: format!("+1415555{:04}", number % 10_000),

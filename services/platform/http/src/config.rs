@@ -97,6 +97,13 @@ pub struct RateLimitConfig {
 
 impl Default for RateLimitConfig {
     fn default() -> Self {
-        Self { enabled: true, per_user: 1_000, per_key: 1_000, per_address: 1_000, exempt_loopback: true, max_keys: 65_536 }
+        Self {
+            enabled: true,
+            per_user: 1_000,
+            per_key: 1_000,
+            per_address: 1_000,
+            exempt_loopback: true,
+            max_keys: 65_536,
+        }
     }
 }

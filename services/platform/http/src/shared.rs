@@ -49,7 +49,8 @@ impl Shared {
 
     /// Whether requests of this client are counted: those from this machine itself are not, where so configured.
     pub(crate) fn is_limited(&self, head: &RequestHead) -> bool {
-        !self.config.rate_limit.exempt_loopback || !self.address(head).is_some_and(|ip| ip.to_canonical().is_loopback())
+        !self.config.rate_limit.exempt_loopback
+            || !self.address(head).is_some_and(|ip| ip.to_canonical().is_loopback())
     }
 
     /// How long a request may take. Bodies that are neither JSON nor a form are uploads.

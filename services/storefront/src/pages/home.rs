@@ -40,14 +40,20 @@ pub(crate) async fn home(visitor: Visitor) -> Answer {
             })
             .unwrap_or_default()
     };
+    let newest = cards(or_none("newest", newest));
+    let mut best_selling = cards(or_none("best_selling", best));
+    // As long as nothing was sold the best sellers are the newest: once is enough.
+    if best_selling.iter().map(|card| &card.href).eq(newest.iter().map(|card| &card.href)) {
+        best_selling.clear();
+    }
     let title = visitor.text("home-title");
     let page = HomePage {
         page: visitor.frame(title).listed(visitor.text("home-description")),
         categories: or_none("categories", tree)
             .map(|tree| tree.top.iter().take(CATEGORIES).cloned().collect())
             .unwrap_or_default(),
-        newest: cards(or_none("newest", newest)),
-        best_selling: cards(or_none("best_selling", best)),
+        newest,
+        best_selling,
         hot: or_none("hot_words", hot)
             .map(|hot| hot.items.into_iter().take(10).map(|word| (search_for(&word), word)).collect())
             .unwrap_or_default(),

@@ -3,7 +3,7 @@
 use actix_web::{HttpRequest, http::StatusCode};
 use askama::Template;
 use contracts::{
-    account::{LogIn, Register},
+    account::{LogIn, Register, UpdateAccount},
     cart::MergeCart,
 };
 
@@ -83,7 +83,10 @@ pub(crate) async fn log_in(visitor: Visitor, request: HttpRequest, posted: Poste
         return show_login(&visitor, StatusCode::UNPROCESSABLE_ENTITY, &posted, issues);
     }
     match enter(&visitor, &request, command).await {
-        Ok(()) => Ok(visitor.go_saying(&link::local(posted.raw("next")), Flash::Welcome)),
+        Ok(()) => {
+            recall_language(&visitor).await;
+            Ok(visitor.go_saying(&link::local(posted.raw("next")), Flash::Welcome))
+        }
         Err(failure) => {
             let status = StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
             let issues = Issues::from_failure(visitor.locale(), failure)?;
@@ -92,24 +95,36 @@ pub(crate) async fn log_in(visitor: Visitor, request: HttpRequest, posted: Poste
     }
 }
 
-/// Opens a session, takes the account's language and brings the guest's cart along.
+/// Opens a session and brings the guest's cart along.
 async fn enter(visitor: &Visitor, request: &HttpRequest, command: LogIn) -> kernel::Result<()> {
     let shop = visitor.shop();
     let guest_cart = visitor.ctx().cart_token;
     let pair = shop.accounts.log_in(&visitor.ctx(), command).await?;
     visitor.keep_session(request, &pair).await?;
-    let ctx = visitor.ctx();
-    if !visitor.chose_language()
-        && let Ok(account) = shop.accounts.me(&ctx, ()).await
-        && let Some(locale) = Locale::parse(&account.locale)
-    {
-        visitor.speak(locale);
-    }
     match guest_cart {
         Some(token) => bring_cart(visitor, token).await,
         None => count_cart(visitor).await,
     }
     Ok(())
+}
+
+/// Speaks the account's language, unless another was chosen on this device.
+async fn recall_language(visitor: &Visitor) {
+    if !visitor.chose_language()
+        && let Ok(account) = visitor.shop().accounts.me(&visitor.ctx(), ()).await
+        && let Some(locale) = Locale::parse(&account.locale)
+    {
+        visitor.speak(locale);
+    }
+}
+
+/// A new account keeps the language it was opened in. Where that fails the account page can still change it.
+async fn keep_language(visitor: &Visitor) {
+    let command =
+        UpdateAccount { locale: Some(visitor.locale().tag().to_owned()), ..UpdateAccount::default() };
+    if let Err(failure) = visitor.shop().accounts.update_me(&visitor.ctx(), command).await {
+        tracing::warn!(error = ?failure, "a new account's language was not kept");
+    }
 }
 
 /// Merges a guest's cart into the member's. Where that fails for now the cookie stays, and the next log-in tries again.
@@ -183,6 +198,7 @@ pub(crate) async fn register(visitor: Visitor, request: HttpRequest, posted: Pos
         return show_register(&visitor, status, &posted, issues);
     }
     enter(&visitor, &request, log_in).await?;
+    keep_language(&visitor).await;
     Ok(visitor.go_saying(&link::local(posted.raw("next")), Flash::Registered))
 }
 

@@ -20,7 +20,10 @@ async fn register_log_in_refresh_log_out() -> Result<()> {
     let tokens = client.log_in("ada@example.com", PASSWORD).await?;
     ensure!(tokens["token_type"] == "Bearer" && tokens["expires_in"].as_i64() > Some(0), "{tokens}");
     ensure!(client.get("/api/v1/accounts/me").await?.expect(200)?["name"] == "Ada");
-    let renamed = client.patch("/api/v1/accounts/me", &json!({"name": "Ada Lovelace", "locale": "zh-CN"})).await?.expect(200)?;
+    let renamed = client
+        .patch("/api/v1/accounts/me", &json!({"name": "Ada Lovelace", "locale": "zh-CN"}))
+        .await?
+        .expect(200)?;
     ensure!(renamed["name"] == "Ada Lovelace" && renamed["locale"] == "zh-CN", "{renamed}");
 
     // The same refresh token within its grace gives the same successor: a retry is no theft.
@@ -67,7 +70,8 @@ async fn two_registrations_at_once_make_one_account() -> Result<()> {
     let shop = Shop::start().await?;
     let client = shop.guest();
     let account = json!({"email": "twin@example.com", "password": PASSWORD, "name": "Twin"});
-    let answers = futures::future::try_join_all((0..8).map(|_| client.post("/api/v1/accounts", &account))).await?;
+    let answers =
+        futures::future::try_join_all((0..8).map(|_| client.post("/api/v1/accounts", &account))).await?;
     ensure!(answers.iter().filter(|answer| answer.status == 201).count() == 1, "{answers:?}");
     ensure!(answers.iter().filter(|answer| answer.status == 409).count() == 7, "{answers:?}");
     shop.finish().await
@@ -81,12 +85,15 @@ async fn one_address_is_the_default() -> Result<()> {
     let defaults = async || {
         let list = shopper.get("/api/v1/addresses").await?.expect(200)?;
         let items = list["items"].as_array().cloned().context("items")?;
-        let ids = items.iter().filter(|a| a["is_default"] == true).filter_map(|a| a["id"].as_str().map(str::to_owned));
+        let ids = items
+            .iter()
+            .filter(|a| a["is_default"] == true)
+            .filter_map(|a| a["id"].as_str().map(str::to_owned));
         anyhow::Ok(ids.collect::<Vec<_>>())
     };
     ensure!(defaults().await? == [second.clone()], "the newest default wins");
     ensure!(shopper.delete(&format!("/api/v1/addresses/{second}")).await?.status == 204);
-    ensure!(defaults().await? == [first.clone()]);
+    ensure!(defaults().await? == [first.as_str()]);
     let stranger = shop.shopper().await?;
     ensure!(stranger.get(&format!("/api/v1/addresses/{first}")).await?.status == 404);
     shop.finish().await

@@ -6,6 +6,7 @@ use support::{Client, Shape, Shop};
 
 use crate::shelf::{available, fill, product, sku, until};
 
+#[expect(clippy::cognitive_complexity, reason = "a story, read from top to bottom")]
 async fn whole_way(shape: Shape) -> Result<()> {
     let shop = Shop::builder().shape(shape).start().await?;
     fill(&shop)?;
@@ -15,7 +16,10 @@ async fn whole_way(shape: Shape) -> Result<()> {
     let tree = guest.get("/api/v1/categories").await?.expect(200)?;
     ensure!(tree.to_string().contains("Lighting"), "{tree}");
     let page = guest.get("/api/v1/products?limit=2").await?.expect(200)?;
-    ensure!(page["items"].as_array().is_some_and(|items| items.len() == 2) && page["next_cursor"].is_string(), "{page}");
+    ensure!(
+        page["items"].as_array().is_some_and(|items| items.len() == 2) && page["next_cursor"].is_string(),
+        "{page}"
+    );
     let lamp = product(&shop, "copper-lamp").await?;
     ensure!(lamp["skus"][0]["price"] == json!({"amount": 5_999, "currency": "USD"}), "{lamp}");
     ensure!(lamp["skus"][0]["compare_at"] == json!({"amount": 7_500, "currency": "USD"}), "{lamp}");
@@ -30,7 +34,8 @@ async fn whole_way(shape: Shape) -> Result<()> {
 
     // A guest's cart, merged on login.
     let lamp_sku = sku(&shop, "copper-lamp").await?;
-    let cart = guest.put(&format!("/api/v1/cart/items/{lamp_sku}"), &json!({"quantity": 2})).await?.expect(200)?;
+    let cart =
+        guest.put(&format!("/api/v1/cart/items/{lamp_sku}"), &json!({"quantity": 2})).await?.expect(200)?;
     let token = cart["token"].as_str().context("a guest gets a token")?.to_owned();
     let shopper = shop.shopper().await?;
     let merged = shopper.post("/api/v1/cart/merge", &json!({"token": token})).await?.expect(200)?;
@@ -39,9 +44,14 @@ async fn whole_way(shape: Shape) -> Result<()> {
     // Quote and order.
     let address = shopper.address("US").await?;
     let items = json!([{"sku_id": lamp_sku, "quantity": 2}]);
-    let quote = shopper.post("/api/v1/quotes", &json!({"items": items, "address_id": address})).await?.expect(201)?;
+    let quote =
+        shopper.post("/api/v1/quotes", &json!({"items": items, "address_id": address})).await?.expect(201)?;
     let placed = shopper
-        .post_once("/api/v1/orders", "first", &json!({"address_id": address, "quote": quote["quote"], "remark": "ring twice"}))
+        .post_once(
+            "/api/v1/orders",
+            "first",
+            &json!({"address_id": address, "quote": quote["quote"], "remark": "ring twice"}),
+        )
         .await?
         .expect(201)?;
     ensure!(placed["state"] == "pending_payment" && placed["payment_state"] == "unpaid", "{placed}");
@@ -49,7 +59,10 @@ async fn whole_way(shape: Shape) -> Result<()> {
     let totals = &placed["totals"];
     let amount = |name: &str| totals[name]["amount"].as_i64().unwrap_or_default();
     ensure!(amount("subtotal") == 2 * 5_999, "{totals}");
-    ensure!(amount("total") == amount("subtotal") - amount("discount") + amount("shipping") + amount("tax"), "{totals}");
+    ensure!(
+        amount("total") == amount("subtotal") - amount("discount") + amount("shipping") + amount("tax"),
+        "{totals}"
+    );
     ensure!(available(&shop, "copper-lamp").await? == 18, "two are held");
     until(async || {
         let cart = shopper.get("/api/v1/cart").await?.expect(200)?;
@@ -65,7 +78,10 @@ async fn whole_way(shape: Shape) -> Result<()> {
         .expect(201)?;
     ensure!(payment["state"] == "pending" && payment["redirect_url"].is_string(), "{payment}");
     let id = payment["id"].as_str().context("an id")?;
-    shopper.post(&format!("/api/v1/sandbox/payments/{id}"), &json!({"outcome": "succeed"})).await?.expect(202)?;
+    shopper
+        .post(&format!("/api/v1/sandbox/payments/{id}"), &json!({"outcome": "succeed"}))
+        .await?
+        .expect(202)?;
     let paid = until(async || {
         let now = shopper.get(&format!("/api/v1/orders/{order}")).await?.expect(200)?;
         Ok((now["state"] == "paid").then_some(now))
@@ -78,15 +94,23 @@ async fn whole_way(shape: Shape) -> Result<()> {
     ensure!(history["items"].as_array().is_some_and(|steps| steps.len() == 2), "{history}");
     let listed = shopper.get("/api/v1/orders?state=paid").await?.expect(200)?;
     ensure!(listed["items"][0]["number"] == paid["number"], "{listed}");
-    ensure!(shop.shopper().await?.get(&format!("/api/v1/orders/{order}")).await?.status == 404, "others see nothing");
+    ensure!(
+        shop.shopper().await?.get(&format!("/api/v1/orders/{order}")).await?.status == 404,
+        "others see nothing"
+    );
 
     // The first answer is still the first answer.
     let again = shopper
-        .post_once("/api/v1/orders", "first", &json!({"address_id": address, "quote": quote["quote"], "remark": "ring twice"}))
+        .post_once(
+            "/api/v1/orders",
+            "first",
+            &json!({"address_id": address, "quote": quote["quote"], "remark": "ring twice"}),
+        )
         .await?
         .expect(201)?;
     ensure!(again == placed, "{again}");
-    let other = shopper.post_once("/api/v1/orders", "first", &json!({"address_id": address, "items": items})).await?;
+    let other =
+        shopper.post_once("/api/v1/orders", "first", &json!({"address_id": address, "items": items})).await?;
     ensure!(other.status == 422 && other.code() == "idempotency_key_reused", "{other:?}");
 
     let key = Client::key();

@@ -31,9 +31,11 @@ async fn a_guest_keeps_a_cart_by_its_token() -> Result<()> {
 async fn a_cart_says_what_changed_since_it_was_seen() -> Result<()> {
     let shop = Shop::start().await?;
     fill(&shop)?;
-    let (shopper, admin, lamp) = (shop.shopper().await?, shop.admin().await?, sku(&shop, "copper-lamp").await?);
+    let (shopper, admin, lamp) =
+        (shop.shopper().await?, shop.admin().await?, sku(&shop, "copper-lamp").await?);
     shopper.put(&format!("/api/v1/cart/items/{lamp}"), &json!({"quantity": 2})).await?.expect(200)?;
-    let price = json!({"prices": [{"sku_id": lamp, "kind": "list", "price": {"amount": 6_500, "currency": "USD"}}]});
+    let price =
+        json!({"prices": [{"sku_id": lamp, "kind": "list", "price": {"amount": 6_500, "currency": "USD"}}]});
     ensure!(admin.put("/api/v1/admin/prices", &price).await?.status < 300);
     let cart = crate::shelf::until(async || {
         let cart = shopper.get("/api/v1/cart").await?.expect(200)?;
@@ -54,7 +56,8 @@ async fn merging_adds_up_and_loses_nothing() -> Result<()> {
     let shopper = shop.shopper().await?;
     shopper.put(&format!("/api/v1/cart/items/{lamp}"), &json!({"quantity": 990})).await?.expect(200)?;
     let guest = shop.guest();
-    let cart = guest.put(&format!("/api/v1/cart/items/{lamp}"), &json!({"quantity": 20})).await?.expect(200)?;
+    let cart =
+        guest.put(&format!("/api/v1/cart/items/{lamp}"), &json!({"quantity": 20})).await?.expect(200)?;
     let token = cart["token"].as_str().context("a token")?.to_owned();
     let guest = guest.with_cart(&token);
     guest.put(&format!("/api/v1/cart/items/{case}"), &json!({"quantity": 5})).await?.expect(200)?;
@@ -78,7 +81,8 @@ async fn what_cannot_be_bought_cannot_be_put_in() -> Result<()> {
     ensure!(shopper.put(unknown, &json!({"quantity": 1})).await?.status == 404);
     let lamp = sku(&shop, "copper-lamp").await?;
     for quantity in [0, -1, 1_000] {
-        let answer = shopper.put(&format!("/api/v1/cart/items/{lamp}"), &json!({"quantity": quantity})).await?;
+        let answer =
+            shopper.put(&format!("/api/v1/cart/items/{lamp}"), &json!({"quantity": quantity})).await?;
         ensure!(answer.status == 422 && answer.pointers() == ["/quantity"], "{answer:?}");
     }
     shop.finish().await

@@ -13,13 +13,22 @@ async fn a_product_goes_from_draft_to_the_shelf_and_back() -> Result<()> {
     let input = json!({"title": "Oak Bench", "brand": "Hollis", "description": "<p onclick=\"x()\">Sit.</p>", "skus": [{"code": "BENCH"}]});
     let draft = admin.post("/api/v1/admin/products", &input).await?.expect(201)?;
     let id = draft["id"].as_str().context("an id")?;
-    ensure!(draft["state"] == "draft" && !draft["description"].as_str().unwrap_or_default().contains("onclick"), "{draft}");
+    ensure!(
+        draft["state"] == "draft" && !draft["description"].as_str().unwrap_or_default().contains("onclick"),
+        "{draft}"
+    );
     ensure!(guest.get("/api/v1/products/oak-bench").await?.status == 404, "drafts are not shown");
     let publish = admin.post(&format!("/api/v1/admin/products/{id}/publish"), &json!({})).await?;
     ensure!(publish.status == 200, "{publish:?}");
-    crate::shelf::until(async || Ok((guest.get("/api/v1/products/oak-bench").await?.status == 200).then_some(()))).await?;
+    crate::shelf::until(async || {
+        Ok((guest.get("/api/v1/products/oak-bench").await?.status == 200).then_some(()))
+    })
+    .await?;
     ensure!(admin.post(&format!("/api/v1/admin/products/{id}/unshelve"), &json!({})).await?.status == 200);
-    crate::shelf::until(async || Ok((guest.get("/api/v1/products/oak-bench").await?.status == 404).then_some(()))).await?;
+    crate::shelf::until(async || {
+        Ok((guest.get("/api/v1/products/oak-bench").await?.status == 404).then_some(()))
+    })
+    .await?;
     let taken = json!({"title": "Another", "slug": "oak-bench", "skus": [{}]});
     let answer = admin.post("/api/v1/admin/products", &taken).await?;
     ensure!(answer.status == 409 && answer.code() == "catalog.slug_taken", "{answer:?}");
@@ -35,7 +44,9 @@ async fn a_change_from_an_old_copy_is_refused() -> Result<()> {
     let path = format!("/api/v1/admin/products/{id}");
     let answer = admin.get(&path).await?;
     let etag = answer.header("etag").context("an ETag")?.to_owned();
-    let input = json!({"title": "Copper Lamp II", "slug": "copper-lamp-ii", "skus": [{"code": "LAMP"}]}).to_string().into_bytes();
+    let input = json!({"title": "Copper Lamp II", "slug": "copper-lamp-ii", "skus": [{"code": "LAMP"}]})
+        .to_string()
+        .into_bytes();
     let headers = [("Content-Type", "application/json"), ("If-Match", etag.as_str())];
     let put = async || admin.send(reqwest::Method::PUT, &path, &headers, Some(input.clone())).await;
     ensure!(put().await?.status == 200);
@@ -55,13 +66,18 @@ async fn a_category_is_never_moved_below_itself() -> Result<()> {
     let shop = Shop::start().await?;
     let admin = shop.admin().await?;
     let add = async |name: &str, parent: Option<&str>| {
-        let body = admin.post("/api/v1/admin/categories", &json!({"name": name, "parent_id": parent})).await?.expect(201)?;
+        let body = admin
+            .post("/api/v1/admin/categories", &json!({"name": name, "parent_id": parent}))
+            .await?
+            .expect(201)?;
         body["id"].as_str().map(str::to_owned).context("an id")
     };
     let home = add("Home", None).await?;
     let kitchen = add("Kitchen", Some(&home)).await?;
     let knives = add("Knives", Some(&kitchen)).await?;
-    let answer = admin.put(&format!("/api/v1/admin/categories/{home}"), &json!({"name": "Home", "parent_id": knives})).await?;
+    let answer = admin
+        .put(&format!("/api/v1/admin/categories/{home}"), &json!({"name": "Home", "parent_id": knives}))
+        .await?;
     ensure!(answer.status == 409 && answer.code() == "catalog.category_cycle", "{answer:?}");
     let answer = admin.delete(&format!("/api/v1/admin/categories/{kitchen}")).await?;
     ensure!(answer.status == 409 && answer.code() == "catalog.category_not_empty", "{answer:?}");
@@ -72,7 +88,9 @@ async fn a_category_is_never_moved_below_itself() -> Result<()> {
 #[tokio::test(flavor = "multi_thread")]
 async fn pages_of_products_neither_repeat_nor_skip() -> Result<()> {
     let shop = Shop::start().await?;
-    let mut csv = String::from("Handle,Title,Published,Option1 Name,Option1 Value,Variant Price,Variant Inventory Qty\n");
+    let mut csv = String::from(
+        "Handle,Title,Published,Option1 Name,Option1 Value,Variant Price,Variant Inventory Qty\n",
+    );
     for n in 0..45 {
         csv.push_str(&format!("thing-{n},Thing {n},true,Title,Default Title,1.00,1\n"));
     }

@@ -77,7 +77,12 @@ async fn categories_come_from_paths_and_listed_children_are_ignored() -> Result<
         Ok((tree["items"].as_array().is_some_and(|top| top.len() == 2)).then_some(tree))
     })
     .await?;
-    let home = tree["items"].as_array().context("items")?.iter().find(|node| node["name"] == "Home").context("Home")?;
+    let home = tree["items"]
+        .as_array()
+        .context("items")?
+        .iter()
+        .find(|node| node["name"] == "Home")
+        .context("Home")?;
     ensure!(home["children"][0]["name"] == "Lamps & Lights", "{tree}");
     ensure!(!tree.to_string().contains("Nowhere"), "{tree}");
     shop.finish().await

@@ -19,31 +19,53 @@ async fn wrong_input_names_its_field() -> Result<()> {
     ensure!(answer.status == 422 && answer.pointers() == ["/email"], "{answer:?}");
     let short = json!({"email": "a@example.com", "password": "short", "name": "X"});
     let answer = shopper.post("/api/v1/accounts", &short).await?;
-    ensure!(answer.pointers() == ["/password"] && !answer.text.contains("short\""), "the password is not echoed: {answer:?}");
+    ensure!(
+        answer.pointers() == ["/password"] && !answer.text.contains("short\""),
+        "the password is not echoed: {answer:?}"
+    );
 
-    for (quantity, pointer) in [(json!(0), "/items/0/quantity"), (json!("one"), "/items/0/quantity"), (json!(1.5), "/items/0/quantity")] {
+    for (quantity, pointer) in [
+        (json!(0), "/items/0/quantity"),
+        (json!("one"), "/items/0/quantity"),
+        (json!(1.5), "/items/0/quantity"),
+    ] {
         let body = json!({"address_id": address, "items": [{"sku_id": lamp, "quantity": quantity}]});
         let answer = shopper.post_once("/api/v1/orders", &Client::key(), &body).await?;
         ensure!(answer.status == 422 && answer.pointers() == [pointer], "{quantity}: {answer:?}");
     }
-    let body = json!({"address_id": "adr_00000000000000000000000001", "items": [{"sku_id": lamp, "quantity": 1}]});
+    let body =
+        json!({"address_id": "adr_00000000000000000000000001", "items": [{"sku_id": lamp, "quantity": 1}]});
     let answer = shopper.post_once("/api/v1/orders", &Client::key(), &body).await?;
     ensure!((400..500).contains(&answer.status), "{answer:?}");
-    let body = json!({"address_id": address, "items": [{"sku_id": lamp, "quantity": 1}], "remark": "x".repeat(501)});
+    let body =
+        json!({"address_id": address, "items": [{"sku_id": lamp, "quantity": 1}], "remark": "x".repeat(501)});
     let answer = shopper.post_once("/api/v1/orders", &Client::key(), &body).await?;
     ensure!(answer.status == 422 && answer.pointers() == ["/remark"], "{answer:?}");
     let many: Vec<_> = (0..101).map(|_| json!({"sku_id": lamp, "quantity": 1})).collect();
-    let answer = shopper.post_once("/api/v1/orders", &Client::key(), &json!({"address_id": address, "items": many})).await?;
+    let answer = shopper
+        .post_once("/api/v1/orders", &Client::key(), &json!({"address_id": address, "items": many}))
+        .await?;
     ensure!(answer.status == 422 && answer.pointers() == ["/items"], "{answer:?}");
 
     let answer = shopper.post("/api/v1/orders", &json!({"address_id": address})).await?;
     ensure!(answer.status == 400 && answer.code() == "idempotency_key_missing", "{answer:?}");
-    let broken = shopper.send(Method::POST, "/api/v1/quotes", &[("Content-Type", "application/json")], Some(b"{".to_vec())).await?;
+    let broken = shopper
+        .send(Method::POST, "/api/v1/quotes", &[("Content-Type", "application/json")], Some(b"{".to_vec()))
+        .await?;
     ensure!(broken.status == 400 && broken.code() == "request.malformed", "{broken:?}");
-    let xml = shopper.send(Method::POST, "/api/v1/quotes", &[("Content-Type", "text/xml")], Some(b"<a/>".to_vec())).await?;
+    let xml = shopper
+        .send(Method::POST, "/api/v1/quotes", &[("Content-Type", "text/xml")], Some(b"<a/>".to_vec()))
+        .await?;
     ensure!(xml.status == 415, "{xml:?}");
     let huge = format!("{{\"items\":\"{}\"}}", "x".repeat(2 << 20));
-    let huge = shopper.send(Method::POST, "/api/v1/quotes", &[("Content-Type", "application/json")], Some(huge.into_bytes())).await?;
+    let huge = shopper
+        .send(
+            Method::POST,
+            "/api/v1/quotes",
+            &[("Content-Type", "application/json")],
+            Some(huge.into_bytes()),
+        )
+        .await?;
     ensure!(huge.status == 413, "{} {}", huge.status, huge.text);
     for query in ["limit=0", "limit=101", "limit=x", "cursor=%00"] {
         let answer = shopper.get(&format!("/api/v1/products?{query}")).await?;
@@ -72,7 +94,10 @@ async fn limits_answer_429_and_say_when() -> Result<()> {
         }
     }
     let limited = limited.ok_or_else(|| anyhow::anyhow!("200 requests in a burst passed a limit of 60"))?;
-    ensure!(limited.code() == "request.rate_limited" && limited.header("retry-after").is_some(), "{limited:?}");
+    ensure!(
+        limited.code() == "request.rate_limited" && limited.header("retry-after").is_some(),
+        "{limited:?}"
+    );
     ensure!(guest.get("/healthz").await?.status == 200, "probes are not limited");
     Ok(())
 }

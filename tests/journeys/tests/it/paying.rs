@@ -26,7 +26,8 @@ async fn pending(variables: &[(&str, &str)]) -> Result<Pending> {
     let placed = shopper.place(&address, &lamp, 1).await?.expect(201)?;
     let order = placed["id"].as_str().context("an id")?.to_owned();
     let path = format!("/api/v1/orders/{order}/payments");
-    let payment = shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
+    let payment =
+        shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
     let payment = payment["id"].as_str().context("an id")?.to_owned();
     Ok(Pending { shop, shopper, order, payment })
 }
@@ -48,7 +49,8 @@ impl Pending {
 
     async fn payment_when(&self, state: &str) -> Result<Value> {
         until(async || {
-            let payment = self.shopper.get(&format!("/api/v1/payments/{}", self.payment)).await?.expect(200)?;
+            let payment =
+                self.shopper.get(&format!("/api/v1/payments/{}", self.payment)).await?.expect(200)?;
             Ok((payment["state"] == state).then_some(payment))
         })
         .await
@@ -73,7 +75,8 @@ async fn a_failed_attempt_can_be_followed_by_another() -> Result<()> {
     p.simulate("fail").await?;
     p.payment_when("failed").await?;
     let path = format!("/api/v1/orders/{}/payments", p.order);
-    let again = p.shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
+    let again =
+        p.shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
     let path = format!("/api/v1/sandbox/payments/{}", again["id"].as_str().context("an id")?);
     p.shopper.post(&path, &json!({"outcome": "succeed"})).await?.expect(202)?;
     p.order_when("state", "paid").await?;
@@ -106,8 +109,12 @@ async fn a_refund_never_exceeds_what_was_captured() -> Result<()> {
     let total = order["totals"]["total"]["amount"].as_i64().context("an amount")?;
     let admin = p.shop.admin().await?;
     let path = format!("/api/v1/payments/{}/refunds", p.payment);
-    let refund = |amount: i64| json!({"amount": {"amount": amount, "currency": "USD"}, "reason": "scratched"});
-    ensure!(p.shopper.post_once(&path, &Client::key(), &refund(1)).await?.status == 403, "shoppers do not refund");
+    let refund =
+        |amount: i64| json!({"amount": {"amount": amount, "currency": "USD"}, "reason": "scratched"});
+    ensure!(
+        p.shopper.post_once(&path, &Client::key(), &refund(1)).await?.status == 403,
+        "shoppers do not refund"
+    );
     let key = Client::key();
     let first = admin.post_once(&path, &key, &refund(1_000)).await?.expect(201)?;
     ensure!(admin.post_once(&path, &key, &refund(1_000)).await?.expect(201)?["id"] == first["id"]);
@@ -131,7 +138,10 @@ async fn a_refund_never_exceeds_what_was_captured() -> Result<()> {
 async fn a_forged_callback_is_refused() -> Result<()> {
     let p = pending(&[]).await?;
     let guest = p.shop.guest();
-    let body = json!({"type": "charge.captured", "number": "x", "amount": 1, "currency": "USD"}).to_string().into_bytes();
+    let body = json!({"type": "charge.captured", "number": "x", "amount": 1, "currency": "USD"})
+        .to_string()
+        .into_bytes();
+    #[expect(clippy::disallowed_methods, reason = "a forger has no clock of ours")]
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs().to_string();
     let headers = [
         ("Content-Type", "application/json"),
@@ -139,10 +149,12 @@ async fn a_forged_callback_is_refused() -> Result<()> {
         ("webhook-timestamp", now.as_str()),
         ("webhook-signature", "v1,AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
     ];
-    let answer =
-        guest.send(reqwest::Method::POST, "/api/v1/payments/callbacks/sandbox", &headers, Some(body.clone())).await?;
+    let answer = guest
+        .send(reqwest::Method::POST, "/api/v1/payments/callbacks/sandbox", &headers, Some(body.clone()))
+        .await?;
     ensure!(answer.status == 401 && answer.code() == "payment.signature", "{answer:?}");
-    let answer = guest.send(reqwest::Method::POST, "/api/v1/payments/callbacks/nobody", &headers, Some(body)).await?;
+    let answer =
+        guest.send(reqwest::Method::POST, "/api/v1/payments/callbacks/nobody", &headers, Some(body)).await?;
     ensure!((400..500).contains(&answer.status), "{answer:?}");
     p.shop.finish().await
 }

@@ -51,7 +51,8 @@ async fn a_rise_needs_consent_and_a_fall_passes_through() -> Result<()> {
     let admin = shop.admin().await?;
     let address = shopper.address("US").await?;
     let items = json!([{"sku_id": lamp, "quantity": 1}]);
-    let quote = shopper.post("/api/v1/quotes", &json!({"items": items, "address_id": address})).await?.expect(201)?;
+    let quote =
+        shopper.post("/api/v1/quotes", &json!({"items": items, "address_id": address})).await?.expect(201)?;
     let order = json!({"address_id": address, "items": items, "quote": quote["quote"]});
     let set = |amount: i64| json!({"prices": [{"sku_id": lamp, "kind": "list", "price": {"amount": amount, "currency": "USD"}}]});
 
@@ -67,7 +68,8 @@ async fn a_rise_needs_consent_and_a_fall_passes_through() -> Result<()> {
     let forged = json!({"address_id": address, "items": items, "quote": "AAAA"});
     let refused = shopper.post_once("/api/v1/orders", &Client::key(), &forged).await?;
     ensure!(refused.status == 422 && refused.code() == "pricing.quote_invalid", "{refused:?}");
-    let other = json!({"address_id": address, "items": [{"sku_id": lamp, "quantity": 2}], "quote": quote["quote"]});
+    let other =
+        json!({"address_id": address, "items": [{"sku_id": lamp, "quantity": 2}], "quote": quote["quote"]});
     let refused = shopper.post_once("/api/v1/orders", &Client::key(), &other).await?;
     ensure!(refused.status == 422 && refused.code() == "pricing.quote_invalid", "{refused:?}");
     shop.finish().await
@@ -82,7 +84,10 @@ async fn a_cancelled_order_gives_its_stock_back_once() -> Result<()> {
     let placed = shopper.place(&address, &book, 1).await?.expect(201)?;
     let path = format!("/api/v1/orders/{}/cancel", placed["id"].as_str().context("an id")?);
     for _ in 0..3 {
-        let cancelled = shopper.post_once(&path, &Client::key(), &json!({"reason": "changed my mind"})).await?.expect(200)?;
+        let cancelled = shopper
+            .post_once(&path, &Client::key(), &json!({"reason": "changed my mind"}))
+            .await?
+            .expect(200)?;
         ensure!(cancelled["state"] == "cancelled", "{cancelled}");
     }
     until(async || Ok((available(&shop, "last-book").await? == 1).then_some(()))).await?;
@@ -105,7 +110,9 @@ async fn an_order_that_is_not_paid_expires_and_its_stock_goes_back() -> Result<(
     .await?;
     ensure!(expired["cancel_reason"] == "expired", "{expired}");
     until(async || Ok((available(&shop, "last-book").await? == 1).then_some(()))).await?;
-    let late = shopper.post_once(&format!("{path}/payments"), &Client::key(), &json!({"channel": "sandbox"})).await?;
+    let late = shopper
+        .post_once(&format!("{path}/payments"), &Client::key(), &json!({"channel": "sandbox"}))
+        .await?;
     ensure!(late.status == 409, "{late:?}");
     shop.finish().await
 }

@@ -20,15 +20,13 @@ enum Access {
 use Access::{Member, Public, Staff};
 
 const ADDRESS: &str = r#"{"recipient":"A","phone":"123","country":"US","city":"B","line1":"C"}"#;
-const ORDER: &str =
-    r#"{"address_id":"adr_00000000000000000000000001","items":[{"sku_id":"sku_00000000000000000000000001","quantity":1}]}"#;
+const ORDER: &str = r#"{"address_id":"adr_00000000000000000000000001","items":[{"sku_id":"sku_00000000000000000000000001","quantity":1}]}"#;
 const PRODUCT: &str = r#"{"title":"T","skus":[{}]}"#;
 const REFUND: &str = r#"{"amount":{"amount":1,"currency":"USD"},"reason":"r"}"#;
 const STAFF: &str = r#"{"email":"s@example.com","password":"a long password","roles":["admin"]}"#;
 const WAREHOUSE: &str = r#"{"code":"w","name":"W","country":"US"}"#;
 const ADJUST: &str = r#"{"sku_id":"sku_00000000000000000000000001","delta":1,"reason":"inbound"}"#;
-const PRICES: &str =
-    r#"{"prices":[{"sku_id":"sku_00000000000000000000000001","kind":"list","price":{"amount":1,"currency":"USD"}}]}"#;
+const PRICES: &str = r#"{"prices":[{"sku_id":"sku_00000000000000000000000001","kind":"list","price":{"amount":1,"currency":"USD"}}]}"#;
 
 /// Method, path as in the document, who may, a body that passes validation, whether an unknown id in the path is a 404.
 const ROUTES: &[(&str, &str, Access, &str, bool)] = &[
@@ -143,7 +141,9 @@ fn unknown(path: &str) -> String {
 
 async fn call(client: &Client, (method, path, _, body, _): (&str, &str, Access, &str, bool)) -> Result<u16> {
     let path = match path {
-        "/api/v1/admin/imports" if method == "POST" => "/api/v1/admin/imports?kind=products&currency=USD&file_name=a.csv".into(),
+        "/api/v1/admin/imports" if method == "POST" => {
+            "/api/v1/admin/imports?kind=products&currency=USD&file_name=a.csv".into()
+        }
         path => unknown(path),
     };
     let key = Client::key();
@@ -170,7 +170,9 @@ async fn every_route_says_401_403_and_404() -> Result<()> {
         .as_object()
         .into_iter()
         .flatten()
-        .flat_map(|(path, item)| item.as_object().into_iter().flatten().map(move |(m, _)| (m.to_uppercase(), path.clone())))
+        .flat_map(|(path, item)| {
+            item.as_object().into_iter().flatten().map(move |(m, _)| (m.to_uppercase(), path.clone()))
+        })
         .filter(|(_, path)| path.starts_with("/api/v1") || path.starts_with("/media"))
         .collect();
     let listed: BTreeSet<(String, String)> =

@@ -23,8 +23,12 @@ async fn words_typos_chinese_filters_sorts_and_facets() -> Result<()> {
     ensure!(search("category=no-such").await?["total"] == 0);
     ensure!(search("min_price=1000&max_price=5000").await?["total"] == 2);
     let sorted = search("sort=price_asc").await?;
-    let prices: Vec<i64> =
-        sorted["items"].as_array().context("items")?.iter().filter_map(|item| item["price"]["amount"].as_i64()).collect();
+    let prices: Vec<i64> = sorted["items"]
+        .as_array()
+        .context("items")?
+        .iter()
+        .filter_map(|item| item["price"]["amount"].as_i64())
+        .collect();
     ensure!(prices.is_sorted() && prices.len() == 4, "{prices:?}");
     let facets = &sorted["facets"];
     ensure!(facets["brand"].as_array().is_some_and(|brands| brands.len() == 4), "{facets}");
@@ -54,9 +58,14 @@ async fn the_index_is_checked_and_rebuilt_from_the_command_line() -> Result<()> 
     let shop = Shop::start().await?;
     fill(&shop)?;
     let admin = shop.admin().await?;
-    until(async || Ok((shop.guest().get("/api/v1/search").await?.expect(200)?["total"] == 4).then_some(()))).await?;
-    let report = admin.post("/api/v1/admin/search/check", &serde_json::json!({"repair": false})).await?.expect(200)?;
-    ensure!(report["missing"] == 0 && report["extra"] == 0 && report["stale"] == 0 && report["expected"] == 4, "{report}");
+    until(async || Ok((shop.guest().get("/api/v1/search").await?.expect(200)?["total"] == 4).then_some(())))
+        .await?;
+    let report =
+        admin.post("/api/v1/admin/search/check", &serde_json::json!({"repair": false})).await?.expect(200)?;
+    ensure!(
+        report["missing"] == 0 && report["extra"] == 0 && report["stale"] == 0 && report["expected"] == 4,
+        "{report}"
+    );
     let rebuilt = admin.post("/api/v1/admin/search/rebuild", &serde_json::json!({})).await?;
     ensure!(rebuilt.status < 300, "{rebuilt:?}");
     ensure!(shop.guest().get("/api/v1/search").await?.expect(200)?["total"] == 4);

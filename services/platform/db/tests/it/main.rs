@@ -1,4 +1,5 @@
 //! The doors of the database, on a real SQLite file.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
 
 use std::{sync::Arc, time::Duration};
 

@@ -100,7 +100,7 @@ impl Best {
         if self.keep > 0 {
             self.shrink();
         }
-        self.kept.sort_unstable_by(|a, b| b.0.cmp(&a.0));
+        self.kept.sort_unstable_by_key(|kept| std::cmp::Reverse(kept.0));
         self.kept
     }
 }

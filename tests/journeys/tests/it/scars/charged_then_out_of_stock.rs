@@ -37,7 +37,8 @@ async fn a_client_sets_no_amount_and_pays_no_order_of_others() -> Result<()> {
     ensure!(shopper.post_once(&path, &Client::key(), &cheap).await?.status == 422);
     let thief = shop.shopper().await?;
     ensure!(thief.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.status == 404);
-    let payment = shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
+    let payment =
+        shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
     ensure!(payment["amount"] == placed["totals"]["total"], "{payment}");
     shop.finish().await
 }

@@ -12,7 +12,8 @@ async fn order_with_payment(shop: &Shop, slug: &str) -> Result<(Client, String, 
     let placed = shopper.place(&address, &sku, 1).await?.expect(201)?;
     let order = placed["id"].as_str().context("an id")?.to_owned();
     let path = format!("/api/v1/orders/{order}/payments");
-    let payment = shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
+    let payment =
+        shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
     Ok((shopper, order, payment["id"].as_str().context("an id")?.to_owned()))
 }
 
@@ -31,7 +32,10 @@ async fn paid_after_it_expired_is_revived_while_there_is_stock() -> Result<()> {
     let shop = Shop::builder().set("ORDER__EXPIRY", "2s").start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "copper-lamp").await?;
-    shopper.post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "late"})).await?.expect(202)?;
+    shopper
+        .post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "late"}))
+        .await?
+        .expect(202)?;
     when(&shopper, &order, "state", "cancelled").await?;
     when(&shopper, &order, "state", "paid").await?;
     ensure!(available(&shop, "copper-lamp").await? == 19);
@@ -44,7 +48,10 @@ async fn paid_after_it_expired_and_sold_to_another_is_refunded() -> Result<()> {
     let shop = Shop::builder().set("ORDER__EXPIRY", "3s").start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "last-book").await?;
-    shopper.post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "late"})).await?.expect(202)?;
+    shopper
+        .post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "late"}))
+        .await?
+        .expect(202)?;
     let rival = shop.shopper().await?;
     let (address, book) = (rival.address("US").await?, sku(&shop, "last-book").await?);
     let bought = until(async || {
@@ -68,7 +75,10 @@ async fn cancelled_while_paying_is_refunded_and_the_stock_goes_back() -> Result<
     let shop = Shop::builder().start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "last-book").await?;
-    shopper.post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "succeed"})).await?.expect(202)?;
+    shopper
+        .post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "succeed"}))
+        .await?
+        .expect(202)?;
     let path = format!("/api/v1/orders/{order}/cancel");
     shopper.post_once(&path, &Client::key(), &json!({})).await?.expect(200)?;
     when(&shopper, &order, "state", "cancelled").await?;

@@ -1,1 +1,0 @@
-//! One suite a port, run on every adapter
