@@ -184,30 +184,39 @@ async fn remove_address(
 struct AddressChange {
     /// Who receives.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     recipient: Option<String>,
     /// Phone for the courier.
     #[garde(length(chars, min = 3, max = 32))]
+    #[schema(min_length = 3, max_length = 32)]
     phone: Option<String>,
     /// ISO 3166-1 alpha-2, such as `US`.
     #[garde(pattern("^[A-Z]{2}$"))]
+    #[schema(pattern = "^[A-Z]{2}$")]
     country: Option<String>,
     /// State or province.
     #[garde(length(chars, max = 100))]
+    #[schema(max_length = 100)]
     region: Option<String>,
     /// City.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     city: Option<String>,
     /// District.
     #[garde(length(chars, max = 100))]
+    #[schema(max_length = 100)]
     district: Option<String>,
     /// Street and number.
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     line1: Option<String>,
     /// Flat, floor, company.
     #[garde(length(chars, max = 200))]
+    #[schema(max_length = 200)]
     line2: Option<String>,
     /// Postal code.
     #[garde(length(chars, max = 20))]
+    #[schema(max_length = 20)]
     postal_code: Option<String>,
     /// Whether checkout picks it by itself.
     #[garde(skip)]
@@ -267,6 +276,7 @@ async fn create_staff(
 struct RoleNames {
     /// Names of roles; empty for a shopper.
     #[garde(length(max = 20), inner(length(min = 1, max = 40)))]
+    #[schema(max_items = 20)]
     roles: Vec<String>,
 }
 

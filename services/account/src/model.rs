@@ -34,7 +34,7 @@ pub(crate) fn required(pointer: &str, text: &str) -> Result<String> {
 
 /// An address as it is kept.
 pub(crate) fn clean(input: AddressInput) -> Result<AddressInput> {
-    Ok(AddressInput {
+    let address = AddressInput {
         recipient: required("/recipient", &input.recipient)?,
         phone: required("/phone", &input.phone)?,
         country: input.country,
@@ -45,7 +45,10 @@ pub(crate) fn clean(input: AddressInput) -> Result<AddressInput> {
         line2: normalise(&input.line2),
         postal_code: normalise(&input.postal_code),
         is_default: input.is_default,
-    })
+    };
+    // Shorter than it was typed, it may be too short.
+    valid(&address)?;
+    Ok(address)
 }
 
 /// Failed log-ins of one e-mail.

@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use actix_web::web::{Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use kernel::{Failure, Result};
 use reqwest::{
     Client, Response,

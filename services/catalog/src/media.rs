@@ -2,8 +2,8 @@
 
 use std::{path::Path as FilePath, sync::Arc};
 
-use actix_web::web::Bytes;
 use base64::{Engine, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use contracts::{
     Ctx, Permission,
     catalog::{CategoryId, Image, ImageId, ImageView, Media, ProductChanged, ProductId, UploadImage, code},

@@ -31,13 +31,15 @@ pub mod code {
 pub struct Register {
     /// E-mail, unique without regard to case.
     #[garde(email, length(max = 254))]
+    #[schema(max_length = 254, format = Email)]
     pub email: String,
     /// 8 to 128 characters.
     #[garde(length(chars, min = 8, max = 128))]
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 8, max_length = 128)]
     pub password: String,
     /// How to address the person.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
 }
 
@@ -47,10 +49,11 @@ pub struct Register {
 pub struct LogIn {
     /// E-mail.
     #[garde(length(chars, min = 1, max = 254))]
+    #[schema(min_length = 1, max_length = 254)]
     pub email: String,
     /// Password.
     #[garde(length(chars, min = 1, max = 128))]
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 1, max_length = 128)]
     pub password: String,
 }
 
@@ -61,6 +64,7 @@ pub struct RefreshSession {
     /// The token of the last answer. Used twice it ends the session, except within 30 s, when the same successor is
     /// returned.
     #[garde(length(min = 1, max = 512))]
+    #[schema(min_length = 1, max_length = 512)]
     pub refresh_token: String,
 }
 
@@ -110,12 +114,15 @@ pub struct AccountView {
 pub struct UpdateAccount {
     /// Name.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
     /// Phone in E.164.
     #[garde(length(min = 4, max = 16), inner(custom(is_phone)))]
+    #[schema(min_length = 4, max_length = 16, pattern = "^[+][0-9]+$")]
     pub phone: Option<String>,
     /// `en` or `zh-CN`.
     #[garde(inner(custom(is_locale)))]
+    #[schema(pattern = "^(en|zh-CN)$")]
     pub locale: Option<String>,
 }
 
@@ -138,33 +145,42 @@ fn is_locale(value: &str, (): &()) -> garde::Result {
 pub struct AddressInput {
     /// Who receives.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     pub recipient: String,
     /// Phone for the courier.
     #[garde(length(chars, min = 3, max = 32))]
+    #[schema(min_length = 3, max_length = 32)]
     pub phone: String,
     /// ISO 3166-1 alpha-2, such as `US`.
     #[garde(custom(is_country))]
+    #[schema(pattern = "^[A-Z]{2}$")]
     pub country: String,
     /// State or province.
     #[garde(length(chars, max = 100))]
+    #[schema(max_length = 100)]
     #[serde(default)]
     pub region: String,
     /// City.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     pub city: String,
     /// District.
     #[garde(length(chars, max = 100))]
+    #[schema(max_length = 100)]
     #[serde(default)]
     pub district: String,
     /// Street and number.
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     pub line1: String,
     /// Flat, floor, company.
     #[garde(length(chars, max = 200))]
+    #[schema(max_length = 200)]
     #[serde(default)]
     pub line2: String,
     /// Postal code.
     #[garde(length(chars, max = 20))]
+    #[schema(max_length = 20)]
     #[serde(default)]
     pub postal_code: String,
     /// Whether checkout picks it by itself; the first address always is.
@@ -205,13 +221,15 @@ pub struct ReplaceAddress {
 pub struct CreateStaff {
     /// E-mail.
     #[garde(email, length(max = 254))]
+    #[schema(max_length = 254, format = Email)]
     pub email: String,
     /// Password, 12 to 128 characters.
     #[garde(length(chars, min = 12, max = 128))]
-    #[schema(format = Password)]
+    #[schema(format = Password, min_length = 12, max_length = 128)]
     pub password: String,
     /// Roles that exist; `admin` always does.
     #[garde(length(min = 1, max = 20))]
+    #[schema(min_items = 1, max_items = 20)]
     pub roles: Vec<String>,
 }
 
@@ -222,12 +240,14 @@ pub struct CreateStaff {
 pub struct ListAccounts {
     /// Part of the e-mail or name.
     #[garde(length(chars, max = 100))]
+    #[param(max_length = 100)]
     pub q: Option<String>,
     /// From the page before.
     #[garde(skip)]
     pub cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
 }
 
@@ -237,6 +257,7 @@ pub struct ListAccounts {
 pub struct RoleView {
     /// Its name, `a-z` and `-`.
     #[garde(length(min = 1, max = 40), pattern("^[a-z][a-z0-9-]*$"))]
+    #[schema(min_length = 1, max_length = 40, pattern = "^[a-z][a-z0-9-]*$")]
     pub name: String,
     /// What it allows.
     #[garde(skip)]

@@ -96,6 +96,7 @@ pub struct CartView {
 pub struct Quantity {
     /// 1 to 999.
     #[garde(range(min = 1, max = MAX_QUANTITY))]
+    #[schema(minimum = 1, maximum = 999)]
     pub quantity: i64,
 }
 
@@ -105,6 +106,7 @@ pub struct Quantity {
 pub struct MergeCart {
     /// The guest's token; that of the `X-Cart-Token` header when absent.
     #[garde(length(min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     #[serde(default)]
     pub token: Option<String>,
 }

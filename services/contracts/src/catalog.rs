@@ -68,9 +68,11 @@ pub struct CategoryRef {
 pub struct CategoryInput {
     /// Name.
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// Name in URLs; made from the name when absent.
     #[garde(length(min = 1, max = 200), pattern("^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    #[schema(min_length = 1, max_length = 200, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
     #[serde(default)]
     pub slug: Option<String>,
     /// The category it is in; none for the top.
@@ -131,6 +133,7 @@ pub struct BrandView {
 pub struct BrandInput {
     /// Name, unique.
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
 }
 
@@ -148,9 +151,11 @@ pub struct ReplaceBrand {
 pub struct OptionView {
     /// Name.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// Values in order.
     #[garde(length(max = 200), inner(length(chars, min = 1, max = 200)))]
+    #[schema(max_items = 200)]
     pub values: Vec<String>,
 }
 
@@ -159,9 +164,11 @@ pub struct OptionView {
 pub struct NamedValue {
     /// Name.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     pub name: String,
     /// Value.
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     pub value: String,
 }
 
@@ -341,18 +348,22 @@ pub struct SkuInfo {
 pub struct SkuInput {
     /// Unique code; generated when absent.
     #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     #[serde(default)]
     pub code: Option<String>,
     /// A value for each of the product's options.
     #[garde(length(max = 3), dive)]
+    #[schema(max_items = 3)]
     #[serde(default)]
     pub options: Vec<NamedValue>,
     /// Barcode (GTIN).
     #[garde(length(chars, max = 50))]
+    #[schema(max_length = 50)]
     #[serde(default)]
     pub barcode: Option<String>,
     /// Weight in grams.
     #[garde(range(min = 0, max = 10_000_000))]
+    #[schema(minimum = 0, maximum = 10_000_000)]
     #[serde(default)]
     pub weight_grams: i64,
 }
@@ -363,9 +374,11 @@ pub struct SkuInput {
 pub struct ImageInput {
     /// `https://…`, fetched in the background; until then, and where that fails, a drawn placeholder stands in.
     #[garde(length(min = 1, max = 2000))]
+    #[schema(min_length = 1, max_length = 2000)]
     pub src: String,
     /// Text in its place.
     #[garde(length(chars, max = 500))]
+    #[schema(max_length = 500)]
     #[serde(default)]
     pub alt: String,
 }
@@ -376,17 +389,21 @@ pub struct ImageInput {
 pub struct ProductInput {
     /// Title.
     #[garde(length(chars, min = 1, max = 300))]
+    #[schema(min_length = 1, max_length = 300)]
     pub title: String,
     /// Name in URLs; made from the title when absent.
     #[garde(length(min = 1, max = 200), pattern("^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    #[schema(min_length = 1, max_length = 200, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
     #[serde(default)]
     pub slug: Option<String>,
     /// HTML; sanitised.
     #[garde(length(max = 200_000))]
+    #[schema(max_length = 200_000)]
     #[serde(default)]
     pub description: String,
     /// Brand by name; made when it does not exist.
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     #[serde(default)]
     pub brand: Option<String>,
     /// Main category.
@@ -395,21 +412,26 @@ pub struct ProductInput {
     pub category_id: Option<CategoryId>,
     /// Descriptive attributes.
     #[garde(length(max = 100), dive)]
+    #[schema(max_items = 100)]
     #[serde(default)]
     pub attributes: Vec<NamedValue>,
     /// Tags.
     #[garde(length(max = 250), inner(length(chars, min = 1, max = 255)))]
+    #[schema(max_items = 250)]
     #[serde(default)]
     pub tags: Vec<String>,
     /// Names of up to three options; their values come from the SKUs.
     #[garde(length(max = 3), inner(length(chars, min = 1, max = 100)))]
+    #[schema(max_items = 3)]
     #[serde(default)]
     pub options: Vec<String>,
     /// At least one SKU.
     #[garde(length(min = 1, max = 2000), dive)]
+    #[schema(min_items = 1, max_items = 2000)]
     pub skus: Vec<SkuInput>,
     /// Images in order.
     #[garde(length(max = 250), dive)]
+    #[schema(max_items = 250)]
     #[serde(default)]
     pub images: Vec<ImageInput>,
 }
@@ -456,15 +478,19 @@ pub struct ImportedProductResult {
 pub struct ListProducts {
     /// Category by id or slug; products below it count.
     #[garde(length(max = 200))]
+    #[param(max_length = 200)]
     pub category: Option<String>,
     /// Brand by id or slug.
     #[garde(length(max = 200))]
+    #[param(max_length = 200)]
     pub brand: Option<String>,
     /// From the page before.
     #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
     pub cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
 }
 

@@ -106,12 +106,15 @@ pub struct WarehouseView {
 pub struct WarehouseInput {
     /// Short code, unique.
     #[garde(length(min = 1, max = 40), pattern("^[a-z0-9]+(-[a-z0-9]+)*$"))]
+    #[schema(min_length = 1, max_length = 40, pattern = "^[a-z0-9]+(-[a-z0-9]+)*$")]
     pub code: String,
     /// Name.
     #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
     pub name: String,
     /// Country, ISO 3166-1 alpha-2.
     #[garde(length(min = 2, max = 2), pattern("^[A-Z]{2}$"))]
+    #[schema(min_length = 2, max_length = 2, pattern = "^[A-Z]{2}$")]
     pub country: String,
     /// Allocation takes from lower numbers first.
     #[garde(skip)]
@@ -176,12 +179,14 @@ pub struct AdjustStock {
     pub warehouse_id: Option<WarehouseId>,
     /// By how many units.
     #[garde(range(min = -1_000_000_000, max = 1_000_000_000))]
+    #[schema(maximum = 1_000_000_000)]
     pub delta: i64,
     /// Why.
     #[garde(skip)]
     pub reason: AdjustReason,
     /// More words.
     #[garde(length(chars, max = 500))]
+    #[schema(max_length = 500)]
     #[serde(default)]
     pub note: String,
 }
@@ -195,6 +200,7 @@ pub struct SetSafetyStock {
     pub sku_id: SkuId,
     /// Threshold; 0 for no alert.
     #[garde(range(min = 0, max = 1_000_000_000))]
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
     pub safety_stock: i64,
 }
 
@@ -247,6 +253,7 @@ pub struct ListMovements {
     pub cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
 }
 

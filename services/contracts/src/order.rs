@@ -92,14 +92,17 @@ pub struct PlaceOrder {
     pub address_id: AddressId,
     /// What; the cart when absent. Two lines of one SKU are one demand.
     #[garde(length(min = 1, max = MAX_LINES), dive)]
+    #[schema(min_items = 1, max_items = 100)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub items: Option<Vec<LineInput>>,
     /// The signed text of a quote: `pricing.price_rose` when the total is higher now. Without one, today's prices count.
     #[garde(length(min = 1, max = 65_536))]
+    #[schema(min_length = 1, max_length = 65_536)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quote: Option<String>,
     /// To the merchant, at most 500 characters.
     #[garde(length(chars, max = 500))]
+    #[schema(max_length = 500)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remark: Option<String>,
 }
@@ -110,6 +113,7 @@ pub struct PlaceOrder {
 pub struct AskQuote {
     /// 1 to 100 lines; two lines of one SKU are one demand.
     #[garde(length(min = 1, max = MAX_LINES), dive)]
+    #[schema(min_items = 1, max_items = 100)]
     pub items: Vec<LineInput>,
     /// One of the shopper's addresses, for tax and shipping.
     #[garde(skip)]
@@ -209,9 +213,11 @@ pub struct ListOrders {
     pub state: Option<OrderState>,
     /// From the page before.
     #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
     pub cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
 }
 
@@ -230,6 +236,7 @@ pub struct CancelOrder {
 pub struct CancelReason {
     /// Why, in the shopper's words.
     #[garde(length(chars, max = 500))]
+    #[schema(max_length = 500)]
     #[serde(default)]
     pub reason: Option<String>,
 }
@@ -249,6 +256,7 @@ pub struct PayOrder {
 pub struct PaymentChannel {
     /// `sandbox`.
     #[garde(length(min = 1, max = 40))]
+    #[schema(min_length = 1, max_length = 40)]
     pub channel: String,
 }
 

@@ -123,6 +123,7 @@ pub struct RefundInput {
     pub amount: Money,
     /// Why.
     #[garde(length(chars, min = 1, max = 500))]
+    #[schema(min_length = 1, max_length = 500)]
     pub reason: String,
 }
 
@@ -226,9 +227,11 @@ pub struct ListPayments {
     pub state: Option<IntentState>,
     /// From the page before.
     #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
     pub cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
 }
 

@@ -133,6 +133,7 @@ pub struct LineInput {
     pub sku_id: SkuId,
     /// 1 to 999.
     #[garde(range(min = 1, max = MAX_QUANTITY))]
+    #[schema(minimum = 1, maximum = 999)]
     pub quantity: i64,
 }
 

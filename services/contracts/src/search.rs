@@ -38,18 +38,23 @@ pub enum Sort {
 pub struct SearchQuery {
     /// Words; everything when empty.
     #[garde(length(chars, max = 200))]
+    #[param(max_length = 200)]
     pub q: Option<String>,
     /// Category by id or slug; products below it count.
     #[garde(length(max = 200))]
+    #[param(max_length = 200)]
     pub category: Option<String>,
     /// Brand by id or slug.
     #[garde(length(max = 200))]
+    #[param(max_length = 200)]
     pub brand: Option<String>,
     /// Lowest price, in minor units of `currency`.
     #[garde(range(min = 0))]
+    #[param(minimum = 0)]
     pub min_price: Option<i64>,
     /// Highest price, in minor units of `currency`.
     #[garde(range(min = 0))]
+    #[param(minimum = 0)]
     pub max_price: Option<i64>,
     /// Only what can be bought now.
     #[garde(skip)]
@@ -60,9 +65,11 @@ pub struct SearchQuery {
     pub sort: Option<Sort>,
     /// From the page before.
     #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
     pub cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     pub limit: Option<u32>,
 }
 
@@ -122,6 +129,7 @@ pub struct SearchResults {
 pub struct SuggestQuery {
     /// What was typed so far; hot words when empty.
     #[garde(length(chars, max = 100))]
+    #[param(max_length = 100)]
     pub q: Option<String>,
 }
 

@@ -45,6 +45,7 @@ struct StartQuery {
     currency: Currency,
     /// The file's name, for people.
     #[garde(length(chars, max = 300))]
+    #[param(max_length = 300)]
     #[serde(default)]
     file_name: String,
 }
@@ -94,9 +95,13 @@ async fn read(imports: Data<dyn Imports>, Staff(ctx): Staff, PathOf(id): PathOf<
 struct ErrorsQuery {
     /// From the page before.
     #[garde(length(max = 1000))]
+    #[schema(max_length = 1000)]
+    #[param(max_length = 1000)]
     cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[schema(minimum = 1, maximum = 100)]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 

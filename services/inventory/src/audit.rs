@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 
 use contracts::catalog::SkuId;
 use kernel::Result;
-use platform_db::DbResult;
-use sea_orm::TransactionTrait;
 
 use crate::{model::Delta, service::InventoryService, store};
 
@@ -39,11 +37,7 @@ impl Reconciliation {
 impl InventoryService {
     /// Compares a SKU's buckets with its ledger and its live holds, in one snapshot.
     pub async fn reconcile(&self, sku: SkuId) -> Result<Reconciliation> {
-        let snapshot = self.db.read().begin().await.db()?;
-        let buckets = store::in_buckets(&snapshot, sku).await?;
-        let ledger = store::in_ledger(&snapshot, sku).await?;
-        let held = store::held(&snapshot, sku).await?;
-        snapshot.rollback().await.db()?;
+        let store::Books { buckets, ledger, held } = store::books(&self.db, sku).await?;
         let mut found = Reconciliation {
             sku_id: sku,
             available: 0,

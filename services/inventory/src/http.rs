@@ -40,7 +40,7 @@ async fn list_warehouses(inventory: Data<dyn Inventory>, Staff(ctx): Staff) -> A
 /// Adds a warehouse.
 #[utoipa::path(
     tag = "stock",
-    params(("Idempotency-Key" = String, Header, description = "1 to 200 visible characters")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible characters")),
     request_body = WarehouseInput,
     responses((status = 201, body = WarehouseView, headers(("Location" = String, description = "The warehouse"))))
 )]
@@ -87,7 +87,7 @@ async fn get_stock(
 /// The same key with the same body gives the same answer and changes the stock once.
 #[utoipa::path(
     tag = "stock",
-    params(("Idempotency-Key" = String, Header, description = "1 to 200 visible characters, a new one for every adjustment")),
+    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible characters, a new one for every adjustment")),
     request_body = AdjustStock,
     responses((status = 201, body = StockView, headers(("Location" = String, description = "The SKU's stock"))))
 )]
@@ -108,6 +108,7 @@ async fn adjust_stock(
 struct SafetyStock {
     /// An alert is raised when available falls to this or below; 0 for none.
     #[garde(range(min = 0, max = 1_000_000_000))]
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
     safety_stock: i64,
 }
 
@@ -136,9 +137,11 @@ async fn set_safety_stock(
 struct MovementsPage {
     /// From the page before.
     #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
     cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 

@@ -21,7 +21,7 @@ use crate::model::{Bucket, Hold, Place};
 use entity::{hold, hold_line, stock_bucket, stock_level, stock_movement, warehouse};
 
 pub(crate) use save::{save, save_level};
-pub(crate) use sum::{Sums, held, in_buckets, in_ledger, skus_after};
+pub(crate) use sum::{Books, Sums, books, skus_after};
 
 /// The most values in one `IN` list: well below what SQLite binds.
 const MOST_VALUES: usize = 8_192;

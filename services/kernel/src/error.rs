@@ -39,6 +39,7 @@ pub mod code {
         METHOD = 405 "request.method_not_allowed" "This method is not allowed here";
         UNAUTHENTICATED = 401 "auth.unauthenticated" "Log in first";
         FORBIDDEN = 403 "auth.forbidden" "You may not do this";
+        SLOW = 408 "request.timeout" "The request did not arrive in time";
         CONFLICT = 409 "request.conflict" "The thing is in another state than the request needs";
         PRECONDITION = 412 "request.precondition_failed" "The thing has changed since you read it";
         TOO_LARGE = 413 "request.too_large" "The request is too large";

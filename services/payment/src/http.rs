@@ -6,14 +6,16 @@ use actix_web::{
     HttpRequest, HttpResponse, get,
     http::header::CONTENT_TYPE,
     post,
-    web::{Bytes, Data},
+    web::{Data, Payload},
 };
 use contracts::payment::{
     ListPayments, PaymentId, PaymentView, Payments, ProviderCallback, RefundInput, RefundPayment, RefundView,
     SandboxInput, Simulate,
 };
 use kernel::{Failure, Page, code};
-use platform_http::{Answer, Member, Params, PathOf, Routes, Staff, Valid, accepted, anonymous, created, ok};
+use platform_http::{
+    Answer, Member, Params, PathOf, Routes, Staff, Valid, accepted, anonymous, created, ok, read_body,
+};
 
 use crate::{PaymentService, callback::LARGEST};
 
@@ -87,11 +89,9 @@ async fn callback(
     payments: Data<dyn Payments>,
     req: HttpRequest,
     PathOf(channel): PathOf<String>,
-    body: Bytes,
+    payload: Payload,
 ) -> Answer {
-    if body.len() > LARGEST {
-        return Err(Failure::new(code::TOO_LARGE).detail(format!("at most {LARGEST} bytes")).into());
-    }
+    let body = read_body(&req, &mut payload.into_inner(), LARGEST).await?;
     let body = String::from_utf8(body.into())
         .map_err(|error| Failure::new(code::MALFORMED).detail("the body is not UTF-8").because(error))?;
     let headers = req

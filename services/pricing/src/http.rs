@@ -26,6 +26,7 @@ pub(crate) fn routes(pricing: Arc<dyn Pricing>) -> Routes {
 struct Prices {
     /// 1 to 1,000.
     #[garde(length(min = 1, max = 1000), dive)]
+    #[schema(min_items = 1, max_items = 1000)]
     prices: Vec<SetPrice>,
 }
 

@@ -1,6 +1,6 @@
 //! Forms: what was posted, what is wrong with it, and how a field is shown again with it.
 
-use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::CONTENT_TYPE, web::Bytes};
+use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::CONTENT_TYPE};
 use askama::Template;
 use futures::future::LocalBoxFuture;
 use garde::Validate;
@@ -62,15 +62,12 @@ impl FromRequest for Posted {
         let content_type = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let is_form = content_type
             .is_some_and(|value| value.to_ascii_lowercase().starts_with("application/x-www-form-urlencoded"));
-        let body = Bytes::from_request(request, payload);
+        let (request, mut payload) = (request.clone(), payload.take());
         Box::pin(async move {
             if !is_form {
                 return Err(Failure::new(code::MEDIA_TYPE).into());
             }
-            let body = body.await.map_err(|_| Failure::new(code::TOO_LARGE))?;
-            if body.len() > LARGEST {
-                return Err(Failure::new(code::TOO_LARGE).into());
-            }
+            let body = platform_http::read_body(&request, &mut payload, LARGEST).await?;
             let posted = Self(url::form_urlencoded::parse(&body).into_owned().collect());
             match visitor {
                 Some(visitor) if visitor.made_form(posted.raw("csrf")) => Ok(posted),

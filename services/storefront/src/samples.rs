@@ -325,3 +325,8 @@ pub(crate) fn payment(state: IntentState) -> PaymentView {
         reason: None,
     }
 }
+
+type EveryId = (UserId, AddressId, CartId, CategoryId, ProductId, SkuId, OrderId, PaymentId);
+
+// Every id type of the samples is named once, so that a change of a contract shows here.
+const _: fn() -> EveryId = || (id(1), id(1), id(1), id(1), id(1), id(1), id(1), id(1));

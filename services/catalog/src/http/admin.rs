@@ -152,9 +152,11 @@ struct ListStaffProducts {
     on_shelf: Option<bool>,
     /// From the page before.
     #[garde(length(max = 1000))]
+    #[param(max_length = 1000)]
     cursor: Option<String>,
     /// 1 to 100.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 
@@ -260,6 +262,7 @@ async fn unshelve(catalog: Data<dyn Catalog>, Staff(ctx): Staff, PathOf(id): Pat
 struct ImageText {
     /// Text in its place, for a raw body.
     #[garde(length(chars, max = 500))]
+    #[param(max_length = 500)]
     alt: String,
 }
 

@@ -16,7 +16,7 @@ use crate::{media::Picture, service::CatalogService};
 /// An image of a product; a drawing stands in where there is no file (yet).
 #[utoipa::path(
     tag = "catalog",
-    params(("image_id" = ImageId, Path)),
+    params(("image_id" = inline(ImageId), Path)),
     responses((status = 200, content_type = "image/*", body = Vec<u8>), (status = 304))
 )]
 #[get("/media/{image_id}")]

@@ -4,14 +4,31 @@ use std::collections::BTreeMap;
 
 use contracts::{catalog::SkuId, inventory::WarehouseId};
 use kernel::{Id, Result};
-use platform_db::DbResult;
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, prelude::Uuid};
+use platform_db::{Db, DbResult};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, TransactionTrait, prelude::Uuid};
 
 use super::number;
 use crate::model::{Delta, Place};
 
 /// Units by place.
 pub(crate) type Sums = BTreeMap<Place, Delta>;
+
+/// What the three books say of a SKU, read in one snapshot.
+pub(crate) struct Books {
+    pub(crate) buckets: Sums,
+    pub(crate) ledger: Sums,
+    pub(crate) held: Sums,
+}
+
+/// Reads the books of a SKU.
+pub(crate) async fn books(db: &Db, sku: SkuId) -> Result<Books> {
+    let snapshot = db.read().begin().await.db()?;
+    let buckets = in_buckets(&snapshot, sku).await?;
+    let ledger = in_ledger(&snapshot, sku).await?;
+    let held = held(&snapshot, sku).await?;
+    snapshot.rollback().await.db()?;
+    Ok(Books { buckets, ledger, held })
+}
 
 #[derive(FromQueryResult)]
 struct Row {
@@ -42,14 +59,14 @@ async fn sums(connection: &impl ConnectionTrait, sku: SkuId, sql: &str, shard: b
 }
 
 /// What the buckets say.
-pub(crate) async fn in_buckets(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
+async fn in_buckets(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
     let sql =
         "SELECT region, warehouse_id, n, available, reserved, unavailable FROM stock_bucket WHERE sku_id = ?";
     sums(connection, sku, sql, false).await
 }
 
 /// What the ledger adds up to. SIGNED reads as an integer on SQLite as well.
-pub(crate) async fn in_ledger(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
+async fn in_ledger(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
     let sql = "SELECT region, warehouse_id, n, CAST(SUM(available) AS SIGNED) AS available, \
                CAST(SUM(reserved) AS SIGNED) AS reserved, CAST(SUM(unavailable) AS SIGNED) AS unavailable \
                FROM stock_movement WHERE sku_id = ? AND shard = ? GROUP BY region, warehouse_id, n";
@@ -57,7 +74,7 @@ pub(crate) async fn in_ledger(connection: &impl ConnectionTrait, sku: SkuId) -> 
 }
 
 /// What live holds have set aside, as `reserved`.
-pub(crate) async fn held(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
+async fn held(connection: &impl ConnectionTrait, sku: SkuId) -> Result<Sums> {
     let sql = "SELECT l.region, l.warehouse_id, l.n, 0 AS available, CAST(SUM(l.quantity) AS SIGNED) AS reserved, \
                0 AS unavailable FROM hold h JOIN hold_line l ON l.shard = h.shard AND l.hold_id = h.id \
                WHERE h.state = 'reserved' AND l.sku_id = ? GROUP BY l.region, l.warehouse_id, l.n";

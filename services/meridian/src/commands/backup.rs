@@ -6,6 +6,7 @@
 use std::{
     fs,
     io::Read,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
 
@@ -37,7 +38,10 @@ struct Entry {
 /// Copies the shop under `data` to the folder `to`, which must not exist.
 #[expect(clippy::print_stdout, reason = "tells the person at the terminal what was done")]
 pub(crate) async fn backup(db: &Db, data: &Path, to: &Path) -> Result<()> {
-    fs::create_dir(to).with_context(|| format!("cannot make {}: it must not exist yet", to.display()))?;
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(to)
+        .with_context(|| format!("cannot make {}: it must not exist yet", to.display()))?;
     eprintln_progress("copying the database");
     db.backup(&to.join(DATABASE)).await?;
     eprintln_progress("checking the copy");
@@ -75,7 +79,7 @@ pub(crate) async fn restore(from: &Path, data: &Path) -> Result<()> {
         ensure!(bytes == entry.bytes && sha256 == entry.sha256, "{} is not as it was backed up", entry.path);
     }
     Db::verify(&from.join(DATABASE)).await?;
-    fs::create_dir_all(data)?;
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(data)?;
     for entry in &manifest.files {
         let relative = Path::new(&entry.path);
         ensure!(

@@ -1,7 +1,8 @@
 //! The embedded adapter: connections, the writers' lock file, backup.
 
 use std::{
-    fs::{self, File, OpenOptions, TryLockError},
+    fs::{DirBuilder, File, OpenOptions, TryLockError},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -44,7 +45,7 @@ impl Drop for Turn {
 
 impl Sqlite {
     pub(crate) async fn open(config: &DbConfig) -> Result<Self> {
-        fs::create_dir_all(&config.data).map_err(Failure::internal)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(&config.data).map_err(Failure::internal)?;
         let lock = OpenOptions::new()
             .create(true)
             .truncate(false)
@@ -52,6 +53,8 @@ impl Sqlite {
             .open(config.data.join(LOCK))
             .map_err(Failure::internal)?;
         let file = config.data.join(FILE);
+        // For its owner only, also in a folder that others made; SQLite gives its other files the same rights.
+        OpenOptions::new().create(true).append(true).mode(0o600).open(&file).map_err(Failure::internal)?;
         // The writer first: it creates the file and switches it to WAL, under the lock so that two starts do not meet.
         let lock = Arc::new(lock);
         let turn = take_turn(&lock).await?;

@@ -9,8 +9,15 @@ use actix_web::{
 use futures::StreamExt;
 use kernel::{Failure, Result, code};
 
+use crate::shared::Shared;
+
+/// Room made for a body before any of it is there: its length is only what the client says.
+const ROOM: usize = 64 * 1_024;
+
 /// Reads the whole body; `request.too_large` over `limit` bytes, before reading where the client says its length.
-pub(crate) async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
+/// `request.timeout` when it takes so long that too little of the request's time is left to answer it: a client that is
+/// slow is no failure of ours.
+pub async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
     let headers = req.headers();
     if headers
         .get(CONTENT_ENCODING)
@@ -22,7 +29,14 @@ pub(crate) async fn read(req: &HttpRequest, payload: &mut Payload, limit: usize)
     if length.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
-    let mut body = BytesMut::with_capacity(length.unwrap_or(0));
+    let patience = Shared::of(req)?.deadline(req.head()).mul_f32(0.8);
+    tokio::time::timeout(patience, collect(payload, length.unwrap_or(0).min(ROOM), limit))
+        .await
+        .map_err(|_| Failure::new(code::SLOW))?
+}
+
+async fn collect(payload: &mut Payload, room: usize, limit: usize) -> Result<Bytes> {
+    let mut body = BytesMut::with_capacity(room);
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|error| {
             Failure::new(code::MALFORMED).detail("the body broke off").because(error.to_string())

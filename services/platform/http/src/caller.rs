@@ -96,7 +96,7 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
 }
 
 /// The caller by `Authorization: Bearer`.
-async fn caller(req: &HttpRequest) -> Result<Ctx> {
+pub(crate) async fn caller(req: &HttpRequest) -> Result<Ctx> {
     let mut ctx = anonymous(req)?;
     if let Some(header) = req.headers().get(AUTHORIZATION) {
         let token = header.to_str().ok().and_then(bearer).ok_or_else(|| {

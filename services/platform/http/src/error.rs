@@ -90,6 +90,7 @@ pub(crate) fn from_status(status: StatusCode) -> Failure {
         403 => code::FORBIDDEN,
         404 => code::NOT_FOUND,
         405 => code::METHOD,
+        408 => code::SLOW,
         409 => code::CONFLICT,
         412 => code::PRECONDITION,
         413 => code::TOO_LARGE,

@@ -9,9 +9,9 @@ use kernel::{Failure, Result, code};
 use serde::de::DeserializeOwned;
 use serde_path_to_error::{Path, Segment};
 
-use crate::{HttpError, body, shared::Shared};
+use crate::{HttpError, body, caller::caller, shared::Shared};
 
-/// A JSON body that fits `T` and its rules.
+/// A JSON object as the body that fits `T` and its rules.
 ///
 /// `415` for another content type, `413` over the limit, `400` for what is no JSON, `422` with a JSON pointer a field
 /// for JSON that is no `T` or breaks a rule.
@@ -56,15 +56,15 @@ where
         let req = req.clone();
         let mut payload = payload.take();
         Box::pin(async move {
-            let limit = Shared::of(&req)?.config.body_limit;
-            let bytes = body::read(&req, &mut payload, limit).await?;
-            if !is_json(&req) {
-                return Err(Failure::new(code::MEDIA_TYPE)
-                    .detail("expected Content-Type: application/json")
-                    .into());
-            }
-            let value = from_json(&bytes)?;
-            checked(value, pointer).map(Self).map_err(HttpError::from)
+            let refused = match read_json(&req, &mut payload).await {
+                Ok(value) => return Ok(Self(value)),
+                Err(refused) => refused,
+            };
+            // The extractors of a handler run side by side, and the first refusal is the answer. What is wrong with the
+            // body is no business of who may not call: by the time the caller is known here, the extractor of the
+            // caller, which stands before this one, has had its say.
+            let _ = caller(&req).await;
+            Err(refused.into())
         })
     }
 }
@@ -93,6 +93,18 @@ impl<T: DeserializeOwned + 'static> FromRequest for PathOf<T> {
     }
 }
 
+async fn read_json<T>(req: &HttpRequest, payload: &mut Payload) -> Result<T>
+where
+    T: DeserializeOwned + Validate,
+    T::Context: Default,
+{
+    if !is_json(req) {
+        return Err(Failure::new(code::MEDIA_TYPE).detail("expected Content-Type: application/json"));
+    }
+    let bytes = body::read(req, payload, Shared::of(req)?.config.body_limit).await?;
+    checked(from_json(&bytes)?, pointer)
+}
+
 fn is_json(req: &HttpRequest) -> bool {
     let media_type = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media_type = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
@@ -103,6 +115,10 @@ fn is_json(req: &HttpRequest) -> bool {
 fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.is_empty() {
         return Err(Failure::new(code::MALFORMED).detail("the body is empty; expected JSON"));
+    }
+    // Every body of ours is an object. serde would also read one from its values in order, which no document promises.
+    if bytes.trim_ascii_start().starts_with(b"[") {
+        return Err(Failure::invalid("", "invalid type: sequence, expected an object"));
     }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
@@ -175,11 +191,19 @@ fn misfit(path: &Path, message: &str, place: Place) -> Failure {
     Failure::invalid(place, in_their_words(detail))
 }
 
-/// Names of our types mean nothing to a client.
+/// The longest list of variants that helps anybody.
+const LONGEST_LIST: usize = 400;
+
+/// Names of our types mean nothing to a client, and neither do all currencies there are.
 fn in_their_words(detail: &str) -> String {
-    match detail.split_once("expected struct ") {
-        Some((before, _)) => format!("{before}expected an object"),
-        None => detail.to_owned(),
+    if let Some((before, _)) = detail.split_once("expected struct ") {
+        return format!("{before}expected an object");
+    }
+    match detail.split_once(", expected one of ") {
+        Some((before, known)) if known.len() > LONGEST_LIST => {
+            before.replacen("unknown variant", "unknown value", 1)
+        }
+        _ => detail.to_owned(),
     }
 }
 

@@ -1,15 +1,17 @@
 //! The OpenAPI 3.1 document: what handlers declare, and what holds for all of them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use actix_web::{App, http::StatusCode};
 use kernel::{FieldError, Problem};
 use utoipa::{
     PartialSchema, ToSchema,
     openapi::{
-        Content, Info, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder, Tag, Type,
+        Content, Info, Object, ObjectBuilder, OpenApi, Ref, RefOr, Required, Response, ResponseBuilder,
+        Schema, Tag, Type,
         header::Header,
         path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem},
+        schema::{AllOf, ArrayItems},
         security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme},
     },
 };
@@ -18,12 +20,13 @@ use utoipa_actix_web::AppExt;
 use crate::{Routes, error::PROBLEM_JSON};
 
 /// Errors every operation can give: status and what it means.
-const ERRORS: [(u16, &str); 13] = [
+const ERRORS: [(u16, &str); 14] = [
     (400, "The request cannot be read"),
     (401, "Log in first"),
     (403, "The caller may not do this"),
     (404, "There is no such thing, or it is somebody else's"),
     (405, "The path has other methods; `Allow` lists them"),
+    (408, "The body did not arrive in time"),
     (409, "The thing is in another state than the request needs"),
     (412, "The thing has changed since it was read"),
     (413, "The body is too large"),
@@ -67,6 +70,7 @@ pub fn openapi(routes: &[Routes]) -> OpenApi {
             .to_owned(),
     );
     components(&mut document);
+    flatten(&mut document);
     let mut ids = BTreeSet::new();
     let mut tags = BTreeSet::new();
     for (path, item) in &mut document.paths.paths {
@@ -103,6 +107,59 @@ fn components(document: &mut OpenApi) {
         .description(Some("The `access_token` of a session"))
         .build();
     components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+}
+
+/// A type with another one flattened into it is declared as `allOf`; where the inner one knows all of its fields, that
+/// forbids those around it. It becomes one object with the fields of both.
+fn flatten(document: &mut OpenApi) {
+    let Some(components) = document.components.as_mut() else { return };
+    let known = components.schemas.clone();
+    components.schemas.values_mut().for_each(|schema| flatten_in(&known, schema));
+}
+
+/// The same for a schema and those written out inside it; those it names are components themselves.
+fn flatten_in(known: &BTreeMap<String, RefOr<Schema>>, place: &mut RefOr<Schema>) {
+    let RefOr::T(schema) = place else { return };
+    match schema {
+        Schema::Object(object) => object.properties.values_mut().for_each(|inner| flatten_in(known, inner)),
+        Schema::Array(array) => {
+            if let ArrayItems::RefOrSchema(items) = &mut array.items {
+                flatten_in(known, items);
+            }
+        }
+        Schema::OneOf(choice) => choice.items.iter_mut().for_each(|inner| flatten_in(known, inner)),
+        Schema::AnyOf(choice) => choice.items.iter_mut().for_each(|inner| flatten_in(known, inner)),
+        Schema::AllOf(parts) => {
+            if let Some(whole) = merged(known, parts) {
+                *schema = whole.into();
+            }
+        }
+        _ => {}
+    }
+}
+
+/// One object of all parts; none where a part is no object.
+fn merged(known: &BTreeMap<String, RefOr<Schema>>, parts: &AllOf) -> Option<Object> {
+    let mut whole = Object::with_type(Type::Object);
+    whole.description.clone_from(&parts.description);
+    for part in &parts.items {
+        let part = object(known, part)?;
+        whole.properties.extend(part.properties.clone());
+        whole.required.extend(part.required.iter().cloned());
+    }
+    Some(whole)
+}
+
+/// The object that `part` is or names.
+fn object<'a>(known: &'a BTreeMap<String, RefOr<Schema>>, part: &'a RefOr<Schema>) -> Option<&'a Object> {
+    match part {
+        RefOr::T(Schema::Object(object)) => Some(object),
+        RefOr::T(_) => None,
+        RefOr::Ref(name) => match known.get(name.ref_location.strip_prefix("#/components/schemas/")?)? {
+            RefOr::T(Schema::Object(object)) => Some(object),
+            _ => None,
+        },
+    }
 }
 
 fn response(status: u16, meaning: &str) -> Response {

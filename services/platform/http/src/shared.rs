@@ -14,6 +14,9 @@ use kernel::{Clock, Failure, Result};
 
 use crate::{Auth, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable};
 
+/// Where staff work.
+const STAFF: &str = "/api/v1/admin/";
+
 /// One a process.
 pub(crate) struct Shared {
     pub(crate) config: HttpServerConfig,
@@ -53,12 +56,16 @@ impl Shared {
             || !self.address(head).is_some_and(|ip| ip.to_canonical().is_loopback())
     }
 
-    /// How long a request may take. Bodies that are neither JSON nor a form are uploads.
+    /// How long a request may take. Bodies that are neither JSON nor a form are uploads, and only staff upload: nobody
+    /// else keeps a request open for minutes.
     pub(crate) fn deadline(&self, head: &RequestHead) -> Duration {
         let media_type = head.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
         let media_type = media_type.split(';').next().unwrap_or("").trim();
         let short = ["", "application/json", "application/x-www-form-urlencoded"];
-        if short.iter().any(|known| media_type.eq_ignore_ascii_case(known)) || head.method.is_safe() {
+        if short.iter().any(|known| media_type.eq_ignore_ascii_case(known))
+            || head.method.is_safe()
+            || !head.uri.path().starts_with(STAFF)
+        {
             self.config.deadline
         } else {
             self.config.upload_deadline

@@ -73,9 +73,11 @@ struct JobStarted {
 struct ListDeadLetters {
     /// `next_cursor` of the page before.
     #[garde(length(max = 500))]
+    #[param(max_length = 500)]
     cursor: Option<String>,
     /// Items on the page.
     #[garde(range(min = 1, max = 100))]
+    #[param(minimum = 1, maximum = 100)]
     limit: Option<u32>,
 }
 
@@ -84,10 +86,13 @@ struct ListDeadLetters {
 #[serde(deny_unknown_fields)]
 struct ReplayDeadLetters {
     #[garde(length(min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
     subscription: Option<String>,
     #[garde(range(max = 1023))]
+    #[schema(maximum = 1023)]
     shard: Option<u16>,
     #[garde(range(min = 1))]
+    #[schema(minimum = 1)]
     pos: Option<i64>,
 }
 

@@ -353,6 +353,7 @@ error-request-invalid = Something in the request is not valid. Check it and try 
 error-request-malformed = The request could not be read.
 error-request-method-not-allowed = This address cannot be used like this.
 error-request-conflict = Something has changed meanwhile. Load the page again.
+error-request-timeout = Your request took too long to arrive. Please try again.
 error-request-too-large = This is too large to be sent.
 error-request-unsupported-media-type = Only forms of this shop can be sent here.
 error-request-rate-limited = That was a lot at once. Wait a moment and try again.

@@ -338,6 +338,7 @@ error-request-invalid = 请求中有无效的内容，请检查后重试。
 error-request-malformed = 无法识别该请求。
 error-request-method-not-allowed = 该地址不能这样使用。
 error-request-conflict = 内容已发生变化，请刷新页面。
+error-request-timeout = 请求发送超时，请重试。
 error-request-too-large = 提交的内容过大。
 error-request-unsupported-media-type = 这里只能提交本店的表单。
 error-request-rate-limited = 操作过于频繁，请稍后再试。

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use anyhow::{Result, ensure};
 use reqwest::Method;
+use serde_json::Value;
 use support::{Client, Shop};
 
 /// Who may.
@@ -160,12 +161,27 @@ async fn call(client: &Client, (method, path, _, body, _): (&str, &str, Access, 
     Ok(client.send(Method::from_bytes(method.as_bytes())?, &path, &headers, body).await?.status)
 }
 
+/// References in `part` that lead to nothing in `document`.
+fn dangling<'a>(document: &Value, part: &'a Value) -> Vec<&'a str> {
+    match part {
+        Value::Array(parts) => parts.iter().flat_map(|part| dangling(document, part)).collect(),
+        Value::Object(parts) => match parts.get("$ref").and_then(Value::as_str) {
+            Some(name) if document.pointer(name.trim_start_matches('#')).is_none() => vec![name],
+            Some(_) => Vec::new(),
+            None => parts.values().flat_map(|part| dangling(document, part)).collect(),
+        },
+        _ => Vec::new(),
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn every_route_says_401_403_and_404() -> Result<()> {
     let shop = Shop::start().await?;
     let (guest, shopper, admin) = (shop.guest(), shop.shopper().await?, shop.admin().await?);
 
     let document = guest.get("/api/openapi.json").await?.expect(200)?;
+    let nowhere = dangling(&document, &document);
+    ensure!(nowhere.is_empty(), "the document names what it does not have: {nowhere:?}");
     let served: BTreeSet<(String, String)> = document["paths"]
         .as_object()
         .into_iter()

@@ -20,8 +20,11 @@ pub(crate) async fn whole_way(browser: &Browser) -> Result<()> {
 
 /// Finds the shirt by searching.
 async fn browse(browser: &Browser) -> Result<()> {
-    browser.open("/").await?;
-    browser.see(".cards .card a").await?;
+    until("there are products on the home page", async || {
+        browser.open("/").await?;
+        Ok(browser.count(".cards .card a").await? > 0)
+    })
+    .await?;
     inspect(browser).await?;
     browser.picture("home").await?;
     browser.fill("#q", "linen camp").await?;

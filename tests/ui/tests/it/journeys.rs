@@ -44,7 +44,12 @@ async fn without_scripts() -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn in_three_processes() -> Result<()> {
-    let shop = Shop::builder().shape(Shape::Split).with_sample().start().await?;
+    // Only a shop in one process fills its own shelves.
+    let shop = Shop::builder().shape(Shape::Split).start().await?;
+    for (kind, file) in [("categories", "categories.json"), ("products", "products.csv")] {
+        let file = format!("{}/../../services/meridian/sample/{file}", env!("CARGO_MANIFEST_DIR"));
+        shop.run_command(&["import", kind, &file], None)?;
+    }
     Browser::with(shop.base(), Window::DESKTOP, whole_way).await?;
     shop.finish().await
 }

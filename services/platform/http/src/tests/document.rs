@@ -33,7 +33,7 @@ fn every_operation_has_every_error_and_an_id_of_its_own() {
         for (status, answer) in operation["responses"].as_object().unwrap() {
             assert!(answer["$ref"].is_string() || answer["description"].is_string(), "{status}");
         }
-        for status in [400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503, 504] {
+        for status in [400, 401, 403, 404, 405, 408, 409, 412, 413, 415, 422, 429, 500, 503, 504] {
             let reference = operation["responses"][status.to_string()]["$ref"].as_str().unwrap();
             let name = reference.strip_prefix("#/components/responses/").unwrap();
             let content = &document["components"]["responses"][name]["content"]["application/problem+json"];
@@ -78,6 +78,35 @@ fn two_handlers_of_one_name_get_two_ids() {
     let ids: BTreeSet<&str> =
         operations(&document).iter().map(|operation| operation["operationId"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 7);
+}
+
+#[test]
+fn a_flattened_type_and_what_is_around_it_are_one_object() {
+    #[derive(Serialize, ToSchema)]
+    struct Kept {
+        id: u32,
+        #[serde(flatten)]
+        item: Item,
+    }
+
+    /// An item that was kept.
+    #[utoipa::path(tag = "baskets", responses((status = 200, body = kernel::Page<Kept>)))]
+    #[get("/api/v1/kept")]
+    async fn kept() -> Answer {
+        let items = vec![Kept { id: 1, item: Item { sku: "a".to_owned(), quantity: 1 } }];
+        Ok(ok(kernel::Page { items, next_cursor: None }))
+    }
+    let routes: Routes = Arc::new(|cfg| {
+        cfg.service(kept);
+    });
+    let document = serde_json::to_value(openapi(&[routes])).unwrap();
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["Item"]["additionalProperties"], false);
+    let listed = &schemas["Page_Kept"]["properties"]["items"]["items"];
+    let shape = if listed["$ref"].is_string() { &schemas["Kept"] } else { listed };
+    let names: BTreeSet<&str> = shape["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(names, BTreeSet::from(["id", "quantity", "sku"]));
+    assert!(shape["additionalProperties"].is_null(), "{shape}");
 }
 
 #[actix_web::test]

@@ -34,13 +34,21 @@ async fn wrong_types_missing_and_unknown_fields_are_named_by_pointer() {
         (r#"{"items":[],"a/b~c":1}"#, "/a~1b~0c", "is not known here"),
         (r#"{"items":[],"items":[]}"#, "/items", "is given twice"),
         ("{}", "/items", "is required"),
-        ("[]", "", "invalid length 0, expected an object"),
+        ("[]", "", "invalid type: sequence, expected an object"),
+        (r#"[[{"sku":"a","quantity":1}],null]"#, "", "invalid type: sequence, expected an object"),
         ("7", "", "invalid type: integer `7`, expected an object"),
     ] {
         let reply = post(body).await;
         assert_eq!(reply.problem(422), "request.invalid", "{body}");
         assert_eq!(reply.fields(), [(pointer.to_owned(), detail.to_owned())], "{body}");
     }
+}
+
+#[actix_web::test]
+async fn another_content_type_is_refused_before_the_body_is_read() {
+    let request = TestRequest::post().uri("/api/v1/baskets").insert_header(("content-type", "text/plain"));
+    let reply = Shop::new().ask(request.set_payload("x".repeat(2 << 20))).await;
+    assert_eq!(reply.problem(415), "request.unsupported_media_type");
 }
 
 #[actix_web::test]
