@@ -1,7 +1,7 @@
 //! What each domain promises the others: a trait, its commands and views, its error codes and its events.
 //!
 //! A module a domain. Callers hold `Arc<dyn Orders>` and cannot tell whether the service sits in this process or
-//! behind `POST /internal/order/<method>`: the [`contract!`] macro writes the trait, the client and the dispatcher from
+//! behind `POST /internal/order/<method>`: the `contract!` macro writes the trait, the client and the dispatcher from
 //! one declaration, so the two sides cannot drift.
 
 mod ctx;

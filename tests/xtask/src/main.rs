@@ -42,7 +42,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Runs a proof at full size in a release build and writes tests/proof/<item>.json.
+    /// Runs a proof at full size in a release build and writes `tests/proof/<item>.json`.
     Prove {
         /// Which; `all` for every one.
         item: prove::Item,
