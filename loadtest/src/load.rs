@@ -207,7 +207,7 @@ async fn throughput(base: &str, path: &str, size: Size) -> Result<f64> {
 
 /// The cached product against the same JSON from a bare actix handler in a process of its own.
 async fn json(shop: &Shop, size: Size, proof: &mut Proof) -> Result<()> {
-    stock(shop, 1, 10).await?;
+    stock(shop, 1, 1_000_000).await?;
     let path = "/api/v1/products/load-0";
     let product = shop.guest().get(path).await?.expect(200)?;
     let raw = Raw::start(&product)?;
