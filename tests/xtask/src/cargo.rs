@@ -1,6 +1,7 @@
 //! Calls of cargo and of what it builds.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
@@ -14,7 +15,7 @@ pub(crate) fn root() -> PathBuf {
 }
 
 /// A command in the workspace's folder.
-pub(crate) fn command(program: &str) -> Command {
+pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
     command
@@ -26,14 +27,18 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
 }
 
+/// A binary of the workspace as cargo put it beside this one (`profile`: `debug` or `release`), wherever the target folder is.
+pub(crate) fn built(profile: &str, program: &str) -> Result<PathBuf> {
+    let this = std::env::current_exe().context("where this program is")?;
+    let target = this.ancestors().nth(2).context("the target folder")?;
+    Ok(target.join(profile).join(program).with_extension(std::env::consts::EXE_EXTENSION))
+}
+
 /// What a command of the `meridian` binary prints.
 pub(crate) fn meridian(arguments: &[&str]) -> Result<String> {
-    run(command("cargo").args(["build", "--quiet", "--workspace", "--bin", "meridian"]))?;
-    let output = command("cargo")
-        .args(["run", "--quiet", "--workspace", "--bin", "meridian", "--"])
-        .args(arguments)
-        .stderr(Stdio::inherit())
-        .output()?;
+    run(command("cargo").args(["build", "--quiet", "--workspace", "--bins"]))?;
+    let output =
+        Command::new(built("debug", "meridian")?).args(arguments).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
         bail!("meridian {arguments:?} ended with {}", output.status);
     }

@@ -29,7 +29,8 @@ pub(crate) fn run(item: Item) -> Result<()> {
     cargo::run(cargo::command("cargo").args(["build", "--release", "--workspace", "--bins"]))?;
     for scenario in scenarios {
         eprintln!("proving: {scenario}");
-        cargo::run(cargo::command("target/release/loadtest").args([scenario, "--out", "tests/proof"]))?;
+        let loadtest = cargo::built("release", "loadtest")?;
+        cargo::run(cargo::command(loadtest).args([scenario, "--out", "tests/proof"]))?;
     }
     Ok(())
 }
