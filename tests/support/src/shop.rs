@@ -41,6 +41,7 @@ impl Shape {
 /// A running shop.
 pub struct Shop {
     folder: tempfile::TempDir,
+    profile: &'static str,
     arguments: Vec<Vec<String>>,
     environment: Vec<(String, String)>,
     processes: Vec<Process>,
@@ -53,6 +54,7 @@ pub struct Shop {
 pub struct ShopBuilder {
     shape: Shape,
     sample: bool,
+    profile: &'static str,
     environment: Vec<(String, String)>,
 }
 
@@ -68,6 +70,13 @@ impl ShopBuilder {
     #[must_use]
     pub fn with_sample(mut self) -> Self {
         self.sample = true;
+        self
+    }
+
+    /// As people run it: what is measured must not have the test profile's short lives and busy jobs.
+    #[must_use]
+    pub fn as_shipped(mut self) -> Self {
+        self.profile = "prod";
         self
     }
 
@@ -99,7 +108,7 @@ impl ShopBuilder {
             .iter()
             .zip(&ports)
             .map(|(group, port)| {
-                let mut line = vec!["--profile".to_owned(), "test".to_owned(), "--data".to_owned()];
+                let mut line = ["--profile", self.profile, "--data"].map(str::to_owned).to_vec();
                 line.push(data.to_string_lossy().into_owned());
                 line.extend(["serve", "--target", group, "--listen"].map(str::to_owned));
                 line.push(format!("127.0.0.1:{port}"));
@@ -112,6 +121,7 @@ impl ShopBuilder {
         let base = format!("http://127.0.0.1:{}", ports[groups.len() - 1]);
         let mut shop = Shop {
             folder,
+            profile: self.profile,
             arguments,
             environment,
             processes: Vec::new(),
@@ -132,7 +142,7 @@ impl ShopBuilder {
 impl Shop {
     /// A shop to be.
     pub fn builder() -> ShopBuilder {
-        ShopBuilder { shape: Shape::AllInOne, sample: false, environment: Vec::new() }
+        ShopBuilder { shape: Shape::AllInOne, sample: false, profile: "test", environment: Vec::new() }
     }
 
     /// An all-in-one shop with the defaults of the test profile.
@@ -239,7 +249,7 @@ impl Shop {
     pub fn run_command_on(&self, data: &Path, arguments: &[&str], input: Option<&str>) -> Result<String> {
         use std::io::Write;
         let mut child = std::process::Command::new(crate::binary()?)
-            .args(["--profile", "test", "--data"])
+            .args(["--profile", self.profile, "--data"])
             .arg(data)
             .args(arguments)
             .envs(self.environment.iter().cloned())
