@@ -158,13 +158,15 @@ impl Server {
     pub fn stop(&self) -> Result<()> {
         let Some(mut running) = self.running().take() else { return Ok(()) };
         let pid = running.child.id();
+        // What ended by itself takes no signal.
         let asked = signal(pid, "TERM").and_then(|()| signal(pid, "CONT"));
-        let ended = asked.is_ok() && until(STOP, || matches!(running.child.try_wait(), Ok(Some(_))));
+        let limit = if asked.is_ok() { STOP } else { Duration::from_secs(1) };
+        let ended = until(limit, || matches!(running.child.try_wait(), Ok(Some(_))));
         running.end()?;
         if ended {
             return Ok(());
         }
-        bail!("{} did not end within {STOP:?}:\n{}", self.part.name(), self.log_tail(30))
+        bail!("{} did not end within {limit:?}:\n{}", self.part.name(), self.log_tail(30))
     }
 
     /// SIGKILL, as `kill -9` sends it, and waits for its end.

@@ -279,9 +279,14 @@ fn logs(folder: &Path, parts: &[Part], follow: bool, lines: usize) -> Result<()>
                 *end += u64::try_from(whole + 1)?;
             }
         }
-        std::thread::sleep(Duration::from_millis(300));
+        pause(Duration::from_millis(300));
     }
     Ok(())
+}
+
+#[allow(clippy::disallowed_methods, reason = "a program of one thread")]
+fn pause(time: Duration) {
+    std::thread::sleep(time);
 }
 
 fn print(name: &str, text: &str) -> Result<()> {

@@ -12,8 +12,9 @@ use stack::{Part, Pulsar, Redis, Server, Tidb};
 
 use crate::{cargo, stack::tell};
 
-/// The packages whose tests run a second time, on the real parts.
-const ON_REAL_PARTS: &[&str] = &["journeys", "conformance"];
+/// The packages whose tests run on the real parts, by folder, with what their test programs are told.
+const ON_REAL_PARTS: &[(&str, &[&str])] =
+    &[("stack", &["--include-ignored"]), ("journeys", &[]), ("conformance", &[])];
 
 /// What to test.
 #[derive(Args)]
@@ -46,18 +47,20 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         eprintln!("without --ui: the pages are not tried in a browser");
     }
-    // What may be missing is told before anything long begins.
-    let parts = if options.real { Some(Parts::start()?) } else { None };
-    if parts.is_none() {
+    // What is missing is told, and built, before anything else that is long.
+    if options.real {
+        Parts::build()?;
+    } else {
         eprintln!("without --real: TiDB, Pulsar and Redis are not tried");
     }
     // The journeys start the binary itself.
     eprintln!("building the binary and the tests …");
     cargo::build_binaries(false)?;
+    let parts = if options.real { Some(Parts::start()?) } else { None };
     let suite = Suite { features: features.join(","), filter: options.filter.as_deref() };
     let embedded = suite.embedded(parts.as_ref());
     let Some(parts) = parts else { return embedded };
-    eprintln!("again on TiDB, Pulsar and Redis: {} …", ON_REAL_PARTS.join(", "));
+    eprintln!("now on TiDB, Pulsar and Redis …");
     let real = suite.real(&parts);
     if embedded.is_err() || real.is_err() {
         parts.tell_logs();
@@ -84,10 +87,12 @@ struct Parts {
 }
 
 impl Parts {
+    /// Makes what is missing. The collector too: a journey follows a trace through it.
+    fn build() -> Result<()> {
+        Part::ALL.into_iter().try_for_each(|part| stack::build(part, &tell).map(drop))
+    }
+
     fn start() -> Result<Self> {
-        for part in [Part::Tidb, Part::Pulsar, Part::Redis] {
-            stack::build(part, &tell)?;
-        }
         eprintln!("starting TiDB, Pulsar and Redis …");
         let parts = Self { tidb: Tidb::start()?, pulsar: Pulsar::start()?, redis: Redis::start()? };
         for (name, value) in parts.environment() {
@@ -140,23 +145,21 @@ impl Suite<'_> {
 
     /// Journeys and conformance on the real parts: the very programs that the first run built.
     fn real(&self, parts: &Parts) -> Result<()> {
-        let programs = self.programs()?;
         let mut failed = Vec::new();
-        for (name, program) in &programs {
-            let folder = cargo::root().join("tests").join(name);
-            let mut test = Command::new(program);
+        for TestProgram { name, folder, file, arguments } in self.programs()? {
+            let mut test = Command::new(file);
             test.current_dir(&folder).env("CARGO_MANIFEST_DIR", &folder).envs(parts.environment());
-            test.env("MERIDIAN_TEST_PARTS", "real").args(self.filter);
+            test.env("MERIDIAN_TEST_PARTS", "real").args(arguments).args(self.filter);
             eprintln!("{name} on the real parts");
             if !test.status().with_context(|| format!("cannot start {name}"))?.success() {
-                failed.push(name.as_str());
+                failed.push(name);
             }
         }
         if failed.is_empty() { Ok(()) } else { bail!("failed: {}", failed.join(", ")) }
     }
 
     /// The test programs of the packages that run on the real parts.
-    fn programs(&self) -> Result<Vec<(String, PathBuf)>> {
+    fn programs(&self) -> Result<Vec<TestProgram>> {
         let output = self
             .cargo_test()
             .args(["--no-run", "--message-format=json"])
@@ -169,18 +172,26 @@ impl Suite<'_> {
         let mut programs = Vec::new();
         for message in Message::parse_stream(&output.stdout[..]) {
             let Message::CompilerArtifact(artifact) = message? else { continue };
-            let manifest = artifact.manifest_path.parent().context("a manifest lies in a folder")?;
-            let name = manifest.file_name().unwrap_or_default();
-            if let Some(program) = artifact.executable.filter(|_| artifact.profile.test)
-                && ON_REAL_PARTS.contains(&name)
+            let folder = artifact.manifest_path.parent().context("a manifest lies in a folder")?;
+            let known = ON_REAL_PARTS.iter().find(|(name, _)| folder.file_name() == Some(*name));
+            if let (Some((name, arguments)), Some(file)) = (known, artifact.executable)
                 && artifact.target.is_test()
             {
-                programs.push((name.to_owned(), program.into_std_path_buf()));
+                let (folder, file) = (folder.into(), file.into());
+                programs.push(TestProgram { name, folder, file, arguments });
             }
         }
-        if !programs.iter().any(|(name, _)| name == "journeys") {
+        if !programs.iter().any(|program| program.name == "journeys") {
             bail!("the journeys are not among the tests that were built");
         }
         Ok(programs)
     }
+}
+
+/// A program of tests that cargo built.
+struct TestProgram {
+    name: &'static str,
+    folder: PathBuf,
+    file: PathBuf,
+    arguments: &'static [&'static str],
 }

@@ -13,6 +13,7 @@ use stack::{Identity, Place, Redis};
 const CHILD: &str = "STACK_TEST_GUARD_CHILD";
 
 #[test]
+#[ignore = "starts real servers: `cargo xtask test --real`"]
 fn a_server_dies_with_the_process_that_started_it() {
     if std::env::var_os(CHILD).is_some() {
         let redis = Redis::start().unwrap();
@@ -22,7 +23,12 @@ fn a_server_dies_with_the_process_that_started_it() {
         return;
     }
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "guard::a_server_dies_with_the_process_that_started_it", "--nocapture"])
+        .args([
+            "--exact",
+            "guard::a_server_dies_with_the_process_that_started_it",
+            "--nocapture",
+            "--ignored",
+        ])
         .env(CHILD, "1")
         .stdout(Stdio::piped())
         .spawn()
@@ -44,6 +50,7 @@ fn a_server_dies_with_the_process_that_started_it() {
 }
 
 #[test]
+#[ignore = "starts real servers: `cargo xtask test --real`"]
 fn a_kept_server_goes_on_and_is_stopped_by_its_identity() {
     let folder = tempfile::tempdir().unwrap();
     let place = |ports| Place::Kept { folder: folder.path().join("redis"), ports };
