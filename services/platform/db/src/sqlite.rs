@@ -173,7 +173,7 @@ async fn connect(
                 })
                 .busy_timeout(BUSY)
                 .foreign_keys(true)
-                .statement_cache_capacity(512)
+                .statement_cache_capacity(1_024)
                 .pragma("cache_size", "-65536")
                 .pragma("temp_store", "memory")
                 .pragma("mmap_size", "268435456")
