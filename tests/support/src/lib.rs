@@ -11,9 +11,11 @@
 mod client;
 mod leftovers;
 mod process;
+mod receiver;
 mod shop;
 
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
 pub use process::binary;
+pub use receiver::{Receiver, ToldLine, ToldSpan};
 pub use shop::{Shape, Shop, ShopBuilder};
