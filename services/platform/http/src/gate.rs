@@ -161,11 +161,12 @@ impl Passage {
             request.id = id.0.as_str(),
             user.id = Empty,
             shard = Empty,
-            otel.kind = "server",
+            otel.kind = Empty,
         );
-        if let Some(parent) = req.headers().get(platform_trace::HEADER).and_then(|value| value.to_str().ok())
-        {
-            platform_trace::continue_from(&span, parent);
+        if platform_trace::is_on() {
+            span.record("otel.kind", "server");
+            let parent = req.headers().get(platform_trace::HEADER).and_then(|value| value.to_str().ok());
+            parent.into_iter().for_each(|parent| platform_trace::continue_from(&span, parent));
         }
         Self { kind, id, method, uri: req.uri().clone(), started: Instant::now(), span, shared, meters }
     }
