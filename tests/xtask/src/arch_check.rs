@@ -75,8 +75,9 @@ fn allowed(name: &str) -> Vec<&'static str> {
     let core = ["kernel", "contracts"];
     let platform = |crates: &[&'static str]| core.iter().chain(crates).copied().collect::<Vec<_>>();
     match name {
-        "kernel" | "migrations" | "xtask" | "support" => vec![],
-        "loadtest" => vec!["support"],
+        "kernel" | "migrations" | "stack" => vec![],
+        "support" | "xtask" => vec!["stack"],
+        "loadtest" => vec!["support", "stack"],
         "contracts" => vec!["kernel"],
         "platform-trace" => vec![],
         "platform-cache" | "platform-index" => platform(&[]),
@@ -91,7 +92,7 @@ fn allowed(name: &str) -> Vec<&'static str> {
             .iter()
             .chain(PLATFORM)
             .chain(DOMAINS)
-            .chain(&["migrations", "storefront", "meridian", "support"])
+            .chain(&["migrations", "storefront", "meridian", "support", "stack"])
             .copied()
             .collect(),
     }

@@ -27,6 +27,23 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
 }
 
+/// The features everything is built with, so that one task does not undo another's build: the Pulsar adapter wherever it
+/// can be built (it needs `protoc`).
+pub(crate) fn features() -> &'static [&'static str] {
+    let protoc = Command::new("protoc").arg("--version").output().is_ok();
+    if protoc { &["meridian/pulsar"] } else { &[] }
+}
+
+/// Builds the workspace's binaries.
+pub(crate) fn build_binaries(quiet: bool) -> Result<()> {
+    let mut build = command("cargo");
+    build.args(["build", "--workspace", "--bins"]).arg(format!("--features={}", features().join(",")));
+    if quiet {
+        build.arg("--quiet");
+    }
+    run(&mut build)
+}
+
 /// A binary of the workspace as cargo put it beside this one (`profile`: `debug` or `release`), wherever the target folder is.
 pub(crate) fn built(profile: &str, program: &str) -> Result<PathBuf> {
     let this = std::env::current_exe().context("where this program is")?;
@@ -36,7 +53,7 @@ pub(crate) fn built(profile: &str, program: &str) -> Result<PathBuf> {
 
 /// What a command of the `meridian` binary prints.
 pub(crate) fn meridian(arguments: &[&str]) -> Result<String> {
-    run(command("cargo").args(["build", "--quiet", "--workspace", "--bins"]))?;
+    build_binaries(true)?;
     let output =
         Command::new(built("debug", "meridian")?).args(arguments).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
