@@ -17,5 +17,5 @@ mod shop;
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
 pub use process::binary;
-pub use receiver::{Receiver, ToldLine, ToldSpan};
+pub use receiver::{Receiver, ToldLine, ToldSpan, lines_of, spans_of};
 pub use shop::{Shape, Shop, ShopBuilder};

@@ -1,6 +1,5 @@
-//! Takes what processes tell a collector: OTLP over HTTP with protobuf, kept in memory.
-//!
-//! It stands behind the real collector where that is tried, and in its place where only our own side is.
+//! What processes tell a collector: taken over OTLP/HTTP with protobuf by a receiver of our own, which tries our side alone,
+//! or read from the OTLP/JSON that the real collector writes.
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +15,7 @@ use opentelemetry_proto::tonic::{
     trace::v1::status::StatusCode,
 };
 use prost::Message;
+use serde_json::Value as Json;
 
 /// The largest export.
 const LARGEST: usize = 64 << 20;
@@ -216,6 +216,70 @@ fn text(value: Option<AnyValue>) -> String {
         Some(Value::DoubleValue(number)) => number.to_string(),
         Some(Value::BoolValue(yes)) => yes.to_string(),
         Some(other) => format!("{other:?}"),
+        None => String::new(),
+    }
+}
+
+/// The spans of an export in OTLP/JSON.
+pub fn spans_of(export: &Json) -> Vec<ToldSpan> {
+    let told = |resource: &Json| {
+        let targets = targets_of(resource);
+        let spans = items(&resource["scopeSpans"]).flat_map(|scope| items(&scope["spans"]));
+        spans.map(|span| span_of(&targets, span)).collect::<Vec<_>>()
+    };
+    items(&export["resourceSpans"]).flat_map(told).collect()
+}
+
+/// The log lines of an export in OTLP/JSON.
+pub fn lines_of(export: &Json) -> Vec<ToldLine> {
+    let told = |resource: &Json| {
+        let targets = targets_of(resource);
+        let lines = items(&resource["scopeLogs"]).flat_map(|scope| items(&scope["logRecords"]));
+        let line = |line: &Json| ToldLine {
+            targets: targets.clone(),
+            trace: word(&line["traceId"]),
+            message: plain(&line["body"]),
+            attributes: pairs(&line["attributes"]),
+        };
+        lines.map(line).collect::<Vec<_>>()
+    };
+    items(&export["resourceLogs"]).flat_map(told).collect()
+}
+
+fn span_of(targets: &str, span: &Json) -> ToldSpan {
+    ToldSpan {
+        targets: targets.to_owned(),
+        trace: word(&span["traceId"]),
+        id: word(&span["spanId"]),
+        parent: word(&span["parentSpanId"]),
+        name: word(&span["name"]),
+        links: items(&span["links"]).map(|link| word(&link["traceId"])).collect(),
+        failed: span["status"]["code"] == 2,
+        attributes: pairs(&span["attributes"]),
+    }
+}
+
+fn targets_of(resource: &Json) -> String {
+    pairs(&resource["resource"]["attributes"]).remove("meridian.targets").unwrap_or_default()
+}
+
+fn items(list: &Json) -> impl Iterator<Item = &Json> {
+    list.as_array().into_iter().flatten()
+}
+
+fn word(text: &Json) -> String {
+    text.as_str().unwrap_or_default().to_owned()
+}
+
+fn pairs(attributes: &Json) -> BTreeMap<String, String> {
+    items(attributes).map(|pair| (word(&pair["key"]), plain(&pair["value"]))).collect()
+}
+
+/// An `AnyValue`: an object of one kind; whole numbers are texts.
+fn plain(value: &Json) -> String {
+    match value.as_object().and_then(|kinds| kinds.values().next()) {
+        Some(Json::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
         None => String::new(),
     }
 }

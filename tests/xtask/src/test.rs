@@ -85,7 +85,7 @@ struct Parts {
 
 impl Parts {
     fn start() -> Result<Self> {
-        for part in [Part::Tidb, Part::Pulsar, Part::Redis] {
+        for part in [Part::Tidb, Part::Pulsar, Part::Redis, Part::Otel] {
             stack::build(part, &tell)?;
         }
         eprintln!("starting TiDB, Pulsar and Redis …");

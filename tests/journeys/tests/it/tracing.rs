@@ -8,7 +8,8 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use support::{Client, Receiver, Shape, Shop, ShopBuilder, ToldSpan};
+use stack::{Collector, Signal};
+use support::{Client, Receiver, Shape, Shop, ShopBuilder, ToldSpan, lines_of, spans_of};
 
 use crate::shelf::{fill, sku, until};
 
@@ -101,22 +102,28 @@ fn missing(told: &[ToldSpan], trace: &str) -> Vec<(&'static str, &'static str)> 
     STATIONS.into_iter().filter(|station| !has(station)).collect()
 }
 
-/// The trace that began with the order, once it has everything.
-async fn whole_trace(receiver: &Receiver) -> Result<String> {
-    let began = |span: &ToldSpan| span.name == "POST /api/v1/orders" && span.targets == ENTRANCE;
+/// The trace that began with the order, once it has everything and hangs together.
+async fn whole_trace(told: impl Fn() -> Result<Vec<ToldSpan>>) -> Result<String> {
+    let began = |told: &[ToldSpan]| {
+        let root = told.iter().find(|span| span.name == "POST /api/v1/orders" && span.targets == ENTRANCE);
+        root.map(|span| span.trace.clone())
+    };
     let found = until(async || {
-        let told = receiver.spans();
-        let trace = told.iter().find(|span| began(span)).map(|span| span.trace.clone());
-        Ok(trace.filter(|trace| missing(&told, trace).is_empty()))
+        let told = told()?;
+        let whole = |trace: &String| missing(&told, trace).is_empty() && hangs_together(&told, trace).is_ok();
+        Ok(began(&told).filter(whole))
     })
     .await;
-    found.with_context(|| {
-        let told = receiver.spans();
-        let trace = told.iter().find(|span| began(span)).map(|span| span.trace.clone()).unwrap_or_default();
-        let there: Vec<String> =
-            told.iter().map(|s| format!("{} {} {}", s.trace, s.targets, s.name)).collect();
-        format!("trace {trace} misses {:?}; there are\n{}", missing(&told, &trace), there.join("\n"))
-    })
+    if let Ok(trace) = found {
+        return Ok(trace);
+    }
+    let told = told()?;
+    let trace = began(&told).context("no request for an order was told")?;
+    let there: Vec<String> = told.iter().map(|s| format!("{} {} {}", s.trace, s.targets, s.name)).collect();
+    let there = there.join("\n");
+    ensure!(missing(&told, &trace).is_empty(), "{trace} misses {:?} of\n{there}", missing(&told, &trace));
+    hangs_together(&told, &trace).context(there)?;
+    Ok(trace)
 }
 
 /// Every span hangs together: its parent is one of the trace, or it is the root.
@@ -162,10 +169,7 @@ async fn an_order_is_one_trace_and_nothing_personal_is_told() -> Result<()> {
     let shop = telling(&receiver.endpoint()).set("TELEMETRY__FILTER", "debug").start().await?;
     fill(&shop)?;
     buy(&shop).await?;
-    let trace = whole_trace(&receiver).await?;
-    until(async || Ok(hangs_together(&receiver.spans(), &trace).ok()))
-        .await
-        .with_context(|| format!("{:?}", hangs_together(&receiver.spans(), &trace)))?;
+    let trace = whole_trace(|| Ok(receiver.spans())).await?;
     says_what_it_should(&receiver.spans(), &trace)?;
 
     // Log lines know their trace and whose they are, in the file and at the collector.
@@ -257,5 +261,56 @@ async fn a_dead_collector_costs_nobody_anything() -> Result<()> {
     shop.finish().await?;
     // Three processes one after the other, each with a second to flush and some to stop.
     ensure!(begun.elapsed() < Duration::from_secs(20), "stopping took {:?}", begun.elapsed());
+    Ok(())
+}
+
+/// The same at a real collector, which understands what we send, or would say so.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_is_one_trace_at_a_real_collector() -> Result<()> {
+    if std::env::var("MERIDIAN_TEST_PARTS").ok().as_deref() != Some("real") {
+        eprintln!("without --real: the OpenTelemetry collector is not tried");
+        return Ok(());
+    }
+    let collector = tokio::task::spawn_blocking(Collector::start).await??;
+    let shop = telling(&collector.endpoint()).start().await?;
+    fill(&shop)?;
+    buy(&shop).await?;
+    let told = || Ok(collector.received(Signal::Traces)?.iter().flat_map(spans_of).collect::<Vec<_>>());
+    let trace = whole_trace(told).await?;
+    says_what_it_should(&told()?, &trace)?;
+    let answered = until(async || {
+        let lines = collector.received(Signal::Logs)?.iter().flat_map(lines_of).collect::<Vec<_>>();
+        Ok(lines.into_iter().find(|line| line.trace == trace && line.message == "answered"))
+    })
+    .await?;
+    ensure!(answered.attributes["user.id"].starts_with("usr_"), "{answered:?}");
+
+    // It is killed: nobody is hurt. It is back: it is told again, without a person.
+    collector.kill()?;
+    buy_again(&shop).await?;
+    collector.restart()?;
+    let before = told()?.len();
+    until(async || {
+        shop.guest().get("/api/v1/categories").await?.expect(200)?;
+        Ok((told()?.len() > before).then_some(()))
+    })
+    .await?;
+    let log = shop.log();
+    ensure!(log.matches("the telemetry collector takes nothing").count() <= 3, "{log}");
+    for signal in [Signal::Traces, Signal::Logs] {
+        let written = std::fs::read_to_string(collector.file(signal))?;
+        for personal in PERSONAL {
+            ensure!(!written.contains(personal), "{signal:?}: the collector was told {personal:?}");
+        }
+    }
+    shop.finish().await
+}
+
+/// Another order by the same person.
+async fn buy_again(shop: &Shop) -> Result<()> {
+    let mut shopper = shop.guest();
+    shopper.log_in(EMAIL, PASSWORD).await?;
+    let (address, lamp) = (shopper.address("US").await?, sku(shop, "copper-lamp").await?);
+    shopper.place(&address, &lamp, 1).await?.expect(201)?;
     Ok(())
 }
