@@ -92,7 +92,8 @@ fn work_stays_in_its_trace() {
     serving("both", [&one, &none, &two].into_iter()).in_scope(|| ());
     let child = tracing::info_span!(parent: &one, "child");
     serving("one trace", [&one, &child].into_iter()).in_scope(|| ());
-    drop((one, two));
+    // A span stays open as long as one inside of it.
+    drop((child, one, two));
     let (one, two, both) = (kept.named("one"), kept.named("two"), kept.named("both"));
     for within in ["only one", "one trace"] {
         assert_eq!(kept.named(within).parent_span_id, one.span_context.span_id());

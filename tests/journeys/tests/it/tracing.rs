@@ -35,6 +35,7 @@ fn telling(endpoint: &str) -> ShopBuilder {
     Shop::builder()
         .shape(Shape::Split)
         .set("TELEMETRY__FORMAT", "json")
+        .set("TELEMETRY__FILTER", "info")
         .set("TELEMETRY__REGION", "eu-west")
         .set("TELEMETRY__OTLP__ENDPOINT", endpoint)
         .set("TELEMETRY__OTLP__EVERY", "100ms")
@@ -282,7 +283,8 @@ async fn an_order_is_one_trace_at_a_real_collector() -> Result<()> {
         let lines = collector.received(Signal::Logs)?.iter().flat_map(lines_of).collect::<Vec<_>>();
         Ok(lines.into_iter().find(|line| line.trace == trace && line.message == "answered"))
     })
-    .await?;
+    .await
+    .context("the request's line at the collector")?;
     ensure!(answered.attributes["user.id"].starts_with("usr_"), "{answered:?}");
 
     // It is killed: nobody is hurt. It is back: it is told again, without a person.
@@ -294,7 +296,8 @@ async fn an_order_is_one_trace_at_a_real_collector() -> Result<()> {
         shop.guest().get("/api/v1/categories").await?.expect(200)?;
         Ok((told()?.len() > before).then_some(()))
     })
-    .await?;
+    .await
+    .context("spans after the collector came back")?;
     let log = shop.log();
     ensure!(log.matches("the telemetry collector takes nothing").count() <= 3, "{log}");
     for signal in [Signal::Traces, Signal::Logs] {

@@ -210,7 +210,9 @@ impl Collector {
 impl HttpClient for Collector {
     async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
         let signal = if request.uri().path().ends_with("/traces") { "traces" } else { "logs" };
-        let sending = self.runtime.spawn(tokio::time::timeout(self.timeout, self.clone().send(request)));
+        let (collector, timeout) = (self.clone(), self.timeout);
+        let sending =
+            self.runtime.spawn(async move { tokio::time::timeout(timeout, collector.send(request)).await });
         let outcome = match sending.await {
             Ok(Ok(outcome)) => outcome,
             Ok(Err(_)) => Err(format!("no answer within {:?}", self.timeout)),
