@@ -281,7 +281,9 @@ async fn an_order_is_one_trace_at_a_real_collector() -> Result<()> {
     says_what_it_should(&told()?, &trace)?;
     let answered = until(async || {
         let lines = collector.received(Signal::Logs)?.iter().flat_map(lines_of).collect::<Vec<_>>();
-        Ok(lines.into_iter().find(|line| line.trace == trace && line.message == "answered"))
+        Ok(lines
+            .into_iter()
+            .find(|line| line.trace == trace && line.targets == SELLING && line.message == "answered"))
     })
     .await
     .context("the request's line at the collector")?;
