@@ -268,7 +268,7 @@ async fn a_dead_collector_costs_nobody_anything() -> Result<()> {
 /// The same at a real collector, which understands what we send, or would say so.
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_is_one_trace_at_a_real_collector() -> Result<()> {
-    if std::env::var("MERIDIAN_TEST_PARTS").ok().as_deref() != Some("real") {
+    if !support::on_real_parts() {
         eprintln!("without --real: the OpenTelemetry collector is not tried");
         return Ok(());
     }
