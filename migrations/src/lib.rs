@@ -13,6 +13,7 @@ mod payment;
 mod platform;
 mod pricing;
 mod search;
+mod trace;
 
 use sea_orm_migration::prelude::*;
 
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(cart::Migration),
             Box::new(order::Migration),
             Box::new(search::Migration),
+            Box::new(trace::Migration),
         ]
     }
 }

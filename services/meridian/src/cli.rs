@@ -201,4 +201,6 @@ pub enum Reference {
     Database,
     /// The error codes, as Markdown.
     Errors,
+    /// The metrics, as Markdown.
+    Metrics,
 }

@@ -90,6 +90,13 @@ impl Targets {
     }
 }
 
+/// As on the command line.
+impl std::fmt::Display for Targets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&if self.is_all() { "all".to_owned() } else { self.0.join(",") })
+    }
+}
+
 /// The shop as this process sees it: every contract, answered here or elsewhere.
 pub struct Shop {
     /// Accounts.

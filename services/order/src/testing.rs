@@ -134,6 +134,7 @@ pub(crate) fn draft_of<'a>(quote: QuoteView, demand: &'a Demand, remark: Option<
         from_cart: false,
         placed_at: AT,
         expires_at: AT.plus(Duration::from_secs(1_800)),
+        trace: None,
     }
 }
 

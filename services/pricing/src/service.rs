@@ -12,6 +12,7 @@ use kernel::Result;
 use platform_cache::{Cache, Settings};
 use platform_db::Db;
 use platform_runtime::SecretKey;
+use tracing::Instrument;
 
 use crate::{config::PricingConfig, model::SkuPrices, seal};
 
@@ -54,7 +55,7 @@ impl Pricing for PricingService {
     }
 
     async fn quote(&self, ctx: &Ctx, request: QuoteRequest) -> Result<QuoteView> {
-        self.quote_for(ctx, request).await
+        self.quote_for(ctx, request).instrument(platform_trace::step("pricing.quote")).await
     }
 
     async fn verify(&self, _: &Ctx, quote: String) -> Result<QuotePromise> {

@@ -257,6 +257,7 @@ impl Shop {
             aggregate: event.aggregate(),
             at: self.db.now(),
             body: serde_json::to_vec(event).unwrap(),
+            trace: None,
         }
     }
 

@@ -21,6 +21,7 @@ const PLATFORM: &[&str] = &[
     "platform-http",
     "platform-client",
     "platform-runtime",
+    "platform-trace",
 ];
 
 /// Where a crate from outside may be used: crates, or `crate:file` for one place inside a domain.
@@ -78,10 +79,12 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "support" | "xtask" => vec!["stack"],
         "loadtest" => vec!["support", "stack"],
         "contracts" => vec!["kernel"],
-        "platform-db" | "platform-cache" | "platform-index" | "platform-http" => platform(&[]),
-        "platform-bus" => platform(&["platform-db"]),
-        "platform-client" => platform(&["platform-http"]),
-        "platform-runtime" => platform(&["platform-db", "platform-bus", "platform-http"]),
+        "platform-trace" => vec![],
+        "platform-cache" | "platform-index" => platform(&[]),
+        "platform-db" | "platform-http" => platform(&["platform-trace"]),
+        "platform-bus" => platform(&["platform-db", "platform-trace"]),
+        "platform-client" => platform(&["platform-http", "platform-trace"]),
+        "platform-runtime" => platform(&["platform-db", "platform-bus", "platform-http", "platform-trace"]),
         "storefront" => platform(&["platform-http", "platform-runtime"]),
         name if DOMAINS.contains(&name) => platform(PLATFORM),
         // The binary and the tests compose everything.

@@ -16,8 +16,14 @@ const SAMPLE_CATEGORIES: &[u8] = include_bytes!("../../sample/categories.json");
 
 /// Serves until Ctrl-C or SIGTERM.
 pub(crate) async fn run(settings: Settings, serve: &Serve) -> Result<()> {
-    let telemetry = Telemetry::start(&settings.config.section("telemetry")?)?;
     let targets = Targets::parse(&serve.target)?;
+    let telemetry = Telemetry::start(&settings.config.section("telemetry")?, &targets.to_string())?;
+    let ended = serve_with(settings, serve, targets, telemetry.clone()).await;
+    telemetry.flush().await;
+    ended
+}
+
+async fn serve_with(settings: Settings, serve: &Serve, targets: Targets, telemetry: Telemetry) -> Result<()> {
     let app = settings.app(serve.listen)?;
     let shop = Shop::open(settings, &targets).await?;
     if targets.is_all() && !serve.no_sample {

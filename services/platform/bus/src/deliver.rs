@@ -6,6 +6,7 @@ use contracts::Event;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use kernel::{Failure, Result, Shard, Timestamp, code};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use crate::{
     BusConfig, Consumer,
@@ -88,6 +89,11 @@ impl Courier {
 
     /// One try; what the consumer says about its failure goes to the log with its cause.
     pub(crate) async fn once(&self, event: &Event) -> Result<()> {
+        let span = consuming(self.consumer.subscription(), event);
+        self.consume(event).instrument(span).await
+    }
+
+    async fn consume(&self, event: &Event) -> Result<()> {
         let subscription = self.consumer.subscription();
         let consuming = AssertUnwindSafe(self.consumer.consume(event)).catch_unwind();
         let outcome = match tokio::time::timeout(self.config.timeout, consuming).await {
@@ -99,15 +105,18 @@ impl Courier {
         };
         match &outcome {
             Ok(()) => metrics::counter!("bus_consumed_total", "subscription" => subscription).increment(1),
-            Err(failure) => tracing::warn!(
-                subscription,
-                shard = event.shard.number(),
-                pos = event.pos,
-                topic = event.topic,
-                aggregate = event.aggregate,
-                ?failure,
-                "event was not consumed"
-            ),
+            Err(failure) => {
+                platform_trace::failed(failure.code());
+                tracing::warn!(
+                    subscription,
+                    shard = event.shard.number(),
+                    pos = event.pos,
+                    topic = event.topic,
+                    aggregate = event.aggregate,
+                    ?failure,
+                    "event was not consumed"
+                );
+            }
         }
         outcome
     }
@@ -120,4 +129,22 @@ impl Courier {
 /// Whether trying again in a moment may help. A consumer that took too long already had its time.
 fn is_transient(failure: &Failure) -> bool {
     matches!(failure.status(), 409 | 425 | 429 | 500..) && !failure.is(code::TIMEOUT)
+}
+
+/// The span of one try, in the trace the event happened in.
+pub(crate) fn consuming(subscription: &'static str, event: &Event) -> Span {
+    let span = tracing::debug_span!(
+        target: "meridian",
+        parent: None,
+        "consume",
+        otel.name = subscription,
+        otel.kind = "consumer",
+        messaging.destination.name = event.topic,
+        shard = event.shard.number(),
+        pos = event.pos,
+    );
+    if let Some(trace) = &event.trace {
+        platform_trace::continue_from(&span, trace);
+    }
+    span
 }

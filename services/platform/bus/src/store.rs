@@ -53,7 +53,7 @@ async fn execute(tx: &Tx, sql: String, values: Vec<Value>) -> Result<u64> {
     Ok(tx.execute_raw(statement).await.db()?.rows_affected())
 }
 
-const EVENT: &str = "e.shard, e.pos, e.topic, e.aggregate, e.at, e.body";
+const EVENT: &str = "e.shard, e.pos, e.topic, e.aggregate, e.at, e.body, e.trace";
 
 fn event(row: &QueryResult) -> Result<Event> {
     Ok(Event {
@@ -63,6 +63,7 @@ fn event(row: &QueryResult) -> Result<Event> {
         aggregate: row.try_get_by_index(3).db()?,
         at: Timestamp::from_micros(row.try_get_by_index(4).db()?),
         body: row.try_get_by_index(5).db()?,
+        trace: row.try_get_by_index(6).db()?,
     })
 }
 

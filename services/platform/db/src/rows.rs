@@ -131,9 +131,9 @@ impl Table {
     }
 }
 
-const OUTBOX: &[&str] = &["shard", "id", "topic", "aggregate", "at", "body"];
+const OUTBOX: &[&str] = &["shard", "id", "topic", "aggregate", "at", "body", "trace"];
 
-/// The outbox row of an event.
+/// The outbox row of an event, with the trace of whoever publishes it.
 pub(crate) fn event_row<E: EventBody>(
     id: uuid::Uuid,
     shard: Shard,
@@ -148,5 +148,6 @@ pub(crate) fn event_row<E: EventBody>(
         event.aggregate().into(),
         at.micros().into(),
         body.into(),
+        platform_trace::traceparent().into(),
     ])
 }

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{Db, DbResult, Rows, Tx};
 
-const LOG: &[&str] = &["shard", "pos", "topic", "aggregate", "at", "body"];
+const LOG: &[&str] = &["shard", "pos", "topic", "aggregate", "at", "body", "trace"];
 
 impl Db {
     /// Moves up to `most` events from `outbox` to `event_log`, giving each shard's the next positions without gaps, by
@@ -33,7 +33,7 @@ impl Db {
         let connection = self.read();
         let statement = Statement::from_sql_and_values(
             connection.get_database_backend(),
-            "SELECT shard, pos, topic, aggregate, at, body FROM event_log WHERE shard = ? AND pos > ? ORDER BY pos LIMIT ?",
+            "SELECT shard, pos, topic, aggregate, at, body, trace FROM event_log WHERE shard = ? AND pos > ? ORDER BY pos LIMIT ?",
             [i32::from(shard.number()).into(), pos.into(), limit.into()],
         );
         connection.query_all_raw(statement).await.db()?.iter().map(event).collect()
@@ -62,6 +62,7 @@ fn event(row: &QueryResult) -> Result<Event> {
         aggregate: row.try_get_by_index(3).db()?,
         at: Timestamp::from_micros(row.try_get_by_index(4).db()?),
         body: row.try_get_by_index(5).db()?,
+        trace: row.try_get_by_index(6).db()?,
     })
 }
 
@@ -72,7 +73,7 @@ async fn sequence(tx: &Tx, most: u32) -> Result<usize> {
     let backend = tx.get_database_backend();
     let select = Statement::from_sql_and_values(
         backend,
-        "SELECT shard, id, topic, aggregate, at, body FROM outbox ORDER BY shard, id LIMIT ?",
+        "SELECT shard, id, topic, aggregate, at, body, trace FROM outbox ORDER BY shard, id LIMIT ?",
         [most.into()],
     );
     let mut shards: BTreeMap<Shard, Vec<Waiting>> = BTreeMap::new();
@@ -82,6 +83,7 @@ async fn sequence(tx: &Tx, most: u32) -> Result<usize> {
             row.try_get_by_index::<String>(3).db()?.into(),
             row.try_get_by_index::<i64>(4).db()?.into(),
             row.try_get_by_index::<Vec<u8>>(5).db()?.into(),
+            row.try_get_by_index::<Option<String>>(6).db()?.into(),
         ];
         shards.entry(shard_of(&row)?).or_default().push((row.try_get_by_index(1).db()?, columns));
     }

@@ -26,6 +26,7 @@ use actix_web::{
 use futures::{FutureExt, future::LocalBoxFuture};
 use kernel::{Failure, Result, code};
 use metrics::{Counter, Histogram};
+use platform_trace::Fact;
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
@@ -159,7 +160,14 @@ impl Passage {
             http.method = %method,
             request.id = id.0.as_str(),
             user.id = Empty,
+            shard = Empty,
+            otel.kind = Empty,
         );
+        if platform_trace::is_on() {
+            span.record("otel.kind", "server");
+            let parent = req.headers().get(platform_trace::HEADER).and_then(|value| value.to_str().ok());
+            parent.into_iter().for_each(|parent| platform_trace::continue_from(&span, parent));
+        }
         Self { kind, id, method, uri: req.uri().clone(), started: Instant::now(), span, shared, meters }
     }
 
@@ -242,6 +250,7 @@ impl Passage {
     fn record(&self, route: Option<String>, status: StatusCode) {
         let elapsed = self.started.elapsed();
         let route = route.unwrap_or_else(|| "unmatched".to_owned());
+        self.trace(&route, status);
         let (http_status, elapsed_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1e3);
         // Fields of the event and not of the span: a span that learns a field later is written anew by the JSON layer.
         // Reads that succeed are the bulk and say little.
@@ -251,6 +260,26 @@ impl Passage {
             tracing::info!(http.route = route, http.status = http_status, elapsed_ms, "answered");
         }
         self.meters.record(&self.method, route, status, elapsed);
+    }
+
+    /// What the request's span is called is known at its end: `POST /api/v1/orders`.
+    fn trace(&self, route: &str, status: StatusCode) {
+        // A dispatcher's path has one of our own names in it, unless there is no such method.
+        let path = if self.kind == Kind::Internal && status != StatusCode::NOT_FOUND {
+            self.uri.path()
+        } else {
+            route
+        };
+        platform_trace::rename(|| format!("{} {path}", label(&self.method)));
+        platform_trace::note(|| {
+            vec![
+                Fact::new("http.route", route.to_owned()),
+                Fact::new("http.response.status_code", i64::from(status.as_u16())),
+            ]
+        });
+        if status.is_server_error() {
+            platform_trace::failed(status.as_str());
+        }
     }
 }
 

@@ -72,7 +72,9 @@ pub(crate) async fn readyz(shared: Data<Shared>, probes: Data<Probes>) -> HttpRe
     response.insert_header((CACHE_CONTROL, "no-store")).json(Health { status, probes })
 }
 
-pub(crate) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
+pub(crate) async fn metrics(metrics: Data<Metrics>, shared: Data<Shared>) -> HttpResponse {
+    let in_flight = u32::try_from(shared.in_flight.load(Ordering::Acquire)).unwrap_or(u32::MAX);
+    metrics::gauge!("http_requests_in_flight").set(f64::from(in_flight));
     match &metrics.0 {
         Some(exposition) => HttpResponse::Ok()
             .content_type("text/plain; version=0.0.4; charset=utf-8")

@@ -108,7 +108,7 @@ impl App {
             server = server.dispatch(key, parts.dispatch);
         }
         if let Some(telemetry) = self.telemetry {
-            telemetry.keep(&tasks);
+            telemetry.keep(&tasks, &self.db);
             let exposition = telemetry.exposition();
             server = server.metrics(move || exposition());
         }

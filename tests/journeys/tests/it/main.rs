@@ -14,3 +14,4 @@ mod routes;
 mod scars;
 mod searching;
 mod shelf;
+mod tracing;
