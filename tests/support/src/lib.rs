@@ -10,10 +10,12 @@
 
 mod client;
 mod leftovers;
+mod meilisearch_stand_in;
 mod process;
 mod shop;
 
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
+pub use meilisearch_stand_in::MeilisearchStandIn;
 pub use process::binary;
 pub use shop::{Shape, Shop, ShopBuilder};
