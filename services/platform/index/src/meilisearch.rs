@@ -182,8 +182,10 @@ impl Shared {
         }
         self.check_version().await?;
         self.create(&self.uid).await?;
-        self.remove_builds().await?;
-        let made = self.made_at().await?.unwrap_or_default();
+        if !self.filling.load(Ordering::SeqCst) {
+            self.remove_builds().await?;
+        }
+        let made = self.made_at(&self.uid).await?.unwrap_or_default();
         *prepared = Some((made, Instant::now()));
         Ok(())
     }
@@ -191,7 +193,7 @@ impl Shared {
     /// Whether the index is the one that was prepared, or another process's with our settings. One that the server made by itself
     /// for a document that came after a loss is removed.
     async fn is_ours(&self, made: &mut String) -> Result<bool> {
-        let Some(now) = self.made_at().await? else { return Ok(false) };
+        let Some(now) = self.made_at(&self.uid).await? else { return Ok(false) };
         if now == *made {
             return Ok(true);
         }
@@ -206,9 +208,9 @@ impl Shared {
         Ok(false)
     }
 
-    /// When the index was made; `None` when there is none.
-    async fn made_at(&self) -> Result<Option<String>> {
-        match self.client.get_raw_index(&self.uid).await {
+    /// When an index was made; `None` when there is none.
+    async fn made_at(&self, uid: &str) -> Result<Option<String>> {
+        match self.client.get_raw_index(uid).await {
             Ok(index) => Ok(Some(index["createdAt"].as_str().unwrap_or_default().to_owned())),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(failure(error)),
@@ -217,7 +219,7 @@ impl Shared {
 
     /// Takes the index that answers now for the prepared one.
     async fn adopt(&self) -> Result<()> {
-        let made = self.made_at().await?.unwrap_or_default();
+        let made = self.made_at(&self.uid).await?.unwrap_or_default();
         *self.prepared.lock().await = Some((made, Instant::now()));
         Ok(())
     }

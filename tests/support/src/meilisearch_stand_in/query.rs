@@ -399,7 +399,7 @@ fn proximity(left: &[Place], right: &[Place]) -> usize {
 fn facets_of(facets: &[String], found: &[Candidate<'_>], settings: &Settings) -> (Value, Value) {
     let faceting = settings.faceting.clone().unwrap_or_default();
     let all = settings.filterable_attributes.clone().unwrap_or_default();
-    let wanted = if facets.iter().any(|facet| facet == "*") { &all } else { facets };
+    let wanted = if facets.iter().any(|facet| facet == "*") { all.as_slice() } else { facets };
     let (mut distribution, mut stats) = (Map::new(), Map::new());
     for facet in wanted {
         // Texts that differ in case are one value, shown as it came first.

@@ -23,6 +23,8 @@ const UNDER_WAY: usize = 8;
 pub(crate) struct Filling {
     shared: Arc<Shared>,
     uid: String,
+    /// When the server made the new index.
+    made: Option<String>,
     tasks: Mutex<VecDeque<TaskInfo>>,
     finished: AtomicBool,
 }
@@ -33,8 +35,9 @@ impl Filling {
             return Err(Failure::new(code::CONFLICT).detail("another rebuild is under way"));
         }
         // From here on a failure gives the place back.
-        let filling = Self {
+        let mut filling = Self {
             uid: shared.build_uid(),
+            made: None,
             tasks: Mutex::default(),
             finished: AtomicBool::new(false),
             shared,
@@ -42,6 +45,7 @@ impl Filling {
         filling.shared.prepare().await?;
         filling.shared.remove_builds().await?;
         filling.shared.create(&filling.uid).await?;
+        filling.made = filling.shared.made_at(&filling.uid).await?;
         Ok(filling)
     }
 
@@ -79,6 +83,10 @@ impl IndexRebuild for Filling {
     async fn finish(self: Box<Self>) -> Result<()> {
         self.settle(&mut *self.tasks.lock().await, 0).await?;
         let shared = &self.shared;
+        // A server that lost it makes one by itself for the next document, without what came before.
+        if shared.made_at(&self.uid).await? != self.made {
+            return Err(Failure::new(code::UNAVAILABLE).detail("the search server lost what was built"));
+        }
         let swap = SwapIndexes { indexes: (shared.uid.clone(), self.uid.clone()), rename: None };
         let task = shared.client.swap_indexes([&swap]).await.map_err(|error| shared.failed(error))?;
         shared.finish(&task).await?;

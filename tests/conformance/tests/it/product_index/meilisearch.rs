@@ -89,3 +89,22 @@ async fn what_a_crashed_rebuild_left_is_removed_by_the_next_writer() {
     next.may_write().await.expect("the server answers");
     assert_eq!(server.indexes(), ["products-1"], "one that was given up too");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_generation_never_answers() {
+    let server = MeilisearchStandIn::start().expect("the stand-in starts");
+    let index = open(&server);
+    index.may_write().await.expect("the server answers");
+    titles(&index, &["Blue mug"]).await;
+    let rebuild = index.rebuild().await.expect("a rebuild");
+    rebuild.apply(upsert([document(2, "Red mug")])).await.expect("documents");
+    server.wipe();
+    assert!(index.search(query("mug")).await.is_err());
+    assert!(index.may_write().await.is_err(), "the loss is told");
+    index.may_write().await.expect("made anew");
+    // The server makes an index by itself for this.
+    rebuild.apply(upsert([document(3, "Green mug")])).await.expect("documents");
+    let failure = rebuild.finish().await.err().expect("what was applied first is lost");
+    assert!(failure.is(code::UNAVAILABLE), "{failure}");
+    assert_eq!(index.count().await.expect("a count"), 0);
+}
