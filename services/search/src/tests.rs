@@ -234,6 +234,10 @@ struct Shop {
 }
 
 async fn shop(things: u32) -> Shop {
+    shop_with(things, SearchConfig::default()).await
+}
+
+async fn shop_with(things: u32, search: SearchConfig) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(AT));
     let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
@@ -244,12 +248,12 @@ async fn shop(things: u32) -> Shop {
     for n in 1..=things {
         world.put(n, &format!("Blue mug {n}"));
     }
-    let search = open(&db, folder.path(), &world);
+    let search = open(&db, folder.path(), &world, search);
     search.rebuild(&system(&db), ()).await.unwrap();
     Shop { folder, db, world, search, pos: 0 }
 }
 
-fn open(db: &Db, folder: &std::path::Path, world: &Arc<World>) -> Arc<SearchService> {
+fn open(db: &Db, folder: &std::path::Path, world: &Arc<World>, config: SearchConfig) -> Arc<SearchService> {
     let transport: Arc<dyn Transport> = world.clone();
     SearchService::open(
         db.clone(),
@@ -257,7 +261,7 @@ fn open(db: &Db, folder: &std::path::Path, world: &Arc<World>) -> Arc<SearchServ
         Arc::new(CatalogClient(transport.clone())),
         Arc::new(PricingClient(transport.clone())),
         Arc::new(InventoryClient(transport)),
-        SearchConfig::default(),
+        config,
     )
     .unwrap()
 }
@@ -376,7 +380,8 @@ async fn prices_are_shown_sorted_and_filtered_in_the_currency_asked_for() {
 
 #[tokio::test]
 async fn many_events_are_one_effect_and_a_product_is_indexed_once() {
-    let mut shop = shop(200).await;
+    // A batch has room for the SKUs' marks, which go first; their products' come along.
+    let mut shop = shop_with(200, SearchConfig { batch: 200, ..SearchConfig::default() }).await;
     let mut events = Vec::new();
     for n in 1..=200 {
         shop.world.change(n, |thing| thing.version = 2);
@@ -614,7 +619,7 @@ async fn hot_words_are_those_with_results() {
 #[tokio::test]
 async fn a_second_process_hands_its_rebuild_over() {
     let mut shop = shop(3).await;
-    let other = open(&shop.db, shop.folder.path(), &shop.world);
+    let other = open(&shop.db, shop.folder.path(), &shop.world, SearchConfig::default());
     assert_eq!(other.search(&system(&shop.db), words("mug")).await.unwrap().total, 3);
     shop.world.put(4, "Silent mug");
     let ctx = system(&shop.db);
