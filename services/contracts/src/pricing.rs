@@ -251,6 +251,8 @@ contract! {
     Pricing as "pricing", PricingClient, PricingDispatcher {
         /// Prices in force, for SKUs that have one, in the order asked.
         prices(PricesOf) -> Vec<PriceView>;
+        /// Prices in force of these SKUs, at most 1,000, in every currency they are sold in.
+        every_price(Vec<SkuId>) -> Vec<PriceView>;
         /// Sets prices (`pricing.write`); at most 1,000 a call; the same price set again changes nothing.
         set_prices(Vec<SetPrice>) -> ();
         /// Every price a SKU has, had and will have, newest first (`pricing.read`).

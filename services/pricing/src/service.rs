@@ -46,6 +46,10 @@ impl Pricing for PricingService {
         self.prices_of(query).await
     }
 
+    async fn every_price(&self, _: &Ctx, sku_ids: Vec<SkuId>) -> Result<Vec<PriceView>> {
+        self.every_price_of(&sku_ids).await
+    }
+
     async fn set_prices(&self, ctx: &Ctx, prices: Vec<SetPrice>) -> Result<()> {
         self.set_all(ctx, prices).await
     }

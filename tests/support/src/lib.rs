@@ -10,12 +10,14 @@
 
 mod client;
 mod leftovers;
+mod meilisearch_stand_in;
 mod process;
 mod receiver;
 mod shop;
 
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
+pub use meilisearch_stand_in::MeilisearchStandIn;
 pub use process::binary;
 pub use receiver::{Receiver, ToldLine, ToldSpan, lines_of, spans_of};
 pub use shop::{Shape, Shop, ShopBuilder};

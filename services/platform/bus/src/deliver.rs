@@ -36,6 +36,10 @@ impl Courier {
         parked: &ParkedSet,
         now: Timestamp,
     ) -> Option<Vec<ParkedOf>> {
+        if events.len() > 1 && parked.is_empty() && self.consumer.gathers() && self.all_at_once(events).await
+        {
+            return Some(Vec::new());
+        }
         let mut queues: HashMap<(Shard, &str), Vec<&Arc<Event>>> = HashMap::new();
         for event in events {
             queues.entry((event.shard, &event.aggregate)).or_default().push(event);
@@ -47,6 +51,27 @@ impl Courier {
         let parked: Vec<Option<Vec<ParkedOf>>> =
             stream::iter(deliveries).buffer_unordered(self.config.concurrency).collect().await;
         Some(parked.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// The whole batch as one effect; false when that failed.
+    async fn all_at_once(&self, events: &[Arc<Event>]) -> bool {
+        let subscription = self.consumer.subscription();
+        let consuming = AssertUnwindSafe(self.consumer.consume_all(events)).catch_unwind();
+        match tokio::time::timeout(self.config.timeout, consuming).await {
+            Ok(Ok(Ok(()))) => {
+                metrics::counter!("bus_consumed_total", "subscription" => subscription)
+                    .increment(events.len() as u64);
+                true
+            }
+            Ok(Ok(Err(failure))) => {
+                tracing::warn!(subscription, ?failure, "events were not consumed together; now one by one");
+                false
+            }
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(subscription, "events were not consumed together; now one by one");
+                false
+            }
+        }
     }
 
     /// One aggregate's events: the first that fails is parked, and all behind it.

@@ -1,5 +1,7 @@
 //! What a bus is to those who use it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use contracts::Event;
 use kernel::{Page, Result, Shard, Timestamp};
@@ -18,6 +20,20 @@ pub trait Consumer: Send + Sync + 'static {
 
     /// Takes one event. A failure is retried with backoff and at last becomes a dead letter.
     async fn consume(&self, event: &Event) -> Result<()>;
+
+    /// Whether it takes what waits together, with [`Consumer::consume_all`]: for effects that cost a commit each and are the
+    /// same in any order.
+    fn gathers(&self) -> bool {
+        false
+    }
+
+    /// Takes many events as one effect, those of an aggregate in their order. After a failure each comes again alone.
+    async fn consume_all(&self, events: &[Arc<Event>]) -> Result<()> {
+        for event in events {
+            self.consume(event).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Brings events from the log to consumers.
