@@ -6,6 +6,7 @@
 mod account;
 mod cart;
 mod catalog;
+mod catalog_attributes;
 mod import;
 mod inventory;
 mod order;
@@ -33,6 +34,7 @@ impl MigratorTrait for Migrator {
             Box::new(cart::Migration),
             Box::new(order::Migration),
             Box::new(search::Migration),
+            Box::new(catalog_attributes::Migration),
         ]
     }
 }

@@ -427,20 +427,3 @@ fn stock_is_told_in_words() {
     assert_eq!(Stock::of(3).text(&page), "Only 3 left");
     assert_eq!(Stock::of(10), Stock::Plenty);
 }
-
-/// Writes every page into a folder, to be looked at: `MERIDIAN_PAGES=<folder> cargo test -p storefront -- --ignored pages_to_look_at`.
-#[test]
-#[ignore = "writes files to be looked at"]
-fn pages_to_look_at() {
-    #[expect(clippy::disallowed_methods, reason = "a tool for people, not a setting of the shop")]
-    let target = std::env::var("MERIDIAN_PAGES").expect("MERIDIAN_PAGES names a folder");
-    let assets = folder("assets");
-    for (locale, name, html) in pages() {
-        let folder = crate::assets::url("");
-        let html = html
-            .replace(&format!("{folder}htmx.min.js"), &format!("{assets}/vendor/htmx.min.js"))
-            .replace(&folder, &format!("{assets}/"))
-            .replace("\"/media/", &format!("\"{target}/media/"));
-        fs::write(format!("{target}/{name}.{}.html", locale.tag()), html).unwrap();
-    }
-}

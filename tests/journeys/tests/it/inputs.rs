@@ -99,5 +99,5 @@ async fn limits_answer_429_and_say_when() -> Result<()> {
         "{limited:?}"
     );
     ensure!(guest.get("/healthz").await?.status == 200, "probes are not limited");
-    Ok(())
+    shop.finish().await
 }
