@@ -244,6 +244,8 @@ pub(crate) fn quote() -> QuoteView {
     let step = |rule: &str, text: &str, amount| Explanation {
         rule: rule.to_owned(),
         text: text.to_owned(),
+        code: rule.to_owned(),
+        params: [("market".to_owned(), "US".into()), ("currency".to_owned(), "USD".into())].into(),
         amount: Some(usd(amount)),
     };
     QuoteView {

@@ -46,7 +46,7 @@ async fn attributes_are_asked_for_and_shown() -> Result<()> {
             == json!({"name": "Power", "value": "7.5", "kind": "number", "unit": "W", "filterable": true}),
         "{shown}"
     );
-    let page = shop.guest().get("/products/reading-light").await?;
+    let page = shop.guest().get("/p/reading-light").await?;
     ensure!(page.status == 200, "{page:?}");
     ensure!(page.text.contains("7.5\u{a0}W") || page.text.contains("7.5&#160;W"), "{}", page.text);
     ensure!(page.text.contains("<th scope=\"row\">Dimmable</th><td>Yes</td>"), "{}", page.text);
