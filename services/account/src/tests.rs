@@ -219,7 +219,10 @@ async fn tokens_and_sessions_end_by_themselves() {
     shop.clock.advance(Duration::from_secs(30 * 24 * 3600));
     assert!(shop.refresh(&pair.refresh_token).await.unwrap_err().is(code::TOKEN_INVALID));
     shop.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(shop.accounts.sweep().await.unwrap(), "1 sessions and 0 counts of failures removed");
+    assert_eq!(
+        shop.accounts.sweep().await.unwrap(),
+        "1 sessions, 0 counts of failures and 0 lines of the audit log removed"
+    );
 }
 
 #[tokio::test]

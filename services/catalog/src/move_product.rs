@@ -43,7 +43,8 @@ async fn go(
     let standing =
         Standing { state: state_of(&before.state), on_shelf: before.on_shelf }.after(command.action)?;
     let published = standing.state == Standing::ON_SHELF.state;
-    if published {
+    // Whatever it is without: off the shelf is always possible.
+    if standing.is_sold() {
         let given = details_of(&before)?.attributes;
         let rules = asked(before.category_id.map(CategoryId::from_uuid));
         // Also where the sets have changed since it was saved.
