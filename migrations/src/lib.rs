@@ -6,6 +6,7 @@
 mod account;
 mod cart;
 mod catalog;
+mod catalog_attributes;
 mod import;
 mod inventory;
 mod order;
@@ -35,6 +36,7 @@ impl MigratorTrait for Migrator {
             Box::new(order::Migration),
             Box::new(search::Migration),
             Box::new(trace::Migration),
+            Box::new(catalog_attributes::Migration),
         ]
     }
 }

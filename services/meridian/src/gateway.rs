@@ -37,6 +37,7 @@ const PATHS: &[(&str, &[&str])] = &[
             "/api/v1/products",
             "/api/v1/admin/categories",
             "/api/v1/admin/brands",
+            "/api/v1/admin/attribute-sets",
             "/api/v1/admin/products",
             "/media",
         ],

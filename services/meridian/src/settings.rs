@@ -50,6 +50,9 @@ impl Settings {
         if let Some(listen) = listen {
             http.listen = listen;
         }
+        // Staff use the name that shoppers use.
+        let public: storefront::StorefrontConfig = self.config.section("storefront")?;
+        http.staff_hosts.extend(public.public_host());
         Ok(AppConfig {
             http,
             bus: self.config.section("bus")?,

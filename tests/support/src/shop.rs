@@ -1,6 +1,7 @@
 //! A shop on a folder of its own.
 
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::{Client, Leftovers, process::Process};
+use crate::{Client, Leftovers, leftovers::number, process::Process};
 
 /// How long a debug build on a busy machine may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -45,7 +46,8 @@ pub struct Shop {
     arguments: Vec<Vec<String>>,
     environment: Vec<(String, String)>,
     processes: Vec<Process>,
-    base: String,
+    /// Where each process listens; the last one is the entrance.
+    bases: Vec<String>,
     admin_password: String,
 }
 
@@ -118,14 +120,14 @@ impl ShopBuilder {
                 line
             })
             .collect();
-        let base = format!("http://127.0.0.1:{}", ports[groups.len() - 1]);
+        let bases = ports[..groups.len()].iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         let mut shop = Shop {
             folder,
             profile: self.profile,
             arguments,
             environment,
             processes: Vec::new(),
-            base,
+            bases,
             admin_password: format!("admin-{:032x}", rand::random::<u128>()),
         };
         shop.run_command(&["migrate"], None)?;
@@ -157,7 +159,7 @@ impl Shop {
 
     /// Its entrance, `http://127.0.0.1:…`.
     pub fn base(&self) -> &str {
-        &self.base
+        self.bases.last().map_or("", String::as_str)
     }
 
     /// What its processes printed.
@@ -167,7 +169,7 @@ impl Shop {
 
     /// A client nobody knows yet.
     pub fn guest(&self) -> Client {
-        Client::new(&self.base)
+        Client::new(self.base())
     }
 
     /// A new shopper, logged in.
@@ -210,6 +212,42 @@ impl Shop {
         }
         self.processes.clear();
         Ok(())
+    }
+
+    /// kill -9 to the processes of one group: those of [`Shape::Split`], in the order they are listed there.
+    pub fn kill_group(&mut self, group: usize) -> Result<()> {
+        self.processes.get_mut(group).context("there is no such group")?.kill()
+    }
+
+    /// Starts a group again that was killed.
+    pub async fn start_group(&mut self, group: usize) -> Result<()> {
+        let line = self.arguments.get(group).context("there is no such group")?;
+        let mut process = Process::start(line, &self.environment, self.folder.path())?;
+        process.address(START).await?;
+        *self.processes.get_mut(group).context("there is no such group")? = process;
+        self.ready().await
+    }
+
+    /// Calls that a group's processes have made to other domains, by `<domain>.<method>`.
+    pub async fn calls_of(&self, group: usize) -> Result<BTreeMap<String, u64>> {
+        let base = self.bases.get(group).context("there is no such group")?;
+        let text = Client::new(base).get("/metrics").await?.text;
+        let mut calls = BTreeMap::new();
+        for line in text.lines().filter(|line| line.starts_with("client_requests_total{")) {
+            let label = |name: &str| {
+                let (_, rest) = line.split_once(&format!("{name}=\""))?;
+                rest.split_once('"').map(|(value, _)| value)
+            };
+            let (domain, method) = label("domain").zip(label("method")).context(line.to_owned())?;
+            let count: u64 = line.rsplit_once(' ').context(line.to_owned())?.1.parse()?;
+            *calls.entry(format!("{domain}.{method}")).or_default() += count;
+        }
+        Ok(calls)
+    }
+
+    /// The one number a query of the shop's database answers.
+    pub async fn number(&self, sql: &str) -> Result<i64> {
+        number(&self.data(), sql).await
     }
 
     /// Starts what is not running and waits until it is ready.

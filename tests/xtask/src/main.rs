@@ -5,6 +5,7 @@ mod cargo;
 mod openapi;
 mod prove;
 mod reference;
+mod schemathesis;
 mod stack;
 mod test;
 
@@ -47,6 +48,16 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Asks a shop everything its OpenAPI document knows, as guest, shopper and staff (needs `python3`; installs
+    /// schemathesis on first use). Fails on a 5xx and on an answer that is not documented.
+    Schemathesis {
+        /// For about so many seconds in all.
+        #[arg(long, default_value_t = 120)]
+        seconds: u32,
+        /// What the data is made from: the same seed asks the same.
+        #[arg(long, default_value_t = 1)]
+        seed: u32,
+    },
     /// Runs a proof at full size in a release build and writes `tests/proof/<item>.json`.
     Prove {
         /// Which; `all` for every one.
@@ -61,6 +72,7 @@ fn main() -> Result<()> {
         Task::ArchCheck => arch_check::run(),
         Task::Openapi { check } => openapi::run(check),
         Task::Docs { check } => reference::run(check),
+        Task::Schemathesis { seconds, seed } => schemathesis::run(seconds, seed),
         Task::Prove { item } => prove::run(item),
     }
 }

@@ -51,8 +51,8 @@ fn announce(address: std::net::SocketAddr, targets: &Targets) {
 async fn import_sample(shop: &Shop) -> Result<()> {
     let ctx = shop.system_ctx("sample");
     let first = contracts::catalog::ScanProducts { after: None, limit: 1 };
-    if !shop.catalog.scan_products(&ctx, first).await?.is_empty()
-        || !shop.catalog.categories(&ctx, ()).await?.is_empty()
+    if !shop.contracts.catalog.scan_products(&ctx, first).await?.is_empty()
+        || !shop.contracts.catalog.categories(&ctx, ()).await?.is_empty()
     {
         return Ok(());
     }

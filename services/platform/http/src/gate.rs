@@ -33,6 +33,7 @@ use crate::{
     HttpError,
     caller::{RequestId, bearer},
     error::{PROBLEM_JSON, from_status, problem, status},
+    error_page::Browser,
     fallback::for_programs,
     shared::Shared,
 };
@@ -149,6 +150,8 @@ struct Passage {
     span: Span,
     shared: Arc<Shared>,
     meters: Rc<Meters>,
+    /// Who wants a page in place of a problem.
+    browser: Option<Browser>,
 }
 
 impl Passage {
@@ -168,12 +171,27 @@ impl Passage {
             let parent = req.headers().get(platform_trace::HEADER).and_then(|value| value.to_str().ok());
             parent.into_iter().for_each(|parent| platform_trace::continue_from(&span, parent));
         }
-        Self { kind, id, method, uri: req.uri().clone(), started: Instant::now(), span, shared, meters }
+        let browser = Browser::of(req, &id.0);
+        Self {
+            kind,
+            id,
+            method,
+            uri: req.uri().clone(),
+            started: Instant::now(),
+            span,
+            shared,
+            meters,
+            browser,
+        }
     }
 
     /// Lets the request in, or says why not. Limits come before the bound on requests in flight, so that one caller
     /// cannot fill it.
     fn admit(&self, req: &ServiceRequest) -> Result<Permit> {
+        if self.kind == Kind::Public && !self.shared.may_host(req.head()) {
+            let detail = "add the name to http.staff_hosts, if staff are to use it";
+            return Err(Failure::new(code::HOST).detail(detail));
+        }
         if self.kind == Kind::Public && self.shared.is_limited(req.head()) {
             let token =
                 req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
@@ -196,8 +214,9 @@ impl Passage {
     }
 
     fn refuse(&self, req: ServiceRequest, failure: &Failure) -> ServiceResponse<BoxBody> {
-        let response = req.into_response(problem(failure));
-        self.answer(response)
+        let response =
+            self.browser.as_ref().map_or_else(|| problem(failure), |browser| browser.page(failure));
+        self.answer(req.into_response(response))
     }
 
     /// Finishes an answer.
@@ -226,7 +245,7 @@ impl Passage {
         self.log(&failure);
         let route = self.shared.routes.pattern(self.uri.path()).map(str::to_owned);
         self.record(route, status(&failure));
-        Lost { failure, id: self.id.0.clone() }.into()
+        Lost { failure, id: self.id.0.clone(), browser: self.browser.clone() }.into()
     }
 
     fn name(&self, headers: &mut HeaderMap) {
@@ -306,6 +325,7 @@ impl Drop for Permit {
 struct Lost {
     failure: Failure,
     id: String,
+    browser: Option<Browser>,
 }
 
 impl std::fmt::Display for Lost {
@@ -326,8 +346,10 @@ impl ResponseError for Lost {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = problem(&self.failure);
-        secure(response.headers_mut(), true);
+        let page = self.browser.as_ref().map(|browser| browser.page(&self.failure));
+        let programs = page.is_none();
+        let mut response = page.unwrap_or_else(|| problem(&self.failure));
+        secure(response.headers_mut(), programs);
         if let Ok(id) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }
