@@ -1,6 +1,6 @@
 //! From the broker to a consumer.
 
-use std::{pin::Pin, sync::Arc, task::Poll};
+use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use contracts::Event;
 use futures::Stream;
@@ -251,12 +251,12 @@ impl Inlet {
         Ok(())
     }
 
-    /// Gives back what is not acknowledged.
+    /// Gives back what is not acknowledged; a broker that does not answer finds out by itself.
     async fn close(&mut self) {
-        for Partition { topic, consumer } in &mut self.partitions {
-            if let Err(error) = consumer.close().await {
-                tracing::debug!(topic, %error, "a consumer was not closed");
-            }
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let all = self.partitions.iter_mut().map(|partition| partition.consumer.close());
+        if tokio::time::timeout(PATIENCE, futures::future::join_all(all)).await.is_err() {
+            tracing::debug!("the broker does not answer; its consumers end with the connection");
         }
     }
 }

@@ -92,6 +92,7 @@ impl Relay {
             shards,
             sent: HashMap::new(),
             in_flight: 0,
+            next: 0,
             heard: Instant::now(),
             moved: None,
         };
@@ -113,6 +114,8 @@ struct Session<'a> {
     sent: HashMap<(u64, u64), Sent>,
     /// Events in `sent`.
     in_flight: usize,
+    /// The shard whose turn is next.
+    next: usize,
     /// When the broker last acknowledged, or had nothing to.
     heard: Instant,
     /// Since when cursors differ from the database.
@@ -200,26 +203,12 @@ impl Session<'_> {
         self.in_flight = self.sent.values().map(|sent| sent.events).sum();
     }
 
-    /// Sends what may go now. True when more could go at once.
+    /// Sends what may go now. False when nothing went.
     async fn publish(&mut self) -> Result<bool> {
-        let room = self.site.config.pulsar.in_flight.saturating_sub(self.in_flight);
-        let mut mine = Vec::new();
-        for index in 0..self.shards.len() {
-            if mine.len() < room && self.has_work(index) && self.my_turn(index).await? {
-                mine.push(index);
-            }
-        }
-        if mine.is_empty() {
+        let ranges = self.choose().await?;
+        if ranges.is_empty() {
             return Ok(false);
         }
-        let each = i64::try_from((room / mine.len()).max(1)).unwrap_or(i64::MAX);
-        let ranges: Vec<Range> = mine
-            .iter()
-            .map(|&index| {
-                let from = self.shards[index].sent;
-                Range { shard: shard(index), from, to: self.end[index].min(from + each) }
-            })
-            .collect();
         let events = store::all_events(&self.site.db, &ranges).await?;
         let mut by_shard: BTreeMap<Shard, Vec<&Event>> = BTreeMap::new();
         for event in &events {
@@ -232,8 +221,35 @@ impl Session<'_> {
         while let Some(command) = self.lanes.put_by() {
             self.take(command)?;
         }
-        let room = self.site.config.pulsar.in_flight > self.in_flight;
-        Ok(room && (0..self.shards.len()).any(|index| self.has_work(index) && self.turns[index].works()))
+        Ok(true)
+    }
+
+    /// The next positions of shards that have some, in turn, as far as they fit in flight: whole batches of few shards rather
+    /// than crumbs of all.
+    async fn choose(&mut self) -> Result<Vec<Range>> {
+        let config = &self.site.config.pulsar;
+        let batch = i64::try_from(config.batch).unwrap_or(i64::MAX);
+        let mut room = i64::try_from(config.in_flight.saturating_sub(self.in_flight)).unwrap_or(i64::MAX);
+        let mut ranges = Vec::new();
+        for _ in 0..self.shards.len() {
+            let index = self.next % self.shards.len();
+            let from = self.shards[index].sent;
+            let to = self.end[index].min(from + batch);
+            if self.has_work(index) {
+                if to - from > room {
+                    break;
+                }
+                if self.my_turn(index).await? {
+                    // A new turn begins where the last holder stood.
+                    let from = self.shards[index].sent;
+                    let to = self.end[index].min(from + (to - from).max(1));
+                    room -= to - from;
+                    ranges.push(Range { shard: shard(index), from, to });
+                }
+            }
+            self.next = (index + 1) % self.shards.len();
+        }
+        Ok(ranges)
     }
 
     fn has_work(&self, index: usize) -> bool {
@@ -243,7 +259,14 @@ impl Session<'_> {
 
     async fn my_turn(&mut self, index: usize) -> Result<bool> {
         let before = self.turns[index].works();
-        let now = self.turns[index].take(&self.site.db).await?;
+        let now = match self.turns[index].take(&self.site.db).await {
+            Ok(now) => now,
+            Err(failure) => {
+                tracing::debug!(?failure, shard = index, "the lease could not be asked for");
+                self.rest[index] = Some(Instant::now() + YIELD);
+                return Ok(false);
+            }
+        };
         if now && !before {
             let cursors = store::cursors(&self.site.db, RELAY).await?;
             if let Some(pos) = cursors.get(index).filter(|pos| **pos != self.shards[index].written) {

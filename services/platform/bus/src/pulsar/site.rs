@@ -10,7 +10,7 @@ use kernel::{Failure, Result};
 use platform_db::Db;
 use pulsar::{Authentication, ConnectionRetryOptions, OperationRetryOptions, Pulsar, TokioExecutor};
 use secrecy::ExposeSecret;
-use tokio::sync::Mutex as AsyncMutex;
+use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
 use super::{admin::Admin, setup, topics::domain};
 use crate::{BusConfig, Consumer, watch::Sight};
@@ -25,7 +25,7 @@ pub(crate) struct Site {
     pub(crate) sight: Arc<Sight>,
     pub(crate) admin: Admin,
     pub(crate) troubles: Troubles,
-    client: AsyncMutex<Option<Pulsar<TokioExecutor>>>,
+    client: AsyncMutex<Option<(Instant, Pulsar<TokioExecutor>)>>,
     ready: AsyncMutex<BTreeSet<String>>,
 }
 
@@ -46,17 +46,22 @@ impl Site {
     /// The client that this process shares, connected.
     pub(crate) async fn client(&self) -> Result<Pulsar<TokioExecutor>> {
         let mut shared = self.client.lock().await;
-        if let Some(client) = &*shared {
+        if let Some((_, client)) = &*shared {
             return Ok(client.clone());
         }
         let client = connect(&self.config).await?;
-        *shared = Some(client.clone());
+        *shared = Some((Instant::now(), client.clone()));
         Ok(client)
     }
 
-    /// Lets the next one who asks connect anew.
+    /// Lets the next one who asks connect anew. All loops meet a broker's loss at about the same time: a client that is
+    /// younger than that was made after it.
     pub(crate) async fn forget_client(&self) {
-        self.client.lock().await.take();
+        const AT_ONCE: Duration = Duration::from_secs(1);
+        let mut shared = self.client.lock().await;
+        if shared.as_ref().is_some_and(|(made, _)| made.elapsed() > AT_ONCE) {
+            shared.take();
+        }
     }
 
     /// Makes sure, once a process, that a domain's topic is there. Creates what is missing; what is there and different is

@@ -8,7 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 use contracts::{Event, EventBody};
-use kernel::{Failure, FakeClock, Result, Shard, Timestamp, code};
+use kernel::{Clock, Failure, FakeClock, Result, Shard, Timestamp, code};
 use migrations::Migrator;
 use platform_bus::{Bus, BusConfig, Consumer};
 use platform_db::{Db, DbConfig, Rows, Synchronous};
@@ -141,12 +141,18 @@ pub(crate) struct Fixture {
     _folder: tempfile::TempDir,
 }
 
+/// An empty database.
+pub(crate) async fn open(folder: &std::path::Path, clock: Arc<dyn Clock>) -> Db {
+    let database = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder) };
+    let db = Db::open(&database, clock).await.unwrap();
+    db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
+    db
+}
+
 pub(crate) async fn fixture(engine: Engine) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
-    let database = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
-    let db = Db::open(&database, clock.clone()).await.unwrap();
-    db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
+    let db = open(folder.path(), clock.clone()).await;
     let config = match engine {
         Engine::Embedded => config(),
         #[cfg(feature = "pulsar")]
@@ -195,7 +201,11 @@ impl Running {
 
     pub(crate) fn with(f: &Fixture, consumers: &[&Arc<Recorder>], config: BusConfig) -> Self {
         let consumers = consumers.iter().map(|&consumer| Arc::clone(consumer) as Arc<dyn Consumer>).collect();
-        let bus = platform_bus::open(f.db.clone(), consumers, config).unwrap();
+        Self::on(&f.db, consumers, config)
+    }
+
+    pub(crate) fn on(db: &Db, consumers: Vec<Arc<dyn Consumer>>, config: BusConfig) -> Self {
+        let bus = platform_bus::open(db.clone(), consumers, config).unwrap();
         let stop = CancellationToken::new();
         let (running, token) = (Arc::clone(&bus), stop.clone());
         #[expect(clippy::disallowed_methods, reason = "the test waits for it")]
