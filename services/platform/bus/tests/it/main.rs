@@ -1,6 +1,6 @@
 //! The bus on a real SQLite file; with the feature `pulsar` also on a real broker.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking")]
 
 #[cfg(feature = "pulsar")]
 mod broker;
