@@ -26,6 +26,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Seed(seed) => commands::seed::run(&local(settings).await?, seed).await,
         Command::Staff(staff) => commands::staff::run(&local(settings).await?, staff).await,
         Command::Search(search) => commands::search::run(&local(settings).await?, search).await,
+        Command::Bus(bus) => commands::bus::run(&settings, bus).await,
         Command::Backup { to } => commands::backup::backup(local(settings).await?.db(), &cli.data, to).await,
         Command::Restore { from } => commands::backup::restore(from, &cli.data).await,
         Command::Config(ConfigCommand::Show) => show(&settings),

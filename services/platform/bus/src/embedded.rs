@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// The lease's column takes 100 characters, `bus/` included.
-const LONGEST_NAME: usize = 90;
+pub(crate) const LONGEST_NAME: usize = 90;
 
 /// Follows `event_log` for the consumers of this process, and sequences what was written.
 pub struct EmbeddedBus {
