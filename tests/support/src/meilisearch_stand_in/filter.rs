@@ -250,7 +250,7 @@ impl Filter {
             Self::Not(part) => !part.holds(document),
             Self::Condition { attribute, test } => {
                 let found = values(document, attribute);
-                let any = |holds: &dyn Fn(&Value) -> bool| found.iter().any(|value| holds(value));
+                let any = |holds: &dyn Fn(&Value) -> bool| found.iter().any(holds);
                 match test {
                     Test::Equal(wanted) => any(&|value| equals(value, wanted)),
                     Test::NotEqual(wanted) => !any(&|value| equals(value, wanted)),

@@ -38,14 +38,7 @@ impl Caretaker {
         let mut state = sight.state.subscribe();
         while !stop.is_cancelled() {
             let now = Arc::clone(&state.borrow_and_update());
-            let busy = match self.step(&now).await {
-                Ok(busy) => busy,
-                Err(failure) => {
-                    tracing::warn!(subscription = self.name, ?failure, "parked events were not looked after");
-                    stop.run_until_cancelled(tokio::time::sleep(self.site.config.watch)).await;
-                    continue;
-                }
-            };
+            let Some(busy) = self.look(&now, stop).await else { continue };
             tokio::select! {
                 () = stop.cancelled() => {}
                 // The sender lives in `sight`, which is held here.
@@ -55,6 +48,18 @@ impl Caretaker {
         }
         if let Err(failure) = self.turn.give_up(&self.site.db).await {
             tracing::warn!(subscription = self.name, ?failure, "a lease runs out by itself");
+        }
+    }
+
+    /// A step; None, after a pause, when it failed.
+    async fn look(&mut self, state: &State, stop: &CancellationToken) -> Option<bool> {
+        match self.step(state).await {
+            Ok(busy) => Some(busy),
+            Err(failure) => {
+                tracing::warn!(subscription = self.name, ?failure, "parked events were not looked after");
+                stop.run_until_cancelled(tokio::time::sleep(self.site.config.watch)).await;
+                None
+            }
         }
     }
 

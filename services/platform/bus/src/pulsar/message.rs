@@ -2,7 +2,7 @@
 
 use contracts::Event;
 use kernel::{Failure, Result, Shard, Timestamp};
-use prost::Message as _;
+use prost_of_pulsar::Message as _;
 use pulsar::{
     Payload,
     message::Message as Frame,
@@ -61,15 +61,20 @@ pub(crate) fn batch(sender: &Sender<'_>, events: &[&Event], now: Timestamp) -> R
     Ok(Frame { command, payload: Some(Payload { metadata, data }) })
 }
 
+/// The property with the event's `traceparent`, where it has one.
+const TRACE: &str = "traceparent";
+
 fn single(event: &Event) -> Result<SingleMessageMetadata> {
     let property = |key: &str, value: String| KeyValue { key: key.to_owned(), value };
+    let mut properties = vec![
+        property("shard", event.shard.number().to_string()),
+        property("pos", event.pos.to_string()),
+        property("at", event.at.micros().to_string()),
+        property("topic", event.topic.clone()),
+    ];
+    properties.extend(event.trace.iter().map(|trace| property(TRACE, trace.clone())));
     Ok(SingleMessageMetadata {
-        properties: vec![
-            property("shard", event.shard.number().to_string()),
-            property("pos", event.pos.to_string()),
-            property("at", event.at.micros().to_string()),
-            property("topic", event.topic.clone()),
-        ],
+        properties,
         partition_key: Some(event.aggregate.clone()),
         ordering_key: Some(key(event.shard)),
         event_time: Some(millis(event.at)),
@@ -94,10 +99,12 @@ fn millis(at: Timestamp) -> u64 {
 
 /// The event of a message.
 pub(crate) fn event(payload: &Payload) -> Result<Event> {
-    let property = |key: &str| {
+    let find = |key: &str| {
         let found = payload.metadata.properties.iter().find(|property| property.key == key);
-        let missing = || Failure::internal(format!("a message without the property {key}"));
-        found.map(|property| property.value.as_str()).ok_or_else(missing)
+        found.map(|property| property.value.as_str())
+    };
+    let property = |key: &str| {
+        find(key).ok_or_else(|| Failure::internal(format!("a message without the property {key}")))
     };
     Ok(Event {
         shard: Shard::new(property("shard")?.parse().map_err(Failure::internal)?),
@@ -106,5 +113,6 @@ pub(crate) fn event(payload: &Payload) -> Result<Event> {
         aggregate: payload.metadata.partition_key.clone().unwrap_or_default(),
         at: Timestamp::from_micros(property("at")?.parse().map_err(Failure::internal)?),
         body: payload.data.clone(),
+        trace: find(TRACE).map(str::to_owned),
     })
 }

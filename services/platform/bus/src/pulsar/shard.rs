@@ -128,6 +128,7 @@ mod tests {
                 aggregate: String::new(),
                 at: Timestamp::default(),
                 body: vec![0; bytes],
+                trace: None,
             })
             .collect()
     }

@@ -1,25 +1,15 @@
 //! The broker that tests run on.
 
-use std::{
-    collections::BTreeMap,
-    process::Command,
-    sync::LazyLock,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
 use kernel::Shard;
 use platform_bus::{BusConfig, BusEngine, PulsarConfig};
 use pulsar::{ConsumerOptions, Pulsar, TokioExecutor, consumer::InitialPosition, reader::Reader};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
-const HOW: &str = "the feature `pulsar` is tested on a real broker: set MERIDIAN_TEST_PULSAR=pulsar://host:port, \
-                   MERIDIAN_TEST_PULSAR_ADMIN=http://host:port and MERIDIAN_TEST_PULSAR_CLUSTER (standalone)";
-
-/// A variable that says where the broker is.
-#[expect(clippy::disallowed_methods, reason = "tests are told where the broker is by the environment")]
-pub(crate) fn variable(name: &str) -> Option<String> {
-    std::env::var(name).ok().filter(|value| !value.is_empty())
-}
+/// The broker of this run. It ends with the process.
+static BROKER: LazyLock<stack::Pulsar> =
+    LazyLock::new(|| stack::Pulsar::start().unwrap_or_else(|error| panic!("{error:#}")));
 
 /// Tests that need the broker alive hold it shared; the one that kills it holds it alone.
 static TURN: LazyLock<std::sync::Arc<RwLock<()>>> = LazyLock::new(Default::default);
@@ -38,9 +28,9 @@ pub(crate) async fn alone() -> OwnedRwLockWriteGuard<()> {
 pub(crate) fn config(config: BusConfig) -> BusConfig {
     let own: u64 = rand::random();
     let pulsar = PulsarConfig {
-        url: variable("MERIDIAN_TEST_PULSAR").expect(HOW),
-        admin_url: variable("MERIDIAN_TEST_PULSAR_ADMIN").expect(HOW),
-        cluster: variable("MERIDIAN_TEST_PULSAR_CLUSTER").unwrap_or_else(|| "standalone".to_owned()),
+        url: BROKER.url(),
+        admin_url: BROKER.admin_url(),
+        cluster: BROKER.cluster().to_owned(),
         tenant: "meridian-test".to_owned(),
         namespace: format!("regional-{own:x}"),
         global_namespace: format!("global-{own:x}"),
@@ -89,13 +79,20 @@ pub(crate) async fn taken_in(config: &PulsarConfig) -> u64 {
     stats["msgInCounter"].as_u64().unwrap_or(0)
 }
 
-/// Kills or starts the broker: `MERIDIAN_TEST_PULSAR_CONTROL` is a program that does so when called with `kill` or `start`.
-pub(crate) fn control(what: &str) {
-    let program = variable("MERIDIAN_TEST_PULSAR_CONTROL").expect(
-        "to kill the broker, set MERIDIAN_TEST_PULSAR_CONTROL to a program that takes `kill` and `start`",
-    );
-    let began = Instant::now();
-    let status = Command::new(&program).arg(what).status().unwrap();
-    assert!(status.success(), "{program} {what}: {status}");
-    eprintln!("broker {what}: {:?}", began.elapsed());
+/// kill -9 to the broker.
+pub(crate) fn kill() {
+    BROKER.kill().unwrap();
+}
+
+/// Starts the broker again, on what it had stored.
+pub(crate) fn restart() {
+    BROKER.restart().unwrap();
+}
+
+/// A second cluster that knows the broker's, and the broker's knows it.
+pub(crate) fn second() -> stack::Pulsar {
+    let second = stack::Pulsar::start_named("second").unwrap();
+    BROKER.introduce(&second).unwrap();
+    second.introduce(&BROKER).unwrap();
+    second
 }

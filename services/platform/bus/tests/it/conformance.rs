@@ -21,6 +21,7 @@ macro_rules! on_every_engine {
         #[cfg(feature = "pulsar")]
         mod pulsar {
             $(#[tokio::test(flavor = "multi_thread")]
+            #[ignore = "starts a broker: cargo xtask test --real"]
             async fn $name() {
                 super::$name(crate::stand::Engine::Pulsar).await;
             })*

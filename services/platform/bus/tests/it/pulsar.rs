@@ -13,7 +13,7 @@ use platform_bus::{BusConfig, Consumer, Peer, PulsarConfig};
 use platform_db::{Db, Rows};
 
 use crate::{
-    broker::{self, stored, variable},
+    broker::{self, stored},
     stand::{self, DAY, Engine, Fixture, Happened, Recorder, Running, eventually, fixture, number, publish},
 };
 
@@ -51,6 +51,7 @@ async fn relayed(f: &Fixture) -> i64 {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn a_relay_that_was_killed_doubles_nothing() {
     let f = fixture(Engine::Pulsar).await;
     // Its cursor is not written before it is killed: the next one begins at the beginning.
@@ -71,6 +72,7 @@ async fn a_relay_that_was_killed_doubles_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn two_relays_do_no_harm() {
     let f = fixture(Engine::Pulsar).await;
     // Nobody waits for the other one's lease: both try all the time.
@@ -87,6 +89,7 @@ async fn two_relays_do_no_harm() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn the_log_is_not_pruned_before_it_is_relayed() {
     let f = fixture(Engine::Pulsar).await;
     let recorder = Recorder::new("test.one", &f.db);
@@ -106,6 +109,7 @@ async fn the_log_is_not_pruned_before_it_is_relayed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn too_many_parked_events_stop_the_delivery() {
     let f = fixture(Engine::Pulsar).await;
     let recorder = Recorder::new("test.one", &f.db);
@@ -126,6 +130,7 @@ async fn too_many_parked_events_stop_the_delivery() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn setup_makes_everything_once() {
     let f = fixture(Engine::Pulsar).await;
     let first = platform_bus::setup(&f.config).await.unwrap();
@@ -156,6 +161,7 @@ async fn setup_makes_everything_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn a_broker_that_is_away_is_waited_for() {
     let f = fixture(Engine::Pulsar).await;
     let recorder = Recorder::new("test.one", &f.db);
@@ -175,6 +181,7 @@ async fn a_broker_that_is_away_is_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn a_broker_that_was_killed_loses_nothing() {
     let f = fixture(Engine::Embedded).await;
     let _alone = broker::alone().await;
@@ -183,13 +190,13 @@ async fn a_broker_that_was_killed_loses_nothing() {
     let running = Running::with(&f, &[&recorder], config.clone());
     flood(&f.db, 8, 500).await;
     eventually("some consumed", async || recorder.seen().len() > 500).await;
-    broker::control("kill");
+    broker::kill();
     // The shop goes on; its events wait in the log.
     for _ in 0..3 {
         flood(&f.db, 8, 500).await;
     }
     eventually("told", async || running.bus.trouble().is_some()).await;
-    broker::control("start");
+    broker::restart();
     running.quiet().await;
     assert_eq!(running.bus.trouble(), None);
     for shard in 0..8 {
@@ -200,17 +207,16 @@ async fn a_broker_that_was_killed_loses_nothing() {
     assert_once_in_order(&stored(&config.pulsar).await, 8, 2_000);
 }
 
-/// The second cluster is at `MERIDIAN_TEST_PULSAR_2` and `MERIDIAN_TEST_PULSAR_2_ADMIN`, its name
-/// `MERIDIAN_TEST_PULSAR_2_CLUSTER`.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "needs a second cluster"]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn global_topics_reach_the_other_cluster() {
     let f = fixture(Engine::Pulsar).await;
     let here = &f.config.pulsar;
+    let second = broker::second();
     let there = PulsarConfig {
-        url: variable("MERIDIAN_TEST_PULSAR_2").unwrap(),
-        admin_url: variable("MERIDIAN_TEST_PULSAR_2_ADMIN").unwrap(),
-        cluster: variable("MERIDIAN_TEST_PULSAR_2_CLUSTER").unwrap(),
+        url: second.url(),
+        admin_url: second.admin_url(),
+        cluster: second.cluster().to_owned(),
         ..here.clone()
     };
     let clusters: BTreeMap<String, Peer> = [here, &there]

@@ -41,7 +41,7 @@ async fn a_server_that_is_away_is_told_and_comes_back() {
 async fn a_wrong_key_is_told_and_not_shown() {
     let server = MeilisearchStandIn::start().expect("the stand-in starts");
     let index = Meilisearch::new(settings(&server.url(), "not-the-key", "products")).expect("settings");
-    let failure = index.may_write().await.err().expect("refused");
+    let failure = index.may_write().await.expect_err("refused");
     assert!(failure.is(code::UNAVAILABLE) && failure.message().contains("key"), "{failure}");
     assert!(!format!("{failure:?} {index:?}").contains("not-the-key"));
 }
@@ -49,7 +49,7 @@ async fn a_wrong_key_is_told_and_not_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_can_be_searched_before_there_is_an_index() {
     let server = MeilisearchStandIn::start().expect("the stand-in starts");
-    let failure = open(&server).search(query("mug")).await.err().expect("no index");
+    let failure = open(&server).search(query("mug")).await.expect_err("no index");
     assert!(failure.is(code::UNAVAILABLE), "{failure}");
 }
 
@@ -60,8 +60,8 @@ async fn a_server_that_lost_everything_is_told_once_and_made_anew() {
     index.may_write().await.expect("the server answers");
     titles(&index, &["Blue mug"]).await;
     server.wipe();
-    assert!(index.search(query("mug")).await.err().expect("gone").is(code::UNAVAILABLE));
-    let told = index.may_write().await.err().expect("the loss is told");
+    assert!(index.search(query("mug")).await.expect_err("gone").is(code::UNAVAILABLE));
+    let told = index.may_write().await.expect_err("the loss is told");
     assert!(told.message().contains("gone"), "{told}");
     assert!(index.may_write().await.expect("made anew"));
     assert_eq!(index.count().await.expect("a count"), 0);
@@ -104,7 +104,7 @@ async fn half_a_generation_never_answers() {
     index.may_write().await.expect("made anew");
     // The server makes an index by itself for this.
     rebuild.apply(upsert([document(3, "Green mug")])).await.expect("documents");
-    let failure = rebuild.finish().await.err().expect("what was applied first is lost");
+    let failure = rebuild.finish().await.expect_err("what was applied first is lost");
     assert!(failure.is(code::UNAVAILABLE), "{failure}");
     assert_eq!(index.count().await.expect("a count"), 0);
 }
