@@ -1,4 +1,4 @@
-//! The broker's admin REST API (https://pulsar.apache.org/admin-rest-api), as far as we use it.
+//! The broker's admin REST API (<https://pulsar.apache.org/admin-rest-api>), as far as we use it.
 
 use kernel::{Failure, Result};
 use reqwest::{Client, Method, StatusCode};

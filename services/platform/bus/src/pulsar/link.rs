@@ -2,7 +2,7 @@
 //!
 //! The client library numbers messages by itself, from 0 with every new producer; with the broker's deduplication that would
 //! lose them. So the relay speaks the producer's part of the binary protocol itself
-//! (https://pulsar.apache.org/docs/developing-binary-protocol), on the library's codec and messages.
+//! (<https://pulsar.apache.org/docs/developing-binary-protocol>), on the library's codec and messages.
 
 use std::{pin::Pin, time::Duration};
 
