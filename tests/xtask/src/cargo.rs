@@ -34,10 +34,13 @@ pub(crate) fn features() -> &'static [&'static str] {
     if protoc { &["meridian/pulsar"] } else { &[] }
 }
 
-/// Builds the workspace's binaries.
+/// Builds the workspace's binaries, with the tests: without them cargo would give the dependencies other features, and the
+/// tests' build would make them all anew.
 pub(crate) fn build_binaries(quiet: bool) -> Result<()> {
     let mut build = command("cargo");
-    build.args(["build", "--workspace", "--bins"]).arg(format!("--features={}", features().join(",")));
+    build
+        .args(["build", "--workspace", "--bins", "--tests"])
+        .arg(format!("--features={}", features().join(",")));
     if quiet {
         build.arg("--quiet");
     }
