@@ -362,7 +362,7 @@ impl View<'_> {
 
     /// Characters of a run stand next to each other.
     fn runs_fit(&self, places: &[Vec<Place>]) -> bool {
-        (1..self.words.len()).filter(|&at| self.words[at - 1].cjk && self.words[at].cjk).all(|at| {
+        (1..self.words.len()).filter(|&at| self.words[at].follows).all(|at| {
             places[at - 1].iter().any(|a| {
                 places[at].iter().any(|b| b.attribute == a.attribute && b.position == a.position + 1)
             })

@@ -60,6 +60,8 @@ pub(crate) struct Asked {
     /// Whether it may go on.
     pub(crate) prefix: bool,
     pub(crate) cjk: bool,
+    /// Whether it was typed right after the one before, as a character of the same run.
+    pub(crate) follows: bool,
     typos: usize,
 }
 
@@ -77,13 +79,16 @@ pub(crate) fn asked(typed: &str, stop_words: &[String], rule: &TypoTolerance) ->
     let last = tokens.len().saturating_sub(1);
     let goes_on = typed.chars().next_back().is_some_and(char::is_alphanumeric);
     let mut words = Vec::new();
+    let mut run_ends = None;
     for (at, token) in tokens.into_iter().enumerate() {
         let prefix = at == last && goes_on;
+        let follows = token.cjk && run_ends == Some(token.from);
+        run_ends = token.cjk.then_some(token.to);
         if !prefix && stop_words.contains(&token.text) {
             continue;
         }
         let typos = forgiven(&token.text, rule);
-        words.push(Asked { text: token.text, prefix, cjk: token.cjk, typos });
+        words.push(Asked { text: token.text, prefix, cjk: token.cjk, follows, typos });
     }
     words
 }
@@ -102,7 +107,7 @@ impl Asked {
     /// A word made of this and the next, as they are written together.
     pub(crate) fn with(&self, next: &Self, rule: &TypoTolerance) -> Self {
         let text = format!("{}{}", self.text, next.text);
-        Self { typos: forgiven(&text, rule), text, prefix: next.prefix, cjk: false }
+        Self { typos: forgiven(&text, rule), text, prefix: next.prefix, cjk: false, follows: false }
     }
 
     /// Whether a word of a document is meant.

@@ -131,6 +131,10 @@ pub(crate) fn failure(error: Error) -> Failure {
         },
         Error::Meilisearch(answer) => match answer.error_code {
             ErrorCode::IndexNotFound => unavailable("there is no search index yet".to_owned()).because(error),
+            // A task that was taken in and is not known any more.
+            ErrorCode::TaskNotFound => {
+                unavailable("the search server lost what it was given".to_owned()).because(error)
+            }
             ErrorCode::InvalidApiKey | ErrorCode::MissingAuthorizationHeader => {
                 unavailable("the search server refuses our key".to_owned()).because(error)
             }
