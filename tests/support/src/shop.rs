@@ -51,6 +51,9 @@ pub struct Shop {
     admin_password: String,
 }
 
+/// A little more than the test profile's `catalog.cache_ttl` and `pricing.cache_ttl`.
+const CACHES_LIVE: Duration = Duration::from_millis(300);
+
 /// Says how a shop is to be.
 #[derive(Clone, Debug)]
 pub struct ShopBuilder {
@@ -313,7 +316,11 @@ impl Shop {
     pub fn import_products(&self, csv: &str) -> Result<String> {
         let file = self.folder.path().join(format!("import-{:08x}.csv", rand::random::<u32>()));
         std::fs::write(&file, csv)?;
-        self.run_command(&["import", "products", path(&file)?], None)
+        let report = self.run_command(&["import", "products", path(&file)?], None)?;
+        // Another process imported: what this shop looked up just before may be believed as long as its caches live.
+        #[expect(clippy::disallowed_methods, reason = "the stated bound itself is waited for, once a test")]
+        std::thread::sleep(CACHES_LIVE);
+        Ok(report)
     }
 
     /// What is left over right now.
