@@ -14,10 +14,18 @@ pub(crate) fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
-/// A command in the workspace's folder.
+/// A command in the workspace's folder. It is not told about this package: build scripts that look at the package's
+/// variables (ring's) would run again, and all that depends on them be built anew, whenever cargo is called by a person and
+/// by a task in turn.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let known = name.to_string_lossy();
+        if known.starts_with("CARGO_PKG_") || known.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
