@@ -124,7 +124,7 @@ exporters:
         program: home.join("otelcol"),
         arguments: vec!["--config".into(), format!("file:{}", settings.display()).into()],
         ready: Box::new(move || {
-            let empty = http::request("POST", http, "/v1/traces", Some("{}"), Duration::from_secs(2));
+            let empty = http::send("POST", http, "/v1/traces", "{}", Duration::from_secs(2));
             empty.is_ok_and(|(status, _)| status == 200)
                 && http::connect(grpc, Duration::from_secs(2)).is_ok()
         }),

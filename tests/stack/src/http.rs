@@ -1,12 +1,12 @@
-//! Requests to servers on this machine while they start: HTTP/1.0, one a connection, every wait bounded.
+//! Requests to servers on this machine while they start: every wait is bounded.
 
 use std::{
-    io::{Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     time::Duration,
 };
 
-use anyhow::{Context, Result};
+use anyhow::Result;
+use ureq::{Agent, http::Request};
 
 /// Longest answer that is read.
 const LONGEST: u64 = 1 << 20;
@@ -20,31 +20,40 @@ pub(crate) fn connect(port: u16, limit: Duration) -> Result<TcpStream> {
     Ok(stream)
 }
 
-/// Status and body of the answer.
-pub(crate) fn request(
+/// Sends JSON; status and body of the answer.
+pub(crate) fn send(
     method: &str,
     port: u16,
     path: &str,
-    json: Option<&str>,
+    json: &str,
     limit: Duration,
 ) -> Result<(u16, String)> {
-    let body = json.unwrap_or_default();
-    let mut stream = connect(port, limit)?;
-    let head = format!(
-        "{method} {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes())?;
-    stream.write_all(body.as_bytes())?;
-    let mut bytes = Vec::new();
-    stream.take(LONGEST).read_to_end(&mut bytes)?;
-    let answer = String::from_utf8_lossy(&bytes);
-    let (head, body) = answer.split_once("\r\n\r\n").context("an HTTP answer has a head")?;
-    let status = head.split(' ').nth(1).context("an HTTP answer has a status")?.parse()?;
-    Ok((status, body.to_owned()))
+    let request = Request::builder()
+        .method(method)
+        .uri(url(port, path))
+        .header("Content-Type", "application/json")
+        .body(json)?;
+    let mut answer = agent(limit).run(request)?;
+    let body = answer.body_mut().with_config().limit(LONGEST).read_to_string()?;
+    Ok((answer.status().as_u16(), body))
 }
 
 /// Whether a GET answers 200.
 pub(crate) fn ok(port: u16, path: &str) -> bool {
-    request("GET", port, path, None, Duration::from_secs(2)).is_ok_and(|(status, _)| status == 200)
+    let answer = agent(Duration::from_secs(2)).get(url(port, path)).call();
+    answer.is_ok_and(|answer| answer.status() == 200)
+}
+
+fn url(port: u16, path: &str) -> String {
+    format!("http://127.0.0.1:{port}{path}")
+}
+
+fn agent(limit: Duration) -> Agent {
+    // A proxy of the environment knows nothing of this machine's ports.
+    Agent::config_builder()
+        .timeout_global(Some(limit))
+        .http_status_as_error(false)
+        .proxy(None)
+        .build()
+        .new_agent()
 }

@@ -1,14 +1,15 @@
-//! Processes by their id, as Linux tells about them in `/proc` (proc(5)).
+//! Processes by their id.
 
 use std::{
     fs,
     path::Path,
-    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
+use procfs::process::{Process, Stat};
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Deserialize, Serialize};
 
 /// A process that is known again: ids are used anew, the pair of id and start time is not.
@@ -22,7 +23,7 @@ pub struct Identity {
 impl Identity {
     /// Of a running process; `None` when there is none.
     pub fn of(pid: u32) -> Option<Self> {
-        Some(Self { pid, started: stat(pid)?.started })
+        Some(Self { pid, started: stat(pid)?.starttime })
     }
 
     /// Its id.
@@ -32,14 +33,12 @@ impl Identity {
 
     /// Whether it still runs.
     pub fn runs(self) -> bool {
-        stat(self.pid).is_some_and(|stat| stat.started == self.started && stat.state != 'Z')
+        stat(self.pid).is_some_and(|stat| stat.starttime == self.started && stat.state != 'Z')
     }
 
     /// Its resident memory in MiB; `None` when it is gone.
     pub fn memory_mib(self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? / 1024)
+        Some(process(self.pid)?.status().ok()?.vmrss? / 1024)
     }
 
     /// SIGTERM, then waits; after `limit` SIGKILL. For a process that is nobody's child any more.
@@ -47,13 +46,13 @@ impl Identity {
         if !self.runs() {
             return Ok(());
         }
-        signal(self.pid, "TERM")?;
+        signal(self.pid, Signal::TERM)?;
         // A paused process takes no signal until it goes on.
-        signal(self.pid, "CONT")?;
+        signal(self.pid, Signal::CONT)?;
         if until(limit, || !self.runs()) {
             return Ok(());
         }
-        signal(self.pid, "KILL")?;
+        signal(self.pid, Signal::KILL)?;
         if until(Duration::from_secs(10), || !self.runs()) {
             return Ok(());
         }
@@ -61,17 +60,12 @@ impl Identity {
     }
 }
 
-struct Stat {
-    state: char,
-    started: u64,
+fn process(pid: u32) -> Option<Process> {
+    Process::new(i32::try_from(pid).ok()?).ok()
 }
 
-/// State and start time: the first and the twentieth field behind the name, which stands in parentheses and may hold
-/// anything.
 fn stat(pid: u32) -> Option<Stat> {
-    let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut fields = text.rsplit_once(')')?.1.split_whitespace();
-    Some(Stat { state: fields.next()?.chars().next()?, started: fields.nth(18)?.parse().ok()? })
+    process(pid)?.stat().ok()
 }
 
 /// Whether every thread of it stands still after SIGSTOP.
@@ -79,14 +73,10 @@ pub(crate) fn stands_still(pid: u32) -> bool {
     stat(pid).is_some_and(|stat| stat.state == 'T')
 }
 
-/// Sends a signal by name. Through the shell's own `kill`, which is everywhere; the call itself is not safe Rust.
-pub(crate) fn signal(pid: u32, name: &str) -> Result<()> {
-    let status = Command::new("sh")
-        .args(["-c", "kill -s \"$0\" \"$1\"", name, &pid.to_string()])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .status()?;
-    if status.success() { Ok(()) } else { bail!("cannot send SIG{name} to process {pid}") }
+/// Sends a signal.
+pub(crate) fn signal(pid: u32, signal: Signal) -> Result<()> {
+    let target = i32::try_from(pid).ok().and_then(Pid::from_raw).context("a process has a positive id")?;
+    kill_process(target, signal).with_context(|| format!("cannot send {signal:?} to process {pid}"))
 }
 
 /// Asks again and again until it is so; false when it is not within `limit`.
@@ -122,6 +112,8 @@ pub(crate) fn tail(file: &Path, lines: usize) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use super::*;
 
     #[test]

@@ -96,8 +96,7 @@ impl Pulsar {
     /// A request to the admin interface with a JSON body; the status, which is 2xx or 409.
     pub fn admin(&self, method: &str, path: &str, body: &serde_json::Value) -> Result<u16> {
         let text = body.to_string();
-        let (status, answer) =
-            http::request(method, self.port("admin"), path, Some(&text), Duration::from_secs(30))?;
+        let (status, answer) = http::send(method, self.port("admin"), path, &text, Duration::from_secs(30))?;
         if (200..300).contains(&status) || status == 409 {
             return Ok(status);
         }

@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::{
@@ -141,7 +142,7 @@ impl Server {
     /// SIGSTOP: it stands still, its connections stay open and nobody answers. Returns when it does.
     pub fn pause(&self) -> Result<()> {
         let pid = self.pid().with_context(|| format!("{} does not run", self.part.name()))?;
-        signal(pid, "STOP")?;
+        signal(pid, Signal::STOP)?;
         if until(Duration::from_secs(5), || stands_still(pid)) {
             return Ok(());
         }
@@ -151,7 +152,7 @@ impl Server {
     /// SIGCONT: it goes on.
     pub fn resume(&self) -> Result<()> {
         let pid = self.pid().with_context(|| format!("{} does not run", self.part.name()))?;
-        signal(pid, "CONT")
+        signal(pid, Signal::CONT)
     }
 
     /// SIGTERM, then waits for its end. What does not end within a minute is killed, and that is an error.
@@ -159,7 +160,7 @@ impl Server {
         let Some(mut running) = self.running().take() else { return Ok(()) };
         let pid = running.child.id();
         // What ended by itself takes no signal.
-        let asked = signal(pid, "TERM").and_then(|()| signal(pid, "CONT"));
+        let asked = signal(pid, Signal::TERM).and_then(|()| signal(pid, Signal::CONT));
         let limit = if asked.is_ok() { STOP } else { Duration::from_secs(1) };
         let ended = until(limit, || matches!(running.child.try_wait(), Ok(Some(_))));
         running.end()?;

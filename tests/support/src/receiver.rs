@@ -148,11 +148,11 @@ async fn traces(
         for span in resource.scope_spans.into_iter().flat_map(|scope| scope.spans) {
             told.spans.push(ToldSpan {
                 targets: targets.clone(),
-                trace: hex(&span.trace_id),
-                id: hex(&span.span_id),
-                parent: hex(&span.parent_span_id),
+                trace: hex::encode(&span.trace_id),
+                id: hex::encode(&span.span_id),
+                parent: hex::encode(&span.parent_span_id),
                 name: span.name,
-                links: span.links.iter().map(|link| hex(&link.trace_id)).collect(),
+                links: span.links.iter().map(|link| hex::encode(&link.trace_id)).collect(),
                 failed: span.status.is_some_and(|status| status.code() == StatusCode::Error),
                 attributes: texts(span.attributes),
             });
@@ -174,7 +174,7 @@ async fn logs(
         for line in resource.scope_logs.into_iter().flat_map(|scope| scope.log_records) {
             told.lines.push(ToldLine {
                 targets: targets.clone(),
-                trace: hex(&line.trace_id),
+                trace: hex::encode(&line.trace_id),
                 message: text(line.body),
                 attributes: texts(line.attributes),
             });
@@ -282,8 +282,4 @@ fn plain(value: &Json) -> String {
         Some(other) => other.to_string(),
         None => String::new(),
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -3,14 +3,14 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::cargo;
@@ -26,9 +26,9 @@ const PASSWORD: &str = "correct horse battery staple";
 /// Asks for about `seconds` in all.
 pub(crate) fn run(seconds: u32, seed: u32) -> Result<()> {
     let program = installed()?;
-    cargo::run(cargo::command("cargo").args(["build", "--quiet", "--workspace", "--bins"]))?;
-    let folder = Folder::new()?;
-    let shop = Shop::start(&folder.0)?;
+    cargo::build_binaries(true)?;
+    let folder = tempfile::tempdir()?;
+    let shop = Shop::start(folder.path())?;
     let mut failed = Vec::new();
     for caller in CALLERS {
         eprintln!("schemathesis as {caller} …");
@@ -40,7 +40,7 @@ pub(crate) fn run(seconds: u32, seed: u32) -> Result<()> {
             .args(["--seed", &seed.to_string(), "--request-timeout", "15", "--warnings", "off"])
             // Run as the same caller to the end: who logs out sees nothing but 401 from then on.
             .args(["--exclude-path", "/api/v1/sessions/current"])
-            .current_dir(&folder.0);
+            .current_dir(folder.path());
         if let Some(token) = shop.token(caller)? {
             command.args(["--header", &format!("Authorization: Bearer {token}")]);
         }
@@ -57,9 +57,7 @@ pub(crate) fn run(seconds: u32, seed: u32) -> Result<()> {
 /// Schemathesis in a folder of its own, at the versions of `schemathesis.txt`; installed on first use.
 fn installed() -> Result<PathBuf> {
     let wanted = include_str!("../schemathesis.txt");
-    let home = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
-    let home = home.or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache")));
-    let folder = home.context("neither XDG_CACHE_HOME nor HOME is set")?.join("meridian/schemathesis");
+    let folder = stack::parts_folder()?.join("schemathesis");
     let (program, mark) = (folder.join("bin/schemathesis"), folder.join("installed.txt"));
     if program.is_file() && fs::read_to_string(&mark).is_ok_and(|installed| installed == wanted) {
         return Ok(program);
@@ -74,23 +72,6 @@ fn installed() -> Result<PathBuf> {
     cargo::run(cargo::command(folder.join("bin/python")).args(pip).arg(&list))?;
     fs::write(&mark, wanted)?;
     Ok(program)
-}
-
-/// A folder that goes when this does.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Result<Self> {
-        let folder = std::env::temp_dir().join(format!("meridian-schemathesis-{}", std::process::id()));
-        fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
 
 /// A shop with the sample catalog, a shopper and staff. It is killed when dropped.
@@ -139,22 +120,17 @@ impl Shop {
         Ok(Some(session["access_token"].as_str().context("a session has a token")?.to_owned()))
     }
 
-    /// Sends JSON; the answer must be 201. Two requests do not ask for an HTTP client.
+    /// Sends JSON; the answer must be 201.
     fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let mut stream = TcpStream::connect(&self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
-        let body = body.to_string();
-        write!(
-            stream,
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            self.address,
-            body.len()
-        )?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("an answer has a body")?;
-        ensure!(head.starts_with("HTTP/1.1 201"), "{path}: {answer}");
-        Ok(serde_json::from_str(body)?)
+        let mut answer = ureq::post(format!("http://{}{path}", self.address))
+            .config()
+            .timeout_global(Some(Duration::from_secs(30)))
+            .proxy(None)
+            .build()
+            .send_json(body)
+            .context(path.to_owned())?;
+        ensure!(answer.status() == 201, "{path}: {}", answer.status());
+        Ok(answer.body_mut().read_json()?)
     }
 
     /// SIGTERM, by its id; fails when it had ended before, or does not end well.
@@ -163,7 +139,7 @@ impl Shop {
         if let Some(status) = self.child.try_wait()? {
             bail!("the shop ended with {status} while it was asked");
         }
-        cargo::run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
+        kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let since = Instant::now();
         while since.elapsed() < Duration::from_secs(30) {
             if let Some(status) = self.child.try_wait()? {

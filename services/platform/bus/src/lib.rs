@@ -26,6 +26,7 @@ mod retry;
 mod sequence;
 mod store;
 mod subscription;
+mod subscriptions;
 mod tail;
 mod turn;
 mod watch;

@@ -27,10 +27,10 @@ mod site;
 mod survey;
 mod topics;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use kernel::{Cursor, Failure, MAX_LIMIT, Page, Result, Shard};
+use kernel::{Page, Result, Shard};
 use platform_db::Db;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -38,12 +38,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::setup::setup;
 use self::{care::Caretaker, receive::Receiver, relay::Relay, site::Site, survey::Survey};
 use crate::{
-    Bus, BusConfig, Consumer, DeadLetter, Pruned, Selection,
-    deliver::Courier,
-    prune, sequence,
-    store::{self, Place},
-    turn::Turn,
-    watch::Watcher,
+    Bus, BusConfig, Consumer, DeadLetter, Pruned, Selection, deliver::Courier, prune, sequence, store,
+    subscriptions, turn::Turn, watch::Watcher,
 };
 
 /// The relay's cursor among those of the subscriptions.
@@ -61,15 +57,7 @@ impl PulsarBus {
     /// subscription, names that are too long, and a configuration that cannot work.
     pub fn new(db: Db, consumers: Vec<Arc<dyn Consumer>>, config: BusConfig) -> Result<Self> {
         config.validate()?;
-        let mut names = BTreeSet::from([RELAY]);
-        for consumer in &consumers {
-            let name = consumer.subscription();
-            if name.is_empty() || name.len() > crate::embedded::LONGEST_NAME || !names.insert(name) {
-                return Err(Failure::internal(format!(
-                    "subscription {name:?} is there twice or has no fit name"
-                )));
-            }
-        }
+        subscriptions::check(&consumers, &[RELAY])?;
         let holder = db.ids().uuid(Shard::new(0)).to_string();
         let site = Arc::new(Site::new(db, config)?);
         Ok(Self { site, consumers, holder })
@@ -130,15 +118,9 @@ impl PulsarBus {
 impl Bus for PulsarBus {
     async fn run(&self, shutdown: CancellationToken) {
         let mut loops = JoinSet::new();
-        // A loop that panics takes the others down with it, and whoever runs the bus sees it end too early.
         let stop = shutdown.child_token();
         self.spawn_all(&mut loops, &stop);
-        while let Some(ended) = loops.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a loop of the bus panicked");
-                stop.cancel();
-            }
-        }
+        subscriptions::run_to_end(loops, &stop).await;
     }
 
     async fn quiescent(&self) -> Result<bool> {
@@ -155,12 +137,7 @@ impl Bus for PulsarBus {
     }
 
     async fn dead_letters(&self, cursor: Option<&str>, limit: u32) -> Result<Page<DeadLetter>> {
-        let after = cursor.map(Cursor::decode::<Place>).transpose()?;
-        let limit = limit.clamp(1, MAX_LIMIT);
-        let letters = store::dead_letters(&self.site.db, after, limit + 1).await?;
-        Ok(Page::cut(letters, limit, |letter| {
-            (letter.subscription.clone(), letter.shard.number(), letter.pos)
-        }))
+        subscriptions::dead_letters(&self.site.db, cursor, limit).await
     }
 
     async fn replay_dead(&self, selection: Selection) -> Result<u64> {
@@ -173,12 +150,7 @@ impl Bus for PulsarBus {
     /// itself: the log is published again from there on, which refills a broker that was lost.
     async fn replay(&self, subscription: &str, shard: Shard, from: i64) -> Result<()> {
         let db = &self.site.db;
-        if shard.number() >= db.shards() {
-            return Err(Failure::not_found("shard"));
-        }
-        if !store::all_cursors(db).await?.contains_key(subscription) {
-            return Err(Failure::not_found("subscription"));
-        }
+        subscriptions::find(db, subscription, shard).await?;
         if subscription == RELAY {
             store::rewind(db, RELAY, shard, from).await?;
         } else {
