@@ -8,7 +8,7 @@ use contracts::{
 };
 use kernel::{Currency, Id, Money, Shard, code};
 
-use super::world::{category, shop, sku_id, system, words};
+use super::world::{product_id, shop, sku_id, system, words};
 use crate::store;
 
 #[tokio::test]

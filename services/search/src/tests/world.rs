@@ -18,9 +18,9 @@ use contracts::{
     },
     inventory::{Availability, InventoryClient},
     pricing::{PriceKind, PriceView, PricingClient},
-    search::{SearchQuery, SearchResults},
+    search::{Search, SearchQuery, SearchResults},
 };
-use kernel::{Currency, Failure, FakeClock, Id, Money, Page, Result, Shard, Timestamp, code};
+use kernel::{Currency, Failure, FakeClock, Id, Money, Page, Result, Shard, Timestamp};
 use migrations::Migrator;
 use platform_bus::Consumer;
 use platform_db::{Db, DbConfig, Synchronous};
