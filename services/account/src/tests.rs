@@ -11,6 +11,7 @@ use contracts::{
 };
 use kernel::{Clock, FakeClock, Result, Timestamp};
 use migrations::Migrator;
+use platform_cache::Caches;
 use platform_db::{Db, DbConfig, Synchronous};
 use platform_http::{Auth, TokenSigner};
 use platform_runtime::SecretKey;
@@ -38,8 +39,14 @@ impl Shop {
         let signer = TokenSigner::new(&[7; 32]).unwrap();
         let password = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
         let config = AccountConfig { password, max_addresses: 3, ..AccountConfig::default() };
-        let accounts =
-            AccountService::new(db.clone(), signer.clone(), SecretKey::from_bytes([9; 32]), config).unwrap();
+        let accounts = AccountService::new(
+            db.clone(),
+            &Caches::alone(clock.clone()),
+            signer.clone(),
+            SecretKey::from_bytes([9; 32]),
+            config,
+        )
+        .unwrap();
         let auth = Auth::new(&[signer.verifying_key()], accounts.clone(), clock.clone());
         Self { db, clock, accounts, auth, _folder: folder }
     }

@@ -22,20 +22,29 @@ pub async fn run(cli: Cli) -> Result<()> {
     match &cli.command {
         Command::Serve(serve) => commands::serve::run(settings, serve).await,
         Command::Migrate => migrate(settings).await,
-        Command::Import(import) => commands::import::run(&local(settings).await?, import).await,
-        Command::Seed(seed) => commands::seed::run(&local(settings).await?, seed).await,
-        Command::Staff(staff) => commands::staff::run(&local(settings).await?, staff).await,
-        Command::Search(search) => commands::search::run(&local(settings).await?, search).await,
-        Command::Backup { to } => commands::backup::backup(local(settings).await?.db(), &cli.data, to).await,
+        Command::Import(import) => {
+            local(settings, async |shop| commands::import::run(shop, import).await).await
+        }
+        Command::Seed(seed) => local(settings, async |shop| commands::seed::run(shop, seed).await).await,
+        Command::Staff(staff) => local(settings, async |shop| commands::staff::run(shop, staff).await).await,
+        Command::Search(search) => {
+            local(settings, async |shop| commands::search::run(shop, search).await).await
+        }
+        Command::Backup { to } => {
+            local(settings, async |shop| commands::backup::backup(shop.db(), &cli.data, to).await).await
+        }
         Command::Restore { from } => commands::backup::restore(from, &cli.data).await,
         Command::Config(ConfigCommand::Show) => show(&settings),
         Command::Reference(subject) => commands::reference::run(subject).await,
     }
 }
 
-/// The whole shop in this process, without serving anything: what commands work on.
-async fn local(settings: Settings) -> Result<Shop> {
-    Shop::open(settings, &Targets::all()).await
+/// Runs a command on the whole shop in this process, without serving anything.
+async fn local(settings: Settings, command: impl AsyncFnOnce(&Shop) -> Result<()>) -> Result<()> {
+    let shop = Shop::open(settings, &Targets::all()).await?;
+    let done = command(&shop).await;
+    shop.close().await;
+    done
 }
 
 #[expect(clippy::print_stdout, reason = "tells the person at the terminal what was done")]

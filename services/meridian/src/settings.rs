@@ -102,6 +102,7 @@ mod tests {
         same::<HttpServerConfig>(&file, "http");
         same::<DbConfig>(&file, "database");
         same::<platform_bus::BusConfig>(&file, "bus");
+        same::<platform_cache::RedisConfig>(&file, "redis");
         same::<platform_runtime::JobsConfig>(&file, "jobs");
         same::<platform_runtime::TelemetryConfig>(&file, "telemetry");
         same::<platform_client::ClientConfig>(&file, "client");

@@ -11,6 +11,7 @@
 mod client;
 mod leftovers;
 mod process;
+pub mod redis;
 mod shop;
 
 pub use client::{Answer, Client};

@@ -77,10 +77,11 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "kernel" | "migrations" | "xtask" | "support" => vec![],
         "loadtest" => vec!["support"],
         "contracts" => vec!["kernel"],
-        "platform-db" | "platform-cache" | "platform-index" | "platform-http" => platform(&[]),
+        "platform-db" | "platform-cache" | "platform-index" => platform(&[]),
+        "platform-http" => platform(&["platform-cache"]),
         "platform-bus" => platform(&["platform-db"]),
         "platform-client" => platform(&["platform-http"]),
-        "platform-runtime" => platform(&["platform-db", "platform-bus", "platform-http"]),
+        "platform-runtime" => platform(&["platform-db", "platform-bus", "platform-cache", "platform-http"]),
         "storefront" => platform(&["platform-http", "platform-runtime"]),
         name if DOMAINS.contains(&name) => platform(PLATFORM),
         // The binary and the tests compose everything.

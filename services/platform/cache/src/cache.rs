@@ -46,6 +46,8 @@ pub struct Settings {
     pub jitter: f64,
     /// How long a value lives at most in a process that hears of changes; `redis.l1_ttl` where it is not said.
     pub linked_ttl: Option<Duration>,
+    /// How long Redis keeps a value at most; `redis.l2_ttl` where it is not said.
+    pub far_ttl: Option<Duration>,
     /// Of the values' encoding in Redis: another number for another encoding.
     pub version: u32,
 }
@@ -53,7 +55,16 @@ pub struct Settings {
 impl Settings {
     /// A cache of this name and size whose values live for `ttl`, negative entries a tenth of it; a tenth of each is random.
     pub fn new(name: &'static str, capacity: u64, ttl: Duration) -> Self {
-        Self { name, capacity, ttl, negative_ttl: ttl / 10, jitter: 0.1, linked_ttl: None, version: 1 }
+        Self {
+            name,
+            capacity,
+            ttl,
+            negative_ttl: ttl / 10,
+            jitter: 0.1,
+            linked_ttl: None,
+            far_ttl: None,
+            version: 1,
+        }
     }
 
     /// The same with another life for negative entries.
@@ -67,6 +78,13 @@ impl Settings {
     #[must_use]
     pub fn linked_ttl(mut self, linked_ttl: Duration) -> Self {
         self.linked_ttl = Some(linked_ttl);
+        self
+    }
+
+    /// The same with this life in Redis.
+    #[must_use]
+    pub fn far_ttl(mut self, far_ttl: Duration) -> Self {
+        self.far_ttl = Some(far_ttl);
         self
     }
 }

@@ -81,7 +81,7 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
                 && shared.is_limited(req.head())
                 && let Some(address) = shared.address(req.head())
             {
-                shared.limits.address(address)?;
+                shared.limits.address(address).await?;
             }
             return Err(failure);
         }
@@ -89,7 +89,7 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
     if let Caller::User { id, .. } = &ctx.caller {
         tracing::Span::current().record("user.id", tracing::field::display(id));
         if shared.is_limited(req.head()) {
-            shared.limits.user(*id)?;
+            shared.limits.user(*id).await?;
         }
     }
     Ok(())

@@ -21,9 +21,18 @@ pub(crate) type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
 /// A probe that takes longer counts as failed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The probes of `/readyz`, by name.
+/// The probes of `/readyz`.
 #[derive(Clone, Default)]
-pub(crate) struct Probes(pub(crate) Vec<(String, Probe)>);
+pub(crate) struct Probes(pub(crate) Vec<Named>);
+
+/// A probe by name.
+#[derive(Clone)]
+pub(crate) struct Named {
+    pub(crate) name: String,
+    pub(crate) probe: Probe,
+    /// Whether the process can do nothing without it.
+    pub(crate) essential: bool,
+}
 
 /// The text of `/metrics`, where there is any.
 #[derive(Clone, Default)]
@@ -51,7 +60,7 @@ pub(crate) async fn healthz() -> HttpResponse {
 }
 
 pub(crate) async fn readyz(shared: Data<Shared>, probes: Data<Probes>) -> HttpResponse {
-    let probes = join_all(probes.0.iter().map(|(name, probe)| async move {
+    let views = join_all(probes.0.iter().map(|Named { name, probe, .. }| async move {
         let reason = match tokio::time::timeout(PROBE_TIMEOUT, probe()).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure.message().to_owned()),
@@ -62,14 +71,16 @@ pub(crate) async fn readyz(shared: Data<Shared>, probes: Data<Probes>) -> HttpRe
     .await;
     let status = if shared.draining.load(Ordering::Acquire) {
         "draining"
-    } else if probes.iter().all(|probe| probe.ok) {
+    } else if views.iter().all(|view| view.ok) {
         "ready"
+    } else if probes.0.iter().zip(&views).all(|(probe, view)| view.ok || !probe.essential) {
+        "degraded"
     } else {
         "not_ready"
     };
-    let mut response =
-        if status == "ready" { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.insert_header((CACHE_CONTROL, "no-store")).json(Health { status, probes })
+    let serves = matches!(status, "ready" | "degraded");
+    let mut response = if serves { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    response.insert_header((CACHE_CONTROL, "no-store")).json(Health { status, probes: views })
 }
 
 pub(crate) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {

@@ -20,6 +20,7 @@ use actix_web::{
 };
 use contracts::Dispatch;
 use kernel::{Clock, Failure, Result};
+use platform_cache::Redis;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
@@ -27,7 +28,7 @@ use crate::{
     docs::{self, Docs},
     fallback::fallback,
     gate::Gate,
-    health::{self, Metrics, Probe, Probes},
+    health::{self, Metrics, Named, Probes},
     internal::{self, Internal},
     limits::Limits,
     openapi,
@@ -46,6 +47,7 @@ pub struct Server {
     internal: Option<(AssertionKey, Vec<Arc<dyn Dispatch>>)>,
     probes: Probes,
     metrics: Metrics,
+    redis: Option<Redis>,
 }
 
 impl Server {
@@ -59,6 +61,7 @@ impl Server {
             internal: None,
             probes: Probes::default(),
             metrics: Metrics::default(),
+            redis: None,
         }
     }
 
@@ -94,8 +97,34 @@ impl Server {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        let probe: Probe = Arc::new(move || Box::pin(ask()));
-        self.probes.0.push((name.into(), probe));
+        self.probes.0.push(Named {
+            name: name.into(),
+            probe: Arc::new(move || Box::pin(ask())),
+            essential: true,
+        });
+        self
+    }
+
+    /// Adds a probe of something that the process can do without: while it fails, `/readyz` says `degraded` and why, and
+    /// requests keep coming.
+    #[must_use]
+    pub fn watch<F, Fut>(mut self, name: impl Into<String>, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.probes.0.push(Named {
+            name: name.into(),
+            probe: Arc::new(move || Box::pin(ask())),
+            essential: false,
+        });
+        self
+    }
+
+    /// Counts requests together with all processes over this Redis.
+    #[must_use]
+    pub fn redis(mut self, redis: Redis) -> Self {
+        self.redis = Some(redis);
         self
     }
 
@@ -177,7 +206,7 @@ impl Server {
         }
         table.add("/internal/{domain}/{method}", &[Method::POST]);
         let shared = Shared {
-            limits: Limits::new(&self.config.rate_limit),
+            limits: Limits::new(&self.config.rate_limit, self.redis.as_ref()),
             config: self.config.clone(),
             clock: self.clock.clone(),
             auth: self.auth.clone(),

@@ -37,7 +37,8 @@ impl<K, V> Far<K, V> {
     where
         K: Key,
     {
-        let (ttl, negative_ttl) = (redis.config().l2_ttl, redis.config().l2_negative_ttl);
+        let ttl = settings.far_ttl.unwrap_or(redis.config().l2_ttl);
+        let negative_ttl = redis.config().l2_negative_ttl.min(ttl);
         Self {
             redis,
             space: Space { name: settings.name, version: settings.version, stored: codec.is_some() },

@@ -11,7 +11,6 @@ mod buckets;
 mod conformance;
 mod failures;
 mod figures;
-mod server;
 mod sharing;
 
 use std::{
@@ -25,6 +24,7 @@ use std::{
 
 use kernel::{Result, SystemClock};
 use platform_cache::{Cache, Caches, Codec, Redis, RedisConfig, RedisEngine, Settings};
+use support::redis as server;
 
 /// How long anything may take that is waited for.
 const LIMIT: Duration = Duration::from_secs(20);

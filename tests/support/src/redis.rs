@@ -1,4 +1,6 @@
-//! Real servers: started on free loopback ports in folders of their own, gone with the test.
+//! Real Redis servers: started on free loopback ports in folders of their own, gone when dropped.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a server that cannot be started fails its test")]
 
 use std::{
     net::TcpListener,
@@ -6,10 +8,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::LIMIT;
+/// How long a server may take to start.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// A `redis-server`.
-pub(crate) struct Server {
+#[derive(Debug)]
+pub struct Server {
     child: Option<Child>,
     port: u16,
     arguments: Vec<String>,
@@ -17,7 +21,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start() -> Self {
+    /// A server that keeps nothing but what it is told to.
+    pub fn start() -> Self {
         Self::with(free_port(), &[])
     }
 
@@ -48,12 +53,13 @@ impl Server {
         }
     }
 
-    pub(crate) fn node(&self) -> String {
+    /// Its address, `host:port`.
+    pub fn node(&self) -> String {
         format!("127.0.0.1:{}", self.port)
     }
 
     /// What `redis-cli` says.
-    pub(crate) fn cli(&self, arguments: &[&str]) -> String {
+    pub fn cli(&self, arguments: &[&str]) -> String {
         let output = Command::new("redis-cli")
             .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
             .args(arguments)
@@ -62,13 +68,13 @@ impl Server {
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
-    /// The keys of a space of a cache.
-    pub(crate) fn keys(&self, pattern: &str) -> Vec<String> {
+    /// The keys that match a pattern.
+    pub fn keys(&self, pattern: &str) -> Vec<String> {
         self.cli(&["--raw", "keys", pattern]).lines().map(str::to_owned).collect()
     }
 
     /// kill -9.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
             child.kill().unwrap();
             child.wait().unwrap();
@@ -76,28 +82,30 @@ impl Server {
     }
 
     /// Writes everything down, for a restart to find.
-    pub(crate) fn save(&self) {
+    pub fn save(&self) {
         assert_eq!(self.cli(&["save"]).trim(), "OK");
     }
 
     /// Starts again, with what was [saved](Self::save) if anything was.
-    pub(crate) fn restart(&mut self) {
+    pub fn restart(&mut self) {
         self.kill();
         self.run();
     }
 
     /// Starts again with nothing.
-    pub(crate) fn restart_wiped(&mut self) {
+    pub fn restart_wiped(&mut self) {
         self.kill();
         let _ = std::fs::remove_file(self.folder.path().join("dump.rdb"));
         self.run();
     }
 
-    pub(crate) fn pause(&self) {
+    /// SIGSTOP.
+    pub fn pause(&self) {
         self.signal("-STOP");
     }
 
-    pub(crate) fn resume(&self) {
+    /// SIGCONT.
+    pub fn resume(&self) {
         self.signal("-CONT");
     }
 
@@ -117,10 +125,15 @@ impl Drop for Server {
 }
 
 /// Three primaries.
-pub(crate) struct Cluster(pub(crate) Vec<Server>);
+#[derive(Debug)]
+pub struct Cluster(
+    /// Its nodes.
+    pub Vec<Server>,
+);
 
 impl Cluster {
-    pub(crate) fn start() -> Self {
+    /// Started and joined.
+    pub fn start() -> Self {
         let nodes: Vec<Server> = (0..3)
             .map(|_| {
                 let arguments = [
@@ -145,7 +158,7 @@ impl Cluster {
     }
 
     /// Waits until all slots are served.
-    pub(crate) fn wait(&self) {
+    pub fn wait(&self) {
         let start = Instant::now();
         while !self.0.iter().all(|node| node.cli(&["cluster", "info"]).contains("cluster_state:ok")) {
             assert!(start.elapsed() < LIMIT, "the cluster does not come up");
@@ -153,18 +166,19 @@ impl Cluster {
         }
     }
 
-    pub(crate) fn nodes(&self) -> Vec<String> {
+    /// Its nodes' addresses.
+    pub fn nodes(&self) -> Vec<String> {
         self.0.iter().map(Server::node).collect()
     }
 
     /// The node that keeps a key that ends so.
-    pub(crate) fn keeper(&self, ending: &str) -> Option<usize> {
+    pub fn keeper(&self, ending: &str) -> Option<usize> {
         self.0.iter().position(|node| node.keys("*").iter().any(|key| key.ends_with(ending)))
     }
 }
 
 /// A running server that somebody named, or one of our own.
-pub(crate) fn any() -> (Option<Server>, String) {
+pub fn any() -> (Option<Server>, String) {
     match std::env::var("MERIDIAN_TEST_REDIS") {
         Ok(node) if !node.is_empty() => (None, node),
         _ => {
