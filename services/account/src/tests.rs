@@ -420,3 +420,47 @@ async fn the_audit_log_names_no_emails_and_no_secrets() {
     let query = ListAccounts { q: Some(ada.id.to_string()), ..ListAccounts::default() };
     assert_eq!(shop.accounts.audit(&shop.system(), query).await.unwrap().items.len(), 3);
 }
+
+/// The cache alone would believe it for an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn with_redis_a_log_out_is_believed_in_other_processes_at_once() {
+    let server = support::redis::Server::start();
+    let shop = Shop::new().await;
+    let config = platform_cache::RedisConfig {
+        engine: platform_cache::RedisEngine::Redis,
+        nodes: vec![server.node()],
+        command_timeout: Duration::from_millis(250),
+        ..platform_cache::RedisConfig::default()
+    };
+    let mut processes = Vec::new();
+    for _ in 0..2 {
+        let redis = platform_cache::Redis::open(&config).unwrap().unwrap();
+        assert!(redis.connected(Duration::from_secs(20)).await);
+        let password = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
+        let hour = Duration::from_secs(3600);
+        let config = AccountConfig { password, session_cache: hour, ..AccountConfig::default() };
+        let caches = Caches::new(shop.clock.clone(), Some(redis));
+        let signer = TokenSigner::new(&[7; 32]).unwrap();
+        let key = SecretKey::from_bytes([9; 32]);
+        processes.push(AccountService::new(shop.db.clone(), &caches, signer, key, config).unwrap());
+    }
+    shop.register("ada@example.com").await.unwrap();
+    let log_in = LogIn { email: "ada@example.com".to_owned(), password: PASSWORD.to_owned() };
+    let pair = processes[0].log_in(&shop.stranger(), log_in).await.unwrap();
+    let caller = shop.auth.identify(&shop.system(), &pair.access_token).await.unwrap();
+    let Caller::User { session, .. } = &caller else { panic!("a user logged in") };
+    let session = *session;
+    for process in &processes {
+        assert!(process.session_open(&shop.system(), session).await.unwrap());
+    }
+    let kept = server.keys("meridian:account_sessions*");
+    assert!(kept.len() == 1 && !kept[0].contains(&pair.access_token), "{kept:?}");
+    let ctx = Ctx { caller, ..shop.system() };
+    processes[0].log_out(&ctx, ()).await.unwrap();
+    assert!(!processes[0].session_open(&shop.system(), session).await.unwrap());
+    let start = std::time::Instant::now();
+    while processes[1].session_open(&shop.system(), session).await.unwrap() {
+        assert!(start.elapsed() < Duration::from_secs(5), "it was not heard of");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

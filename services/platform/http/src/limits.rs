@@ -191,4 +191,46 @@ mod tests {
             limits.address(IpAddr::from([10, 0, 0, 1])).await.unwrap();
         }
     }
+
+    /// Two processes: together they let through what one may, and what each may alone while Redis is down.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn processes_limit_together() {
+        let mut server = support::redis::Server::start();
+        let config = platform_cache::RedisConfig {
+            engine: platform_cache::RedisEngine::Redis,
+            nodes: vec![server.node()],
+            command_timeout: Duration::from_millis(250),
+            ..platform_cache::RedisConfig::default()
+        };
+        let mut processes = Vec::new();
+        for _ in 0..2 {
+            let redis = Redis::open(&config).unwrap().unwrap();
+            assert!(redis.connected(Duration::from_secs(20)).await);
+            let limits =
+                Limits::new(&RateLimitConfig { per_key: 4, ..RateLimitConfig::default() }, Some(&redis));
+            processes.push((limits, redis));
+        }
+        let through = async |token: &str| {
+            let mut through = 0;
+            for turn in 0..12 {
+                through += usize::from(processes[turn % 2].0.key(token).await.is_ok());
+            }
+            through
+        };
+        assert_eq!(through("a secret token").await, 4);
+        let keys = server.keys("*:bucket:key:*");
+        assert!(keys.len() == 1 && !keys[0].contains("secret"), "{keys:?}");
+        assert_eq!(through("another token").await, 4);
+        server.kill();
+        let start = std::time::Instant::now();
+        while processes.iter().any(|(_, redis)| redis.health().is_ok()) {
+            assert!(start.elapsed() < Duration::from_secs(20));
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let mut alone = 0;
+        for turn in 0..12 {
+            alone += usize::from(processes[turn % 2].0.key("a third token").await.is_ok());
+        }
+        assert_eq!(alone, 8);
+    }
 }

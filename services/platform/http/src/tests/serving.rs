@@ -94,6 +94,19 @@ async fn readiness_names_what_is_missing() {
 }
 
 #[actix_web::test]
+async fn what_can_be_done_without_is_missing_and_requests_keep_coming() {
+    let mut shop = Shop::new();
+    shop.server = shop.server.ready("database", || async { Ok(()) }).watch("redis", || async {
+        Err(Failure::new(code::UNAVAILABLE).detail("Redis is not used: connection refused"))
+    });
+    let reply = shop.get("/readyz").await;
+    assert_eq!(reply.status, 200);
+    let health = reply.json();
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(health["probes"][1]["reason"], "Redis is not used: connection refused");
+}
+
+#[actix_web::test]
 async fn metrics_are_shown_where_there_are_any() {
     assert_eq!(Shop::new().get("/metrics").await.status, 404);
     let mut shop = Shop::new();
