@@ -105,7 +105,8 @@ async fn what_a_hit_costs() {
     let config = config(&[node], false);
     let source = Source::default();
     let value = "x".repeat(500);
-    let keys: Vec<String> = (0..2_000).map(|n| format!("k{n}")).collect();
+    // All of them fit into a process.
+    let keys: Vec<String> = (0..800).map(|n| format!("k{n}")).collect();
     keys.iter().for_each(|key| source.set(key, &value));
     let writer = over(Some(open(&config).await), &source);
     for key in &keys {
