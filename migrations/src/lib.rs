@@ -6,6 +6,7 @@
 mod account;
 mod cart;
 mod catalog;
+mod catalog_attributes;
 mod import;
 mod inventory;
 mod order;
@@ -13,6 +14,7 @@ mod payment;
 mod platform;
 mod pricing;
 mod search;
+mod trace;
 
 use sea_orm_migration::prelude::*;
 
@@ -33,6 +35,8 @@ impl MigratorTrait for Migrator {
             Box::new(cart::Migration),
             Box::new(order::Migration),
             Box::new(search::Migration),
+            Box::new(trace::Migration),
+            Box::new(catalog_attributes::Migration),
         ]
     }
 }

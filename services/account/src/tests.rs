@@ -38,7 +38,8 @@ impl Shop {
         db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
         let signer = TokenSigner::new(&[7; 32]).unwrap();
         let password = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
-        let config = AccountConfig { password, max_addresses: 3, ..AccountConfig::default() };
+        let config =
+            AccountConfig { password, max_addresses: 3, max_sessions: 20, ..AccountConfig::default() };
         let accounts = AccountService::new(
             db.clone(),
             &Caches::alone(clock.clone()),
@@ -225,7 +226,10 @@ async fn tokens_and_sessions_end_by_themselves() {
     shop.clock.advance(Duration::from_secs(30 * 24 * 3600));
     assert!(shop.refresh(&pair.refresh_token).await.unwrap_err().is(code::TOKEN_INVALID));
     shop.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(shop.accounts.sweep().await.unwrap(), "1 sessions and 0 counts of failures removed");
+    assert_eq!(
+        shop.accounts.sweep().await.unwrap(),
+        "1 sessions, 0 counts of failures and 0 lines of the audit log removed"
+    );
 }
 
 #[tokio::test]
@@ -421,15 +425,53 @@ async fn the_audit_log_names_no_emails_and_no_secrets() {
     assert_eq!(shop.accounts.audit(&shop.system(), query).await.unwrap().items.len(), 3);
 }
 
+#[tokio::test]
+async fn one_more_session_than_a_user_may_have_ends_the_oldest() {
+    let shop = Shop::new().await;
+    shop.register("ada@example.org").await.unwrap();
+    shop.register("bob@example.org").await.unwrap();
+    let bob = shop.log_in("bob@example.org", PASSWORD).await.unwrap();
+    let mut pairs = Vec::new();
+    for _ in 0..22 {
+        pairs.push(shop.log_in("ada@example.org", PASSWORD).await.unwrap());
+        shop.clock.advance(Duration::from_secs(1));
+    }
+    let (ended, open) = pairs.split_at(2);
+    for pair in ended {
+        assert!(shop.with(pair).await.is_err(), "its access token is refused at once");
+        assert!(shop.refresh(&pair.refresh_token).await.is_err());
+    }
+    for pair in open.iter().chain([&bob]) {
+        assert!(shop.with(pair).await.is_ok());
+    }
+    assert_eq!(shop.actions().await.iter().filter(|action| *action == "account.session_ended").count(), 2);
+}
+
+#[tokio::test]
+async fn the_audit_log_forgets_what_is_old_and_nothing_else() {
+    let shop = Shop::new().await;
+    shop.register("ada@example.org").await.unwrap();
+    shop.clock.advance(Duration::from_secs(100 * 24 * 3600));
+    shop.log_in("ada@example.org", PASSWORD).await.unwrap();
+    shop.accounts.sweep().await.unwrap();
+    assert_eq!(shop.actions().await.len(), 2);
+    shop.clock.advance(AccountConfig::default().audit_kept - Duration::from_secs(50 * 24 * 3600));
+    shop.accounts.sweep().await.unwrap();
+    assert_eq!(shop.actions().await, ["account.logged_in"]);
+}
+
 /// The cache alone would believe it for an hour.
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn with_redis_a_log_out_is_believed_in_other_processes_at_once() {
-    let server = support::redis::Server::start();
+    let server = stack::Redis::start().unwrap();
     let shop = Shop::new().await;
     let config = platform_cache::RedisConfig {
         engine: platform_cache::RedisEngine::Redis,
-        nodes: vec![server.node()],
-        command_timeout: Duration::from_millis(250),
+        nodes: vec![server.address()],
+        // No stall of a busy machine ends the link: what is kept from before it is believed for an hour here.
+        command_timeout: Duration::from_secs(10),
+        lease: Duration::from_secs(60),
         ..platform_cache::RedisConfig::default()
     };
     let mut processes = Vec::new();
@@ -453,14 +495,14 @@ async fn with_redis_a_log_out_is_believed_in_other_processes_at_once() {
     for process in &processes {
         assert!(process.session_open(&shop.system(), session).await.unwrap());
     }
-    let kept = server.keys("meridian:account_sessions*");
+    let kept = server.keys("meridian:account_sessions*").unwrap();
     assert!(kept.len() == 1 && !kept[0].contains(&pair.access_token), "{kept:?}");
     let ctx = Ctx { caller, ..shop.system() };
     processes[0].log_out(&ctx, ()).await.unwrap();
     assert!(!processes[0].session_open(&shop.system(), session).await.unwrap());
     let start = std::time::Instant::now();
     while processes[1].session_open(&shop.system(), session).await.unwrap() {
-        assert!(start.elapsed() < Duration::from_secs(5), "it was not heard of");
+        assert!(start.elapsed() < Duration::from_secs(20), "it was not heard of");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

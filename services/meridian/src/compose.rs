@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use cart::CartService;
 use catalog::{CatalogService, MediaStore};
 use contracts::{
-    Ctx,
+    Contracts, Ctx,
     account::{Accounts, AccountsClient},
     cart::{Carts, CartsClient},
     catalog::{Catalog, CatalogClient, SkuId},
@@ -59,7 +59,7 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 /// How long a start waits for Redis; it goes on without.
 const FIRST_CONTACT: Duration = Duration::from_secs(2);
 /// How long a command may take to tell other processes what it changed.
-const LEAVE_WITHIN: Duration = Duration::from_secs(5);
+pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which modules run in this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,26 +96,17 @@ impl Targets {
     }
 }
 
+/// As on the command line.
+impl std::fmt::Display for Targets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&if self.is_all() { "all".to_owned() } else { self.0.join(",") })
+    }
+}
+
 /// The shop as this process sees it: every contract, answered here or elsewhere.
 pub struct Shop {
-    /// Accounts.
-    pub accounts: Arc<dyn Accounts>,
-    /// Catalog.
-    pub catalog: Arc<dyn Catalog>,
-    /// Pricing.
-    pub pricing: Arc<dyn Pricing>,
-    /// Inventory.
-    pub inventory: Arc<dyn Inventory>,
-    /// Carts.
-    pub carts: Arc<dyn Carts>,
-    /// Orders.
-    pub orders: Arc<dyn Orders>,
-    /// Payments.
-    pub payments: Arc<dyn Payments>,
-    /// Search.
-    pub search: Arc<dyn Search>,
-    /// Imports.
-    pub imports: Arc<dyn Imports>,
+    /// What it can do.
+    pub contracts: Contracts,
     db: Db,
     registry: Registry,
     importer: Option<Arc<ImportService>>,
@@ -328,16 +319,12 @@ impl Shop {
                 Ok((service.clone() as Arc<dyn Imports>, import::module(service)))
             },
         )?;
+        let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
+        let contracts =
+            Contracts { accounts, catalog, pricing, inventory, carts, orders, payments, search, imports };
         if site.targets.has("storefront") {
             site.registry.add(storefront::module(StorefrontDeps {
-                catalog: catalog.clone(),
-                pricing: pricing.clone(),
-                inventory: inventory.clone(),
-                carts: carts.clone(),
-                orders: orders.clone(),
-                payments: payments.clone(),
-                accounts: accounts.clone(),
-                search: search.clone(),
+                contracts: contracts.clone(),
                 clock: db.clock().clone(),
                 form_key: site.keys.secret("storefront")?,
                 config: config.section("storefront")?,
@@ -352,17 +339,8 @@ impl Shop {
             let http: platform_http::HttpServerConfig = config.section("http")?;
             site.registry.add(gateway::module(&peers, http.upload_limit)?);
         }
-        let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
         Ok(Self {
-            accounts,
-            catalog,
-            pricing,
-            inventory,
-            carts,
-            orders,
-            payments,
-            search,
-            imports,
+            contracts,
             db: site.db,
             registry: site.registry,
             importer,

@@ -10,7 +10,9 @@ pub use cli::{Cli, Profile};
 pub use compose::{Shop, Targets};
 pub use settings::Settings;
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
 use cli::{Command, ConfigCommand};
 
 /// The documented defaults of every setting.
@@ -30,10 +32,11 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Search(search) => {
             local(settings, async |shop| commands::search::run(shop, search).await).await
         }
+        Command::Bus(bus) => commands::bus::run(&settings, bus).await,
         Command::Backup { to } => {
             local(settings, async |shop| commands::backup::backup(shop.db(), &cli.data, to).await).await
         }
-        Command::Restore { from } => commands::backup::restore(from, &cli.data).await,
+        Command::Restore { from } => restore(&settings, from, &cli.data).await,
         Command::Config(ConfigCommand::Show) => show(&settings),
         Command::Reference(subject) => commands::reference::run(subject).await,
     }
@@ -52,6 +55,21 @@ async fn migrate(settings: Settings) -> Result<()> {
     let data = settings.data.clone();
     compose::open_database(&settings).await?;
     println!("the database in {} is up to date", data.display());
+    Ok(())
+}
+
+/// Restores a backup. What Redis keeps is of the database before.
+async fn restore(settings: &Settings, from: &Path, data: &Path) -> Result<()> {
+    let redis = platform_cache::Redis::open(&settings.config.section("redis")?)?;
+    commands::backup::restore(from, data).await?;
+    if let Some(redis) = redis {
+        let told = redis.forget_all(compose::LEAVE_WITHIN).await && redis.close(compose::LEAVE_WITHIN).await;
+        ensure!(
+            told,
+            "the backup is restored, but Redis does not know it: empty it (FLUSHDB) before the shop is started. {}",
+            redis.health().err().map(|failure| failure.message().to_owned()).unwrap_or_default()
+        );
+    }
     Ok(())
 }
 

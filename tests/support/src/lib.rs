@@ -10,11 +10,27 @@
 
 mod client;
 mod leftovers;
+mod meilisearch_stand_in;
 mod process;
-pub mod redis;
+mod receiver;
+mod redis;
 mod shop;
 
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
+pub use meilisearch_stand_in::MeilisearchStandIn;
 pub use process::binary;
+pub use receiver::{Receiver, ToldLine, ToldSpan, lines_of, spans_of};
 pub use shop::{Shape, Shop, ShopBuilder};
+
+/// Whether this run is to try real servers: `cargo xtask test --real` says so by `MERIDIAN_TEST_PARTS=real`.
+pub fn on_real_parts() -> bool {
+    std::env::var("MERIDIAN_TEST_PARTS").is_ok_and(|parts| parts == "real")
+}
+
+/// The real server of that variable, where this run's shops are to use it: not in the one of `cargo xtask test --real`
+/// that is about the embedded parts (`MERIDIAN_TEST_PARTS=embedded`).
+pub(crate) fn real_part(variable: &str) -> Option<String> {
+    let embedded = std::env::var("MERIDIAN_TEST_PARTS").is_ok_and(|parts| parts == "embedded");
+    std::env::var(variable).ok().filter(|address| !embedded && !address.is_empty())
+}

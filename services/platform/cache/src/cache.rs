@@ -164,15 +164,15 @@ impl Outcome {
         [(Self::Hit, "hit"), (Self::Negative, "negative"), (Self::Miss, "miss"), (Self::Bypass, "bypass")];
 }
 
-/// `cache_requests_total{cache, level, outcome}` of one level.
+/// `cache_requests_total{cache, level, result}` of one level.
 struct Meters(OnceLock<[Counter; 4]>, &'static str, &'static str);
 
 impl Meters {
     fn count(&self, outcome: Outcome, by: u64) {
         if by > 0 {
             let counters = self.0.get_or_init(|| {
-                Outcome::ALL.map(|(_, outcome)| {
-                    counter!("cache_requests_total", "cache" => self.1, "level" => self.2, "outcome" => outcome)
+                Outcome::ALL.map(|(_, result)| {
+                    counter!("cache_requests_total", "cache" => self.1, "level" => self.2, "result" => result)
                 })
             });
             counters[outcome as usize].increment(by);

@@ -32,6 +32,10 @@ pub struct RedisConfig {
     /// Password; empty for none.
     #[serde(serialize_with = "masked")]
     pub password: SecretString,
+    /// Whether connections are encrypted (TLS) and the servers' certificates checked.
+    pub tls: bool,
+    /// Who signed the servers' certificates: a PEM file; empty for those the system trusts.
+    pub tls_roots: String,
     /// How long a connection may take to be made.
     #[serde(with = "humantime_serde")]
     pub connect_timeout: Duration,
@@ -66,6 +70,8 @@ impl Default for RedisConfig {
             cluster: false,
             username: String::new(),
             password: SecretString::default(),
+            tls: false,
+            tls_roots: String::new(),
             connect_timeout: Duration::from_secs(1),
             command_timeout: Duration::from_millis(50),
             connections: 2,
@@ -110,6 +116,9 @@ impl RedisConfig {
         if !self.username.is_empty() && self.password.expose_secret().is_empty() {
             return wrong("password", "must be set where username is");
         }
+        if !self.tls_roots.is_empty() && !self.tls {
+            return wrong("tls", "must be true where tls_roots is set");
+        }
         Ok(())
     }
 
@@ -148,6 +157,8 @@ mod tests {
         assert_eq!(wrong(nodes(&["a:1", "b:2"])), "redis.nodes");
         assert_eq!(wrong(RedisConfig { connections: 0, ..RedisConfig::default() }), "redis.connections");
         assert_eq!(wrong(RedisConfig { prefix: "a b".to_owned(), ..RedisConfig::default() }), "redis.prefix");
+        let plain = RedisConfig { tls_roots: "roots.pem".to_owned(), ..RedisConfig::default() };
+        assert_eq!(wrong(plain), "redis.tls");
         assert_eq!(nodes(&["[::1]:6379"]).addresses(), [("::1".to_owned(), 6379)]);
     }
 

@@ -6,6 +6,7 @@ mod link;
 mod scripts;
 mod session;
 mod supervise;
+mod tls;
 mod undelivered;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
     time::Duration,
 };
 
+use fred::types::config::TlsConnector;
 use kernel::{Failure, Result, Timestamp, code};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -104,6 +106,7 @@ struct Handle {
 /// What the handle and its supervisor share.
 struct Shared {
     config: RedisConfig,
+    tls: Option<TlsConnector>,
     /// This process' name in the ring.
     member: String,
     link: Link,
@@ -127,20 +130,23 @@ struct News {
 
 impl Redis {
     /// The Redis of this configuration, none where it names none. Connects in the background, on the current runtime, and
-    /// again and again. `request.invalid` names a setting that is out of range.
+    /// again and again. `request.invalid` names a setting that is out of range, or a file
+    /// that cannot be used.
     pub fn open(config: &RedisConfig) -> Result<Option<Self>> {
         config.validate()?;
         if config.engine == RedisEngine::None {
             return Ok(None);
         }
-        Ok(Some(Self::start(config.clone())))
+        let tls = tls::connector(config)?;
+        Ok(Some(Self::start(config.clone(), tls)))
     }
 
-    fn start(config: RedisConfig) -> Self {
+    fn start(config: RedisConfig, tls: Option<TlsConnector>) -> Self {
         let stop = CancellationToken::new();
         let (tell, news) = mpsc::channel(NEWS);
         let shared = Arc::new(Shared {
             config,
+            tls,
             member: format!("{:032x}", rand::random::<u128>()),
             link: Link::new(),
             session: RwLock::new(None),
@@ -191,6 +197,20 @@ impl Redis {
         shared.stop.cancel();
         let in_time = tokio::time::timeout(within, shared.stopped.cancelled()).await.is_ok();
         in_time && shared.undelivered.is_empty()
+    }
+
+    /// Gives up everything that Redis keeps, for all processes: after the database was replaced. False where Redis could
+    /// not be told within that time.
+    pub async fn forget_all(&self, within: Duration) -> bool {
+        let shared = &self.0.shared;
+        shared.undelivered.want_generation();
+        shared.wake.notify_one();
+        let told = async {
+            while !shared.undelivered.is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(within, told).await.is_ok()
     }
 
     /// Calls `hear` with each line that another process tells in `space`. It must not wait.

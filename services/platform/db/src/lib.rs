@@ -12,6 +12,7 @@
 mod config;
 mod error;
 mod lease;
+mod observe;
 mod once;
 mod rows;
 mod sequencer;
@@ -147,6 +148,12 @@ impl Db {
     /// Says what commits of this process touched.
     pub fn stamps(&self) -> &Stamps {
         &self.0.stamps
+    }
+
+    /// Sets the gauges of connections and of waiting writes.
+    pub fn measure(&self) {
+        self.0.sqlite.measure();
+        self.0.queue.measure();
     }
 
     /// Fires after a commit of this process that published events.

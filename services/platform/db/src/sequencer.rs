@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{Db, DbResult, Rows, Tx};
 
-const LOG: &[&str] = &["shard", "pos", "topic", "aggregate", "at", "body"];
+const LOG: &[&str] = &["shard", "pos", "topic", "aggregate", "at", "body", "trace"];
 
 impl Db {
     /// Moves up to `most` events from `outbox` to `event_log`, giving each shard's the next positions without gaps, by
@@ -33,7 +33,7 @@ impl Db {
         let connection = self.read();
         let statement = Statement::from_sql_and_values(
             connection.get_database_backend(),
-            "SELECT shard, pos, topic, aggregate, at, body FROM event_log WHERE shard = ? AND pos > ? ORDER BY pos LIMIT ?",
+            "SELECT shard, pos, topic, aggregate, at, body, trace FROM event_log WHERE shard = ? AND pos > ? ORDER BY pos LIMIT ?",
             [i32::from(shard.number()).into(), pos.into(), limit.into()],
         );
         connection.query_all_raw(statement).await.db()?.iter().map(event).collect()
@@ -62,6 +62,7 @@ fn event(row: &QueryResult) -> Result<Event> {
         aggregate: row.try_get_by_index(3).db()?,
         at: Timestamp::from_micros(row.try_get_by_index(4).db()?),
         body: row.try_get_by_index(5).db()?,
+        trace: row.try_get_by_index(6).db()?,
     })
 }
 
@@ -72,7 +73,7 @@ async fn sequence(tx: &Tx, most: u32) -> Result<usize> {
     let backend = tx.get_database_backend();
     let select = Statement::from_sql_and_values(
         backend,
-        "SELECT shard, id, topic, aggregate, at, body FROM outbox ORDER BY shard, id LIMIT ?",
+        "SELECT shard, id, topic, aggregate, at, body, trace FROM outbox ORDER BY shard, id LIMIT ?",
         [most.into()],
     );
     let mut shards: BTreeMap<Shard, Vec<Waiting>> = BTreeMap::new();
@@ -82,69 +83,87 @@ async fn sequence(tx: &Tx, most: u32) -> Result<usize> {
             row.try_get_by_index::<String>(3).db()?.into(),
             row.try_get_by_index::<i64>(4).db()?.into(),
             row.try_get_by_index::<Vec<u8>>(5).db()?.into(),
+            row.try_get_by_index::<Option<String>>(6).db()?.into(),
         ];
         shards.entry(shard_of(&row)?).or_default().push((row.try_get_by_index(1).db()?, columns));
     }
-    let mut moved = 0;
-    let mut log = Rows::new();
+    let counts = shards.iter().map(|(shard, events)| (*shard, events.len())).collect();
+    let cursors = advance(tx, &counts).await?;
+    let (mut moved, mut log) = (0, Rows::new());
     for (shard, events) in &shards {
-        let mut pos = advance(tx, *shard, events.len()).await?;
+        let mut pos = cursors.get(shard).copied().unwrap_or(0);
         for (_, columns) in events {
             pos += 1;
             let key: [Value; 2] = [i32::from(shard.number()).into(), pos.into()];
             log.raw("event_log", LOG, key.into_iter().chain(columns.iter().cloned()).collect());
         }
-        delete(tx, *shard, events).await?;
         moved += events.len();
     }
+    delete(tx, &shards).await?;
     log.insert(tx).await?;
     Ok(moved)
 }
 
-/// Moves the shard's cursor on by `count` and returns where it stood.
-async fn advance(tx: &Tx, shard: Shard, count: usize) -> Result<i64> {
+/// Moves the shards' cursors on by their counts and returns where they stood (absent: at 0). A statement for all shards,
+/// not one a shard: the writer waits while a sequencer is at work.
+async fn advance(tx: &Tx, counts: &BTreeMap<Shard, usize>) -> Result<BTreeMap<Shard, i64>> {
     let backend = tx.get_database_backend();
-    let number: Value = i32::from(shard.number()).into();
+    let marks = vec!["?"; counts.len()].join(",");
     let select = Statement::from_sql_and_values(
         backend,
-        "SELECT pos FROM shard_cursor WHERE shard = ?",
-        [number.clone()],
+        format!("SELECT shard, pos FROM shard_cursor WHERE shard IN ({marks})"),
+        counts.keys().map(|shard| number(*shard)),
     );
-    let current: Option<i64> =
-        tx.query_one_raw(select).await.db()?.map(|row| row.try_get_by_index(0)).transpose().db()?;
-    let from = current.unwrap_or(0);
-    let to = from + i64::try_from(count).map_err(Failure::internal)?;
-    let statement = if current.is_some() {
-        Statement::from_sql_and_values(
-            backend,
-            "UPDATE shard_cursor SET pos = ? WHERE shard = ? AND pos = ?",
-            [to.into(), number, from.into()],
-        )
+    let mut stood = BTreeMap::new();
+    for row in tx.query_all_raw(select).await.db()? {
+        stood.insert(shard_of(&row)?, row.try_get_by_index::<i64>(1).db()?);
+    }
+    let mut steps = Vec::with_capacity(stood.len());
+    let mut fresh = Rows::new();
+    for (&shard, &count) in counts {
+        let count = i64::try_from(count).map_err(Failure::internal)?;
+        match stood.get(&shard) {
+            Some(from) => steps.push((shard, *from, from + count)),
+            None => fresh.raw("shard_cursor", &["shard", "pos"], vec![number(shard), count.into()]),
+        }
+    }
+    fresh.insert(tx).await?;
+    if steps.is_empty() {
+        return Ok(stood);
+    }
+    let cases = vec!["WHEN ? THEN ?"; steps.len()].join(" ");
+    let guards = vec!["(shard = ? AND pos = ?)"; steps.len()].join(" OR ");
+    let update = Statement::from_sql_and_values(
+        backend,
+        format!("UPDATE shard_cursor SET pos = CASE shard {cases} END WHERE {guards}"),
+        steps
+            .iter()
+            .flat_map(|&(shard, _, to)| [number(shard), to.into()])
+            .chain(steps.iter().flat_map(|&(shard, from, _)| [number(shard), from.into()])),
+    );
+    let moved = tx.execute_raw(update).await.db()?.rows_affected();
+    if usize::try_from(moved).ok() == Some(steps.len()) {
+        Ok(stood)
     } else {
-        Statement::from_sql_and_values(
-            backend,
-            "INSERT INTO shard_cursor (shard, pos) VALUES (?, ?)",
-            [number, to.into()],
-        )
-    };
-    if tx.execute_raw(statement).await.db()?.rows_affected() == 1 {
-        Ok(from)
-    } else {
-        Err(Failure::new(code::CONFLICT).detail("another sequencer moved the cursor"))
+        Err(Failure::new(code::CONFLICT).detail("another sequencer moved a cursor"))
     }
 }
 
-async fn delete(tx: &Tx, shard: Shard, events: &[Waiting]) -> Result<()> {
-    for chunk in events.chunks(256) {
-        let marks = vec!["?"; chunk.len()].join(",");
-        let number: Value = i32::from(shard.number()).into();
-        let ids = chunk.iter().map(|(id, _)| Value::from(*id));
+async fn delete(tx: &Tx, shards: &BTreeMap<Shard, Vec<Waiting>>) -> Result<()> {
+    let keys: Vec<(Shard, Uuid)> =
+        shards.iter().flat_map(|(shard, events)| events.iter().map(|(id, _)| (*shard, *id))).collect();
+    for chunk in keys.chunks(256) {
+        let marks = vec!["(shard = ? AND id = ?)"; chunk.len()].join(" OR ");
         let statement = Statement::from_sql_and_values(
             tx.get_database_backend(),
-            format!("DELETE FROM outbox WHERE shard = ? AND id IN ({marks})"),
-            std::iter::once(number).chain(ids),
+            format!("DELETE FROM outbox WHERE {marks}"),
+            chunk.iter().flat_map(|&(shard, id)| [number(shard), id.into()]),
         );
         tx.execute_raw(statement).await.db()?;
     }
     Ok(())
+}
+
+fn number(shard: Shard) -> Value {
+    i32::from(shard.number()).into()
 }

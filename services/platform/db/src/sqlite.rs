@@ -17,7 +17,7 @@ use sea_orm::{
     },
 };
 
-use crate::{DbConfig, DbResult, Synchronous};
+use crate::{DbConfig, DbResult, Synchronous, observe::observe};
 
 const FILE: &str = "meridian.db";
 const LOCK: &str = "meridian.lock";
@@ -75,6 +75,17 @@ impl Sqlite {
     /// Queues for the right to write. SQLite alone would let writers poll with sleeps; the lock file wakes them.
     pub(crate) async fn turn(&self) -> Result<Turn> {
         take_turn(&self.lock).await
+    }
+
+    /// Sets the gauges of the pools.
+    pub(crate) fn measure(&self) {
+        for (name, connection) in [("readers", &self.readers), ("writer", &self.writer)] {
+            let pool = connection.get_sqlite_connection_pool();
+            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
+            metrics::gauge!("db_pool_connections", "pool" => name, "state" => "idle").set(f64::from(idle));
+            let used = pool.size().saturating_sub(idle);
+            metrics::gauge!("db_pool_connections", "pool" => name, "state" => "used").set(f64::from(used));
+        }
     }
 
     pub(crate) async fn check_shards(&self, shards: u16) -> Result<()> {
@@ -173,7 +184,7 @@ async fn connect(
                 })
                 .busy_timeout(BUSY)
                 .foreign_keys(true)
-                .statement_cache_capacity(512)
+                .statement_cache_capacity(1_024)
                 .pragma("cache_size", "-65536")
                 .pragma("temp_store", "memory")
                 .pragma("mmap_size", "268435456")
@@ -181,5 +192,7 @@ async fn connect(
                 .pragma("query_only", if query_only { "on" } else { "off" })
                 .disable_statement_logging()
         });
-    Database::connect(options).await.db()
+    let mut connection = Database::connect(options).await.db()?;
+    observe(&mut connection, "sqlite");
+    Ok(connection)
 }

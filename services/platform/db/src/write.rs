@@ -13,6 +13,7 @@ use futures::future::BoxFuture;
 use kernel::{Clock, Failure, Ids, Result, Shard, code};
 use sea_orm::ConnectionTrait;
 use tokio::sync::{Notify, mpsc, oneshot};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use crate::{Db, DbConfig, DbResult, Rows, Stamps, Tx, error::is_retryable, sqlite::Sqlite};
@@ -37,7 +38,8 @@ impl Db {
         F: for<'a> Fn(&'a Tx, &'a I) -> BoxFuture<'a, Result<T>> + Send + Sync + 'static,
     {
         let (done, answer) = oneshot::channel();
-        let job = Closure { shard, input, work, outcome: None, done };
+        let span = platform_trace::step("db.write");
+        let job = Closure { shard, input, work, outcome: None, done, span };
         self.0.queue.push(Job::Write(Box::new(job)))?;
         answer.await.map_err(|_| closed())?
     }
@@ -46,7 +48,8 @@ impl Db {
     /// only the rows it came with ([`crate::is_duplicate`]).
     pub async fn append(&self, shard: Shard, rows: Rows) -> Result<()> {
         let (done, answer) = oneshot::channel();
-        self.0.queue.push(Job::Append(Append { shard, rows, outcome: None, done }))?;
+        let span = platform_trace::step("db.append");
+        self.0.queue.push(Job::Append(Append { shard, rows, outcome: None, done, span }))?;
         answer.await.map_err(|_| closed())?
     }
 }
@@ -75,6 +78,7 @@ struct Append {
     rows: Rows,
     outcome: Option<Result<()>>,
     done: oneshot::Sender<Result<()>>,
+    span: Span,
 }
 
 struct Closure<I, T, F> {
@@ -83,12 +87,16 @@ struct Closure<I, T, F> {
     work: F,
     outcome: Option<Result<T>>,
     done: oneshot::Sender<Result<T>>,
+    /// Events that it publishes belong to the trace of who asked for it.
+    span: Span,
 }
 
 /// A closure without its types.
 #[async_trait]
 trait Work: Send {
     fn shard(&self) -> Shard;
+    /// Its place in a trace.
+    fn span(&self) -> &Span;
     /// Runs the closure and keeps its outcome; true when it succeeded.
     async fn run(&mut self, tx: &Tx) -> bool;
     /// Keeps a failure that came after the closure.
@@ -110,8 +118,13 @@ where
         self.shard
     }
 
+    fn span(&self) -> &Span {
+        &self.span
+    }
+
     async fn run(&mut self, tx: &Tx) -> bool {
-        let running = tokio::time::timeout(LONGEST, (self.work)(tx, &self.input));
+        let work = (self.work)(tx, &self.input).instrument(self.span.clone());
+        let running = tokio::time::timeout(LONGEST, work);
         let outcome = WRITING.scope((), running).await.unwrap_or_else(|_| Err(Failure::new(code::TIMEOUT)));
         self.outcome.insert(outcome).is_ok()
     }
@@ -125,6 +138,8 @@ where
     }
 
     fn finish(self: Box<Self>) {
+        // A span ends where it was last entered: with the commit, not with the closure.
+        self.span.in_scope(|| ());
         // A caller that went away does not want the answer; the effect stands.
         let _ = self.done.send(self.outcome.unwrap_or_else(|| Err(closed())));
     }
@@ -147,6 +162,12 @@ impl Queue {
         )]
         tokio::spawn(writer.run(receiver));
         Self(sender)
+    }
+
+    /// Sets the gauge of what waits.
+    pub(crate) fn measure(&self) {
+        let waiting = self.0.max_capacity() - self.0.capacity();
+        metrics::gauge!("db_queue_depth").set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
     }
 
     fn push(&self, job: Job) -> Result<()> {
@@ -179,10 +200,12 @@ impl Writer {
             metrics::histogram!("db_group_size")
                 .record(f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX)));
             let jobs = std::mem::take(&mut group);
-            for job in self.settle(jobs).await {
+            let span = platform_trace::serving("db.transaction", jobs.iter().map(Job::span));
+            for job in self.settle(jobs).instrument(span).await {
                 match job {
                     Job::Write(work) => work.finish(),
                     Job::Append(append) => {
+                        append.span.in_scope(|| ());
                         let _ = append.done.send(append.outcome.unwrap_or_else(|| Err(closed())));
                     }
                 }
@@ -327,6 +350,13 @@ impl Writer {
 }
 
 impl Job {
+    fn span(&self) -> &Span {
+        match self {
+            Self::Write(work) => work.span(),
+            Self::Append(append) => &append.span,
+        }
+    }
+
     /// A group that cannot commit fails every member; the cause goes to the log once.
     fn fail(&mut self, failure: &Failure) {
         let failure = Failure::from(failure.problem());

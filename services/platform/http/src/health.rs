@@ -23,15 +23,15 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The probes of `/readyz`.
 #[derive(Clone, Default)]
-pub(crate) struct Probes(pub(crate) Vec<Named>);
+pub(crate) struct Probes(pub(crate) Vec<NamedProbe>);
 
-/// A probe by name.
+/// A probe of `/readyz`.
 #[derive(Clone)]
-pub(crate) struct Named {
+pub(crate) struct NamedProbe {
     pub(crate) name: String,
     pub(crate) probe: Probe,
-    /// Whether the process can do nothing without it.
-    pub(crate) essential: bool,
+    /// Whether the process cannot serve without it; otherwise it is only degraded.
+    pub(crate) needed: bool,
 }
 
 /// The text of `/metrics`, where there is any.
@@ -60,30 +60,33 @@ pub(crate) async fn healthz() -> HttpResponse {
 }
 
 pub(crate) async fn readyz(shared: Data<Shared>, probes: Data<Probes>) -> HttpResponse {
-    let views = join_all(probes.0.iter().map(|Named { name, probe, .. }| async move {
+    let answers = join_all(probes.0.iter().map(|NamedProbe { name, probe, needed }| async move {
         let reason = match tokio::time::timeout(PROBE_TIMEOUT, probe()).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure.message().to_owned()),
             Err(_) => Some(format!("no answer within {PROBE_TIMEOUT:?}")),
         };
-        ProbeView { name: name.clone(), ok: reason.is_none(), reason }
+        (ProbeView { name: name.clone(), ok: reason.is_none(), reason }, *needed)
     }))
     .await;
     let status = if shared.draining.load(Ordering::Acquire) {
         "draining"
-    } else if views.iter().all(|view| view.ok) {
-        "ready"
-    } else if probes.0.iter().zip(&views).all(|(probe, view)| view.ok || !probe.essential) {
+    } else if answers.iter().any(|(probe, needed)| *needed && !probe.ok) {
+        "not_ready"
+    } else if answers.iter().any(|(probe, _)| !probe.ok) {
         "degraded"
     } else {
-        "not_ready"
+        "ready"
     };
+    let probes = answers.into_iter().map(|(probe, _)| probe).collect();
     let serves = matches!(status, "ready" | "degraded");
     let mut response = if serves { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
-    response.insert_header((CACHE_CONTROL, "no-store")).json(Health { status, probes: views })
+    response.insert_header((CACHE_CONTROL, "no-store")).json(Health { status, probes })
 }
 
-pub(crate) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
+pub(crate) async fn metrics(metrics: Data<Metrics>, shared: Data<Shared>) -> HttpResponse {
+    let in_flight = u32::try_from(shared.in_flight.load(Ordering::Acquire)).unwrap_or(u32::MAX);
+    metrics::gauge!("http_requests_in_flight").set(f64::from(in_flight));
     match &metrics.0 {
         Some(exposition) => HttpResponse::Ok()
             .content_type("text/plain; version=0.0.4; charset=utf-8")

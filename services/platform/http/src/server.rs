@@ -28,7 +28,7 @@ use crate::{
     docs::{self, Docs},
     fallback::fallback,
     gate::Gate,
-    health::{self, Metrics, Named, Probes},
+    health::{self, Metrics, NamedProbe, Probe, Probes},
     internal::{self, Internal},
     limits::Limits,
     openapi,
@@ -97,27 +97,21 @@ impl Server {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        self.probes.0.push(Named {
-            name: name.into(),
-            probe: Arc::new(move || Box::pin(ask())),
-            essential: true,
-        });
+        let probe: Probe = Arc::new(move || Box::pin(ask()));
+        self.probes.0.push(NamedProbe { name: name.into(), probe, needed: true });
         self
     }
 
-    /// Adds a probe of something that the process can do without: while it fails, `/readyz` says `degraded` and why, and
-    /// requests keep coming.
+    /// Adds a probe of something the process can do without: while it fails `/readyz` answers 200 with the status
+    /// `degraded` and the reason.
     #[must_use]
-    pub fn watch<F, Fut>(mut self, name: impl Into<String>, ask: F) -> Self
+    pub fn degraded<F, Fut>(mut self, name: impl Into<String>, ask: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
-        self.probes.0.push(Named {
-            name: name.into(),
-            probe: Arc::new(move || Box::pin(ask())),
-            essential: false,
-        });
+        let probe: Probe = Arc::new(move || Box::pin(ask()));
+        self.probes.0.push(NamedProbe { name: name.into(), probe, needed: false });
         self
     }
 

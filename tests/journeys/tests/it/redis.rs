@@ -2,10 +2,8 @@
 
 use anyhow::{Result, ensure};
 use serde_json::json;
-use support::{
-    Shape, Shop, ShopBuilder,
-    redis::{Cluster, Server},
-};
+use stack::{Redis, RedisCluster};
+use support::{Shape, Shop, ShopBuilder};
 
 use crate::{
     buying::whole_way,
@@ -17,29 +15,33 @@ fn over(nodes: &[String], shape: Shape) -> ShopBuilder {
         .shape(shape)
         .set("REDIS__ENGINE", "redis")
         .set("REDIS__NODES", json!(nodes))
+        .set("REDIS__PREFIX", "meridian")
         .set("REDIS__CLUSTER", nodes.len() > 1)
         .set("REDIS__COMMAND_TIMEOUT", "250ms")
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn the_whole_way_in_one_process() -> Result<()> {
-    let server = Server::start();
-    whole_way(over(&[server.node()], Shape::AllInOne)).await?;
-    ensure!(!server.keys("meridian:prices*").is_empty(), "prices are kept in Redis");
-    ensure!(!server.keys("meridian:account_sessions*").is_empty(), "sessions are kept in Redis");
+    let server = Redis::start()?;
+    whole_way(over(&[server.address()], Shape::AllInOne)).await?;
+    ensure!(!server.keys("meridian:prices*")?.is_empty(), "prices are kept in Redis");
+    ensure!(!server.keys("meridian:account_sessions*")?.is_empty(), "sessions are kept in Redis");
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn the_whole_way_in_three_processes_over_a_cluster() -> Result<()> {
-    let cluster = Cluster::start();
-    whole_way(over(&cluster.nodes(), Shape::Split)).await
+    let cluster = RedisCluster::start()?;
+    whole_way(over(&cluster.addresses(), Shape::Split)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn a_shop_outlives_its_redis_and_shows_nothing_false_when_it_is_back() -> Result<()> {
-    let mut server = Server::start();
-    let shop = over(&[server.node()], Shape::AllInOne).start().await?;
+    let server = Redis::start()?;
+    let shop = over(&[server.address()], Shape::AllInOne).start().await?;
     fill(&shop)?;
     let lamp = sku(&shop, "copper-lamp").await?;
     let admin = shop.admin().await?;
@@ -59,18 +61,18 @@ async fn a_shop_outlives_its_redis_and_shows_nothing_false_when_it_is_back() -> 
     };
     shows(5_999).await?;
     is("ready").await?;
-    server.save();
+    server.save()?;
     for (wiped, amount) in [(false, 6_100), (true, 6_200)] {
-        server.kill();
+        server.kill()?;
         let health = is("degraded").await?;
         ensure!(health.to_string().contains("Redis is not used"), "{health}");
         let price = json!({"prices": [{"sku_id": lamp, "kind": "list", "price": {"amount": amount, "currency": "USD"}}]});
         ensure!(admin.put("/api/v1/admin/prices", &price).await?.status < 300);
         shows(amount).await?;
         if wiped {
-            server.restart_wiped()
+            server.restart_wiped()?
         } else {
-            server.restart()
+            server.restart()?
         }
         is("ready").await?;
         let now = product(&shop, "copper-lamp").await?;

@@ -17,7 +17,7 @@ use fred::{
         ClusterHash, ConnectHandle, CustomCommand, FromValue, InfoKind, RespVersion, Value,
         config::{
             ClusterDiscoveryPolicy, Config, ConnectionConfig, Options, PerformanceConfig, Server,
-            ServerConfig, TcpConfig, UnresponsiveConfig,
+            ServerConfig, TcpConfig, TlsConnector, UnresponsiveConfig,
         },
     },
 };
@@ -61,11 +61,11 @@ pub(super) struct Connected {
 
 impl Connected {
     /// Connects, and finds out who is there.
-    pub(super) async fn open(config: &RedisConfig) -> Result<Self, Error> {
+    pub(super) async fn open(config: &RedisConfig, tls: Option<&TlsConnector>) -> Result<Self, Error> {
         let patient = patience(config);
         let clients: Vec<Client> =
-            (0..config.connections).map(|_| client(config, config.command_timeout)).collect();
-        let listener = client(config, patient);
+            (0..config.connections).map(|_| client(config, tls, config.command_timeout)).collect();
+        let listener = client(config, tls, patient);
         let all: Vec<&Client> = clients.iter().chain([&listener]).collect();
         let mut lines = Lines(all.iter().map(|client| client.connect()).collect());
         let up = join_all(all.iter().zip(&mut lines.0).map(|(client, line)| up(client, line)));
@@ -130,7 +130,7 @@ fn on(client: &Client, node: &Option<Server>, timeout: Duration) -> fred::client
     client.with_options(&Options { cluster_node: node.clone(), timeout: Some(timeout), ..Options::default() })
 }
 
-fn client(config: &RedisConfig, timeout: Duration) -> Client {
+fn client(config: &RedisConfig, tls: Option<&TlsConnector>, timeout: Duration) -> Client {
     let mut hosts: Vec<Server> =
         config.addresses().into_iter().map(|(host, port)| Server::new(host, port)).collect();
     let server = if config.cluster {
@@ -144,6 +144,7 @@ fn client(config: &RedisConfig, timeout: Duration) -> Client {
             username: some(&config.username),
             password: some(config.password.expose_secret()),
             server,
+            tls: tls.cloned().map(Into::into),
             version: RespVersion::RESP3,
             ..Config::default()
         },

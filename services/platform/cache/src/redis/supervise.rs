@@ -109,7 +109,7 @@ struct Live {
 /// Connects, learns the generation, and delivers what waited.
 async fn connect(shared: &Shared) -> Result<Live, End> {
     let config = &shared.config;
-    let connected = Connected::open(config).await?;
+    let connected = Connected::open(config, shared.tls.as_ref()).await?;
     let ring = format!("{}:ring", config.prefix);
     let channel = format!("{}:news", config.prefix);
     let messages = connected.listener.message_rx();

@@ -12,12 +12,10 @@ use std::{
 use futures::future::join_all;
 use kernel::{Failure, SystemClock, Timestamp, code};
 use platform_cache::{Cache, Caches, Codec, Settings};
+use stack::RedisCluster;
 use tokio::sync::Notify;
 
-use crate::{
-    LIMIT, config, open,
-    server::{Cluster, any},
-};
+use crate::{LIMIT, any, config, open};
 
 #[tokio::test]
 async fn alone() {
@@ -25,15 +23,17 @@ async fn alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn over_redis() {
     let (_server, node) = any();
     suite(&Caches::new(Arc::new(SystemClock), Some(open(&config(&[node], false)).await))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn over_a_cluster() {
-    let cluster = Cluster::start();
-    suite(&Caches::new(Arc::new(SystemClock), Some(open(&config(&cluster.nodes(), true)).await))).await;
+    let cluster = RedisCluster::start().unwrap();
+    suite(&Caches::new(Arc::new(SystemClock), Some(open(&config(&cluster.addresses(), true)).await))).await;
 }
 
 async fn suite(caches: &Caches) {

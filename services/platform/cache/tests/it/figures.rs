@@ -8,7 +8,7 @@ use std::{
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use platform_cache::{Cache, Codec, Settings};
 
-use crate::{Source, config, open, over, process, server::any};
+use crate::{Source, any, config, open, over, process};
 
 fn metrics() -> &'static PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
@@ -16,12 +16,12 @@ fn metrics() -> &'static PrometheusHandle {
 }
 
 /// `cache_requests_total` of one cache.
-fn count(text: &str, cache: &str, level: &str, outcomes: &[&str]) -> f64 {
+fn count(text: &str, cache: &str, level: &str, results: &[&str]) -> f64 {
     let of = |line: &&str| {
         line.starts_with("cache_requests_total{")
             && line.contains(&format!("cache=\"{cache}\""))
             && line.contains(&format!("level=\"{level}\""))
-            && outcomes.iter().any(|outcome| line.contains(&format!("outcome=\"{outcome}\"")))
+            && results.iter().any(|result| line.contains(&format!("result=\"{result}\"")))
     };
     text.lines().filter(of).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
 }
@@ -57,6 +57,7 @@ impl Zipf {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn most_of_a_skewed_load_is_answered_from_the_caches() {
     let metrics = metrics();
     let (_server, node) = any();
@@ -100,6 +101,7 @@ async fn most_of_a_skewed_load_is_answered_from_the_caches() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn what_a_hit_costs() {
     let (_server, node) = any();
     let config = config(&[node], false);

@@ -5,24 +5,23 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
+use stack::RedisCluster;
 use tokio::sync::Notify;
 
-use crate::{
-    Source, config, process,
-    server::{Cluster, any},
-    until,
-};
+use crate::{Source, any, config, process, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn processes_share_values_and_hear_of_changes() {
     let (_server, node) = any();
     shared(&[node], false).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn so_do_processes_over_a_cluster() {
-    let cluster = Cluster::start();
-    shared(&cluster.nodes(), true).await;
+    let cluster = RedisCluster::start().unwrap();
+    shared(&cluster.addresses(), true).await;
 }
 
 async fn shared(nodes: &[String], cluster: bool) {
@@ -55,6 +54,7 @@ async fn shared(nodes: &[String], cluster: bool) {
 
 /// Without the claim that `invalidate` takes away, the old value would come back and stay for hours.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn a_slow_loader_cannot_put_an_old_value_back() {
     let (_server, node) = any();
     let config = config(&[node], false);
@@ -87,6 +87,7 @@ async fn a_slow_loader_cannot_put_an_old_value_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn everything_is_forgotten_everywhere() {
     let (_server, node) = any();
     let config = config(&[node], false);
@@ -103,7 +104,30 @@ async fn everything_is_forgotten_everywhere() {
     assert_eq!(c.get("k").await.unwrap(), "new");
 }
 
+/// A database that was restored: what Redis keeps is of another one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
+async fn a_command_gives_up_what_was_kept_before() {
+    let (_server, node) = any();
+    let config = config(&[node], false);
+    let source = Source::default();
+    source.set("k", "before");
+    let a = process(&config, &source).await;
+    a.sees("k", "before").await;
+    a.redis().close(crate::LIMIT).await;
+    source.set("k", "restored");
+    let command = platform_cache::Redis::open(&config).unwrap().unwrap();
+    assert!(command.forget_all(crate::LIMIT).await);
+    assert!(command.close(crate::LIMIT).await);
+    let b = process(&config, &source).await;
+    assert_eq!(b.get("k").await.unwrap(), "restored");
+    let nobody = platform_cache::RedisConfig { nodes: vec!["127.0.0.1:1".to_owned()], ..config };
+    let unheard = platform_cache::Redis::open(&nobody).unwrap().unwrap();
+    assert!(!unheard.forget_all(std::time::Duration::from_millis(200)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
 async fn news_reach_others_and_not_their_sender() {
     let (_server, node) = any();
     let config = config(&[node], false);

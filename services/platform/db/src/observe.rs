@@ -1,0 +1,13 @@
+//! What traces learn of the database: kinds of statements, tables and times; never a value.
+
+use sea_orm::DatabaseConnection;
+
+/// Lets the statements of `connection` appear in the traces they belong to. Without a collector nothing is installed, and
+/// a statement costs what it costs.
+pub(crate) fn observe(connection: &mut DatabaseConnection, system: &'static str) {
+    if platform_trace::is_on() {
+        connection.set_metric_callback(move |info| {
+            platform_trace::statement(system, &info.statement.sql, info.elapsed, info.failed);
+        });
+    }
+}
