@@ -4,7 +4,11 @@ use std::{io::Read, path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use loadtest::{Proof, buyers, crash, load};
+use loadtest::{
+    Proof, buyers,
+    crash::{self, Victim},
+    load,
+};
 use support::Shape;
 
 /// Load and proofs against the meridian binary beside this one. Everything stays on loopback and ends by itself.
@@ -36,6 +40,9 @@ enum Scenario {
         /// Orders a run.
         #[arg(long, default_value_t = 2_000)]
         orders: usize,
+        /// Kill the Redis the shop runs over, not the shop.
+        #[arg(long)]
+        redis: bool,
     },
     /// How fast one machine is.
     Load {
@@ -68,9 +75,10 @@ async fn main() -> Result<()> {
             buyers::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
-        Scenario::Crash { runs, orders } => {
-            let mut proof = Proof::begin("crash", cli.seed);
-            let size = crash::Size { runs, orders, kills: 8, shape: Shape::AllInOne };
+        Scenario::Crash { runs, orders, redis } => {
+            let (name, victim) = if redis { ("crash-redis", Victim::Redis) } else { ("crash", Victim::Shop) };
+            let mut proof = Proof::begin(name, cli.seed);
+            let size = crash::Size { runs, orders, kills: 8, shape: Shape::AllInOne, victim };
             crash::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }

@@ -8,6 +8,7 @@
     reason = "a program outside the shop: it has no platform to take time, tasks and randomness from"
 )]
 
+mod broker;
 mod client;
 mod leftovers;
 mod meilisearch_stand_in;
@@ -26,11 +27,4 @@ pub use shop::{Shape, Shop, ShopBuilder};
 /// Whether this run is to try real servers: `cargo xtask test --real` says so by `MERIDIAN_TEST_PARTS=real`.
 pub fn on_real_parts() -> bool {
     std::env::var("MERIDIAN_TEST_PARTS").is_ok_and(|parts| parts == "real")
-}
-
-/// The real server of that variable, where this run's shops are to use it: not in the one of `cargo xtask test --real`
-/// that is about the embedded parts (`MERIDIAN_TEST_PARTS=embedded`).
-pub(crate) fn real_part(variable: &str) -> Option<String> {
-    let embedded = std::env::var("MERIDIAN_TEST_PARTS").is_ok_and(|parts| parts == "embedded");
-    std::env::var(variable).ok().filter(|address| !embedded && !address.is_empty())
 }

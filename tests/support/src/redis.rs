@@ -1,8 +1,11 @@
-//! The Redis that a run's shops share.
+//! The Redis over which a shop's processes share what they know.
 
-/// What a shop's processes are told where `MERIDIAN_TEST_REDIS` names one, `host:port`: it, and a prefix of their own.
+/// The variable that names one, `host:port`.
+const REDIS: &str = "MERIDIAN_TEST_REDIS";
+
+/// What a shop's processes are told: the Redis there is to test with, and keys that nobody else uses.
 pub(crate) fn environment() -> Vec<(String, String)> {
-    let Some(address) = crate::real_part("MERIDIAN_TEST_REDIS") else { return Vec::new() };
+    let Ok(address) = std::env::var(REDIS) else { return Vec::new() };
     let told = |key: &str, value: &str| (format!("MERIDIAN__REDIS__{key}"), value.to_owned());
     vec![
         told("ENGINE", "redis"),

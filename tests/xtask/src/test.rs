@@ -66,7 +66,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     cargo::build_binaries(false)?;
     let parts = if options.real { Some(Parts::start()?) } else { None };
     let suite = Suite { features: features.join(","), filter: options.filter.as_deref() };
-    let embedded = suite.embedded(parts.as_ref());
+    let embedded = suite.embedded();
     let Some(parts) = parts else { return embedded };
     eprintln!("now on TiDB, Pulsar and Redis …");
     let real = suite.real(&parts);
@@ -141,10 +141,9 @@ impl Suite<'_> {
         test
     }
 
-    /// Everything, on the embedded parts; adapters' own tests find the real ones where there are.
-    fn embedded(&self, parts: Option<&Parts>) -> Result<()> {
+    /// Everything, on the embedded parts.
+    fn embedded(&self) -> Result<()> {
         let mut test = self.cargo_test();
-        test.envs(parts.into_iter().flat_map(Parts::environment)).env("MERIDIAN_TEST_PARTS", "embedded");
         if let Some(filter) = self.filter {
             test.args(["--", filter]);
         }
