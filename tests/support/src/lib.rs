@@ -12,13 +12,16 @@ mod broker;
 mod client;
 mod leftovers;
 mod meilisearch_stand_in;
+mod parts;
 mod process;
 mod receiver;
+mod redis;
 mod shop;
 
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
 pub use meilisearch_stand_in::MeilisearchStandIn;
+pub use parts::Parts;
 pub use process::binary;
 pub use receiver::{Receiver, ToldLine, ToldSpan, lines_of, spans_of};
 pub use shop::{Shape, Shop, ShopBuilder};

@@ -16,7 +16,11 @@ use crate::{cargo, stack::tell};
 const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("stack", &["--include-ignored"]),
     ("bus", &["--include-ignored", "--skip", "measure"]),
-    ("journeys", &[]),
+    ("cache", &["--include-ignored"]),
+    ("account", &["--ignored"]),
+    ("http", &["--ignored"]),
+    ("inventory", &["--ignored"]),
+    ("journeys", &["--include-ignored"]),
     ("conformance", &[]),
 ];
 
@@ -178,7 +182,7 @@ impl Suite<'_> {
             let folder = artifact.manifest_path.parent().context("a manifest lies in a folder")?;
             let known = ON_REAL_PARTS.iter().find(|(name, _)| folder.file_name() == Some(*name));
             if let (Some((name, arguments)), Some(file)) = (known, artifact.executable)
-                && artifact.target.is_test()
+                && artifact.profile.test
             {
                 let (folder, file) = (folder.into(), file.into());
                 programs.push(TestProgram { name, folder, file, arguments });
