@@ -1,9 +1,12 @@
 //! The proofs, small. At full size: `cargo xtask prove`.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use loadtest::{
     Proof, buyers,
     crash::{self, Victim},
+    faults,
 };
 use support::Shape;
 
@@ -30,4 +33,16 @@ async fn killed_while_split() -> Result<()> {
 async fn redis_killed_and_wiped_while_orders_are_placed_and_paid() -> Result<()> {
     let size = crash::Size { runs: 1, orders: 300, kills: 3, shape: Shape::Split, victim: Victim::Redis };
     crash::run(size, &mut Proof::begin("crash-redis", 1), 1).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts Pulsar and Redis: cargo xtask test --real"]
+async fn parts_and_a_process_hurt_while_orders_are_placed_and_paid() -> Result<()> {
+    let size = faults::Size {
+        orders: 600,
+        every: Duration::from_millis(150),
+        paused: Duration::from_secs(3),
+        gone: Duration::from_secs(2),
+    };
+    faults::run(size, &mut Proof::begin("faults", 1), 1).await
 }
