@@ -60,7 +60,7 @@ impl Redis {
     pub fn restart_wiped(&self) -> Result<()> {
         self.kill()?;
         match fs::remove_file(self.folder().join("dump.rdb")) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error.into()),
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
             _ => self.restart(),
         }
     }
