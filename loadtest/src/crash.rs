@@ -46,9 +46,9 @@ pub struct Size {
 
 /// What a client knows of an order it placed.
 #[derive(Clone, Debug, Default)]
-struct Known {
-    order: Option<String>,
-    paid: bool,
+pub(crate) struct Known {
+    pub(crate) order: Option<String>,
+    pub(crate) paid: bool,
 }
 
 /// Places and pays orders while the victim is killed and restarted, then checks: no acknowledged order is lost, none is
@@ -68,7 +68,7 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     Ok(())
 }
 
-const UNITS: i64 = 1_000_000;
+pub(crate) const UNITS: i64 = 1_000_000;
 
 async fn one(size: Size, seed: u64) -> Result<(usize, usize)> {
     let mut rng = StdRng::seed_from_u64(seed);
@@ -182,7 +182,7 @@ async fn retry(
     anyhow::bail!("{path}: no answer within a minute")
 }
 
-async fn check(
+pub(crate) async fn check(
     shop: &Shop,
     buyers: &[Buyer],
     skus: &[String],

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use loadtest::{
     Proof, buyers,
     crash::{self, Victim},
-    load,
+    faults, load,
 };
 use support::Shape;
 
@@ -43,6 +43,12 @@ enum Scenario {
         /// Kill the Redis the shop runs over, not the shop.
         #[arg(long)]
         redis: bool,
+    },
+    /// Pulsar killed, Redis killed and wiped, a process paused, during orders; two processes of each service.
+    Faults {
+        /// Orders.
+        #[arg(long, default_value_t = 2_000)]
+        orders: usize,
     },
     /// How fast one machine is.
     Load {
@@ -80,6 +86,13 @@ async fn main() -> Result<()> {
             let mut proof = Proof::begin(name, cli.seed);
             let size = crash::Size { runs, orders, kills: 8, shape: Shape::AllInOne, victim };
             crash::run(size, &mut proof, cli.seed).await?;
+            proof.write(&cli.out)
+        }
+        Scenario::Faults { orders } => {
+            let mut proof = Proof::begin("faults", cli.seed);
+            let (every, paused, gone) =
+                (Duration::from_millis(60), Duration::from_secs(30), Duration::from_secs(10));
+            faults::run(faults::Size { orders, every, paused, gone }, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
         Scenario::Load { products, seconds, only } => {
