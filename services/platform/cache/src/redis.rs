@@ -232,13 +232,15 @@ impl Redis {
         self.0.shared.link.epoch()
     }
 
+    // The client's futures are large. They are boxed, so that those of whoever may ask Redis are not.
+
     /// What Redis has under `keys`, loaded at `since` or later; in their order.
     pub(crate) async fn find(&self, space: Space, keys: &[String], since: Timestamp) -> Option<Vec<Found>> {
         let session = self.session()?;
         let shared = &self.0.shared;
         if shared.undelivered.is_empty() {
             let names: Vec<String> = keys.iter().map(|key| self.name(space, key)).collect();
-            return session.find(&names, since).await;
+            return Box::pin(session.find(&names, since)).await;
         }
         let (asked, names): (Vec<usize>, Vec<String>) = keys
             .iter()
@@ -248,7 +250,7 @@ impl Redis {
             .unzip();
         let mut all: Vec<Found> = keys.iter().map(|_| Found::Nothing).collect();
         if !asked.is_empty() {
-            for (index, found) in asked.into_iter().zip(session.find(&names, since).await?) {
+            for (index, found) in asked.into_iter().zip(Box::pin(session.find(&names, since)).await?) {
                 all[index] = found;
             }
         }
@@ -258,7 +260,7 @@ impl Redis {
     /// Puts values where their claims still stand.
     pub(crate) async fn fill(&self, values: Vec<(Claim, Stored, Duration)>) {
         if let Some(session) = self.session() {
-            session.fill(values).await;
+            Box::pin(session.fill(values)).await;
         }
     }
 
@@ -280,7 +282,7 @@ impl Redis {
     pub(crate) async fn deliver(&self, changed: Changed) {
         let shared = &self.0.shared;
         let delivered = match self.session() {
-            Some(session) => shared.deliver(&session, &[changed.0]).await,
+            Some(session) => Box::pin(shared.deliver(&session, &[changed.0])).await,
             None => false,
         };
         metrics::counter!("redis_invalidations_total", "outcome" => if delivered { "delivered" } else { "late" })
@@ -294,7 +296,7 @@ impl Redis {
     pub(crate) async fn take(&self, key: &str, each: Duration, full: Duration) -> Option<Option<Duration>> {
         let session = self.session()?;
         let key = format!("{}:bucket:{key}", self.0.shared.config.prefix);
-        let wait = session.take(&key, each, full).await?;
+        let wait = Box::pin(session.take(&key, each, full)).await?;
         Some((wait > 0).then(|| Duration::from_micros(wait)))
     }
 

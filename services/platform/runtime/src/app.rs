@@ -302,12 +302,8 @@ impl Running {
                 note_end(module, ended);
             }
         }
-        if let Some(redis) = &self.redis
-            && !redis.close(LEAVE_WITHIN).await
-        {
-            tracing::warn!(
-                "Redis was not told of everything that changed: others find out when this process' lease ends"
-            );
+        if let Some(redis) = &self.redis {
+            leave(redis).await;
         }
         tracing::info!(in_time, "stopped");
         in_time
@@ -317,6 +313,14 @@ impl Running {
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn leave(redis: &Redis) {
+    if !redis.close(LEAVE_WITHIN).await {
+        tracing::warn!(
+            "Redis was not told of everything that changed: others find out when this process' lease ends"
+        );
     }
 }
 

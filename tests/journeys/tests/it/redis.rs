@@ -7,7 +7,7 @@ use support::{Shape, Shop, ShopBuilder};
 
 use crate::{
     buying::whole_way,
-    shelf::{fill, product, sku, until},
+    shelf::{available, fill, product, sku, until},
 };
 
 fn over(nodes: &[String], shape: Shape) -> ShopBuilder {
@@ -62,6 +62,9 @@ async fn a_shop_outlives_its_redis_and_shows_nothing_false_when_it_is_back() -> 
     shows(5_999).await?;
     is("ready").await?;
     server.save()?;
+    let shopper = shop.shopper().await?;
+    let address = shopper.address("US").await?;
+    let mut left = 20;
     for (wiped, amount) in [(false, 6_100), (true, 6_200)] {
         server.kill()?;
         let health = is("degraded").await?;
@@ -69,6 +72,9 @@ async fn a_shop_outlives_its_redis_and_shows_nothing_false_when_it_is_back() -> 
         let price = json!({"prices": [{"sku_id": lamp, "kind": "list", "price": {"amount": amount, "currency": "USD"}}]});
         ensure!(admin.put("/api/v1/admin/prices", &price).await?.status < 300);
         shows(amount).await?;
+        shopper.place(&address, &lamp, 7).await?.expect(201)?;
+        left -= 7;
+        until(async || Ok((available(&shop, "copper-lamp").await? == left).then_some(()))).await?;
         if wiped {
             server.restart_wiped()?
         } else {
@@ -77,6 +83,7 @@ async fn a_shop_outlives_its_redis_and_shows_nothing_false_when_it_is_back() -> 
         is("ready").await?;
         let now = product(&shop, "copper-lamp").await?;
         ensure!(now["skus"][0]["price"]["amount"] == amount, "{now}");
+        ensure!(now["skus"][0]["available"] == left, "{now}");
     }
     shop.finish().await
 }

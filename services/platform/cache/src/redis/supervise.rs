@@ -60,7 +60,7 @@ type Beat = (Instant, Result<(String, u64), Error>);
 /// Runs until it is told to stop.
 pub(super) async fn supervise(shared: Arc<Shared>, mut news: mpsc::Receiver<News>) {
     let stop = shared.stop.clone();
-    let mut pause = SHORTEST;
+    let mut pause = Pause(SHORTEST);
     loop {
         let began = Instant::now();
         let end = tokio::select! {
@@ -81,19 +81,27 @@ pub(super) async fn supervise(shared: Arc<Shared>, mut news: mpsc::Receiver<News
                 tracing::warn!(why, "Redis is not used");
                 shared.say(&why);
                 counter!("redis_link_losses_total").increment(1);
-                if began.elapsed() > STEADY {
-                    pause = SHORTEST;
-                }
-                let jittered = pause.mul_f64(0.5 + rand::random::<f64>() / 2.0);
-                tokio::select! {
-                    () = tokio::time::sleep(jittered) => {}
-                    () = stop.cancelled() => break,
-                }
-                pause = (pause * 2).min(LONGEST);
+                // Stopped meanwhile: the next round ends it.
+                stop.run_until_cancelled(tokio::time::sleep(pause.after(began.elapsed()))).await;
             }
         }
     }
     shared.stopped.cancel();
+}
+
+/// How long to wait before the next try: longer each time, jittered, so that processes do not come together.
+struct Pause(Duration);
+
+impl Pause {
+    /// The pause after a link, or a try, that took so long.
+    fn after(&mut self, lasted: Duration) -> Duration {
+        if lasted > STEADY {
+            self.0 = SHORTEST;
+        }
+        let pause = self.0.mul_f64(0.5 + rand::random::<f64>() / 2.0);
+        self.0 = (self.0 * 2).min(LONGEST);
+        pause
+    }
 }
 
 /// A link that lasts.

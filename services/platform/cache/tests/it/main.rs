@@ -4,6 +4,8 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
+    clippy::unwrap_used,
+    clippy::expect_used,
     reason = "starts servers and tells figures; has no platform to take time and tasks from"
 )]
 
