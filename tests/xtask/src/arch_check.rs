@@ -78,7 +78,7 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "kernel" | "migrations" | "stack" => vec![],
         "support" | "xtask" => vec!["stack"],
         "loadtest" => vec!["support", "stack"],
-        "contracts" => vec!["kernel"],
+        "contracts" | "placement" => vec!["kernel"],
         "platform-trace" => vec![],
         "platform-cache" | "platform-index" => platform(&[]),
         "platform-db" | "platform-http" => platform(&["platform-trace"]),
