@@ -108,6 +108,12 @@ pub struct World {
 }
 
 impl World {
+    /// Whether `region` keeps data of a shard's jurisdiction.
+    pub fn lawful(&self, row: &ShardRow, region: &Region) -> bool {
+        let region = self.desired.regions.get(region);
+        region.is_some_and(|region| region.spec.jurisdictions.contains(&row.jurisdiction))
+    }
+
     /// The shards whose home does not serve: it is out, a witness, or unknown.
     pub fn stranded(&self) -> impl Iterator<Item = (Shard, &ShardRow)> {
         self.observed

@@ -88,6 +88,16 @@ impl Kind {
         matches!(self, Self::Move { .. } | Self::Rebalance | Self::Switchover { .. })
     }
 
+    /// Whether it names `region` as one that may take shards of any jurisdiction.
+    pub fn allows_outside(&self, region: &Region) -> bool {
+        match self {
+            Self::Evacuate { outside }
+            | Self::Switchover { outside, .. }
+            | Self::Failover { outside, .. } => outside.contains(region),
+            Self::Move { .. } | Self::Rebalance | Self::Drill { .. } => false,
+        }
+    }
+
     /// The region it is about, if it is about one.
     pub const fn region(&self) -> Option<&Region> {
         match self {

@@ -58,7 +58,7 @@ pub struct Effect {
 }
 
 /// What an operation waits for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Wait {
     /// A person paused movement.
     Paused,

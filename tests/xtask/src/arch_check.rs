@@ -79,6 +79,8 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "support" | "xtask" => vec!["stack"],
         "loadtest" => vec!["support", "stack"],
         "contracts" | "placement" => vec!["kernel"],
+        "coordinator" => vec!["kernel", "placement"],
+        "simulation" => vec!["kernel", "placement", "coordinator"],
         "platform-trace" => vec![],
         "platform-cache" | "platform-index" => platform(&[]),
         "platform-db" | "platform-http" => platform(&["platform-trace"]),

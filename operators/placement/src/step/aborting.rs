@@ -1,4 +1,4 @@
-//! Back to a settled map: planned operations bring shards back to homes that still serve; nothing stays announced.
+//! Back to a settled map: planned operations bring shards back to homes that still serve and are lawful; nothing stays announced.
 
 use std::collections::BTreeMap;
 
@@ -28,7 +28,8 @@ fn unsettled(operation: &Operation, world: &World) -> BTreeMap<Shard, (Region, P
     let planned = operation.spec.kind.planned();
     let rows = operation.moves.iter().filter_map(|step| {
         let row = world.observed.shards.get(&step.shard)?;
-        let back = planned && row.home == step.to && world.desired.serves(&step.from);
+        let sound = world.desired.serves(&step.from) && world.lawful(row, &step.from);
+        let back = planned && row.home == step.to && sound;
         let home = if back { &step.from } else { &row.home };
         let settled = row.home == *home && row.placing == Placing::Settled;
         (!settled).then(|| (step.shard, (home.clone(), Placing::Settled)))

@@ -49,12 +49,15 @@ fn row<'a>(step: &Move, world: &'a World) -> Option<&'a ShardRow> {
     world.observed.shards.get(&step.shard)
 }
 
-/// Whether the target still takes the shard. A drill brings shards back to the region it holds, cordoned for others.
+/// Whether the target still takes the shard, by its state and by law. A drill brings shards back to the region it holds,
+/// cordoned for others.
 fn welcome(operation: &Operation, step: &Move, world: &World) -> bool {
-    world.desired.regions.get(&step.to).is_some_and(|target| {
-        let own = target.state == State::Cordoned && target.held_by == Some(operation.id);
-        target.accepts() || own || row(step, world).is_some_and(|row| row.home == step.to && target.serves())
-    })
+    let (Some(row), Some(target)) = (row(step, world), world.desired.regions.get(&step.to)) else {
+        return false;
+    };
+    let held = target.state == State::Cordoned && target.held_by == Some(operation.id);
+    let open = target.accepts() || held || (row.home == step.to && target.serves());
+    open && (world.lawful(row, &step.to) || operation.spec.kind.allows_outside(&step.to))
 }
 
 fn announced(step: &Move, world: &World) -> bool {

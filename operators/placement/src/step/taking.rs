@@ -76,7 +76,7 @@ pub(super) fn took(operation: &Operation, world: &World) -> bool {
         && subject(operation, world).is_some_and(|(_, row)| row.held_by == Some(operation.id))
 }
 
-/// The drill, on its way back: every shard goes where it came from.
+/// The drill, on its way back: every shard goes where it came from, unless it should not have lived there.
 pub(super) fn turn_round(operation: &Operation, world: &World, why: &str) -> Operation {
     let mut back = operation.enter(Phase::Taking, world.observed.now, format!("back: {why}"));
     back.leg = Leg::Back;
@@ -84,9 +84,14 @@ pub(super) fn turn_round(operation: &Operation, world: &World, why: &str) -> Ope
     back.moves = operation
         .moves
         .iter()
+        .filter(|step| lawful(world, step))
         .map(|step| Move { from: home(world, step.shard, &step.to), to: step.from.clone(), ..step.clone() })
         .collect();
     back
+}
+
+fn lawful(world: &World, step: &Move) -> bool {
+    world.observed.shards.get(&step.shard).is_some_and(|row| world.lawful(row, &step.from))
 }
 
 /// Where a shard lives now; `or` when the map does not know it.
