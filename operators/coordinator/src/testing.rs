@@ -1,4 +1,4 @@
-//! The suite that every [`Journal`](crate::Journal) passes.
+//! The suite that every [`Journal`] passes.
 //!
 //! An adapter's test makes a [`Bench`] and calls [`all`]; every case gets an empty journal.
 

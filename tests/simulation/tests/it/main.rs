@@ -6,4 +6,5 @@
 )]
 
 mod audit;
+mod model;
 mod seeds;
