@@ -6,6 +6,7 @@ mod openapi;
 mod prove;
 mod reference;
 mod schemathesis;
+mod sim;
 mod stack;
 mod test;
 
@@ -58,6 +59,9 @@ enum Task {
         #[arg(long, default_value_t = 1)]
         seed: u32,
     },
+    /// Runs the coordinator and the placement of shards in virtual time, a world of troubles a seed, and audits every step.
+    /// Stops at the first seed that fails and says how to run it again.
+    Sim(sim::Options),
     /// Runs a proof at full size in a release build and writes `tests/proof/<item>.json`.
     Prove {
         /// Which; `all` for every one.
@@ -73,6 +77,7 @@ fn main() -> Result<()> {
         Task::Openapi { check } => openapi::run(check),
         Task::Docs { check } => reference::run(check),
         Task::Schemathesis { seconds, seed } => schemathesis::run(seconds, seed),
+        Task::Sim(options) => sim::run(&options),
         Task::Prove { item } => prove::run(item),
     }
 }

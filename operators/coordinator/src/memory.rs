@@ -1,0 +1,109 @@
+//! A journal in memory.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use kernel::{Clock, Epoch, Region, Shard};
+use placement::{
+    Desired, Effect, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy, RegionSpec, Spec,
+    State, Verdict, Vitals,
+};
+
+use crate::{Applied, Journal, Result, Scene, Store};
+
+/// A [`Store`] behind a lock. Its answers are ready at once, and its time is the clock's.
+#[derive(Debug)]
+pub struct MemoryJournal {
+    store: Mutex<Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { store: Mutex::default(), clock }
+    }
+
+    /// What is in it now.
+    pub fn store(&self) -> Store {
+        self.lock().clone()
+    }
+
+    /// A panic while the lock was held leaves a whole store: no call changes it in two parts that can be told apart.
+    fn lock(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl Journal for MemoryJournal {
+    async fn found(
+        &self,
+        desired: &Desired,
+        homes: &BTreeMap<Shard, (Region, Jurisdiction)>,
+    ) -> Result<Applied> {
+        Ok(self.lock().found(desired, homes))
+    }
+
+    async fn read(&self) -> Result<Scene> {
+        Ok(self.lock().read(self.clock.now()))
+    }
+
+    async fn lead(&self, candidate: &Instance, ttl: Duration) -> Result<Option<Epoch>> {
+        Ok(self.lock().lead(candidate, ttl, self.clock.now()))
+    }
+
+    async fn begin(&self, spec: &Spec) -> Result<Option<OperationId>> {
+        Ok(self.lock().begin(spec, self.clock.now()))
+    }
+
+    async fn apply(&self, effect: &Effect) -> Result<Applied> {
+        self.lock().apply(effect)
+    }
+
+    async fn abort(&self, operation: OperationId, why: &str) -> Result<Applied> {
+        Ok(self.lock().abort(operation, why))
+    }
+
+    async fn operation(&self, operation: OperationId) -> Result<Option<Operation>> {
+        Ok(self.lock().operation(operation).cloned())
+    }
+
+    async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
+        self.lock().set_state(region, expect, to)
+    }
+
+    async fn put_region(&self, region: &Region, expect: Option<u64>, spec: &RegionSpec) -> Result<Applied> {
+        Ok(self.lock().put_region(region, expect, spec))
+    }
+
+    async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied> {
+        Ok(self.lock().put_policy(expect, policy))
+    }
+
+    async fn take(&self, shard: Shard, worker: &Instance, ttl: Duration) -> Result<Option<Epoch>> {
+        Ok(self.lock().take(shard, worker, ttl, self.clock.now()))
+    }
+
+    async fn renew(&self, shard: Shard, worker: &Instance, epoch: Epoch, ttl: Duration) -> Result<Applied> {
+        Ok(self.lock().renew(shard, worker, epoch, ttl, self.clock.now()))
+    }
+
+    async fn release(&self, shard: Shard, worker: &Instance, epoch: Epoch) -> Result<Applied> {
+        Ok(self.lock().release(shard, worker, epoch, self.clock.now()))
+    }
+
+    async fn sight(&self, subject: &Region, observer: &Region, verdict: Verdict) -> Result<()> {
+        self.lock().sight(subject, observer, verdict, self.clock.now());
+        Ok(())
+    }
+
+    async fn say(&self, region: &Region, vitals: Vitals) -> Result<()> {
+        self.lock().say(region, vitals);
+        Ok(())
+    }
+}

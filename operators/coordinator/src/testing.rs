@@ -1,0 +1,109 @@
+//! The suite that every [`Journal`] passes.
+//!
+//! An adapter's test makes a [`Bench`] and calls [`all`]; every case gets an empty journal.
+
+#![allow(clippy::unwrap_used, reason = "a suite fails by panicking")]
+
+mod leases;
+mod map;
+mod operations;
+mod persons;
+mod sightings;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use kernel::{Region, Shard};
+use placement::{Desired, Jurisdiction, RegionRow, RegionSpec, Role};
+
+use crate::{Applied, Journal};
+
+/// Where journals to test come from.
+#[async_trait]
+pub trait Bench: Sync {
+    /// The implementation.
+    type Journal: Journal;
+
+    /// An empty journal.
+    async fn empty(&self) -> Self::Journal;
+
+    /// Lets time pass for the storage: a fake clock is moved, a real one waited for.
+    async fn pass(&self, time: Duration);
+}
+
+/// Runs every case.
+pub async fn all(bench: &impl Bench) {
+    the_map(bench).await;
+    persons(bench).await;
+    operations(bench).await;
+    leases(bench).await;
+    sightings::last_as_long_as_they_go_on(bench, &founded(bench).await).await;
+}
+
+async fn the_map(bench: &impl Bench) {
+    map::is_founded_once(&founded(bench).await).await;
+    map::changes_by_compare_and_set(&founded(bench).await).await;
+    map::one_of_many_writers_wins(&founded(bench).await).await;
+    map::unknown_shards_and_regions_are_refused(&founded(bench).await).await;
+}
+
+async fn persons(bench: &impl Bench) {
+    persons::change_states_step_by_step(&founded(bench).await).await;
+    persons::describe_regions_under_their_version(&founded(bench).await).await;
+    persons::change_the_policy_under_the_maps_version(&founded(bench).await).await;
+}
+
+async fn operations(bench: &impl Bench) {
+    operations::run_one_at_a_time(&founded(bench).await).await;
+    operations::are_kept_whole(&founded(bench).await).await;
+    operations::change_nothing_under_an_old_version(&founded(bench).await).await;
+    operations::are_aborted_once(&founded(bench).await).await;
+}
+
+async fn leases(bench: &impl Bench) {
+    leases::are_taken_at_home_only(&founded(bench).await).await;
+    leases::are_held_by_one_of_many(&founded(bench).await).await;
+    leases::run_out(bench, &founded(bench).await).await;
+    leases::are_given_back(&founded(bench).await).await;
+    leases::do_not_follow_a_holder_out(&founded(bench).await).await;
+    leases::leadership_changes_hands_when_it_runs_out(bench, &founded(bench).await).await;
+}
+
+/// Long enough for a real storage between two calls, short enough to wait for.
+const TTL: Duration = Duration::from_secs(2);
+
+fn region(name: &str) -> Region {
+    Region::new(name)
+}
+
+/// Two regions, `eu` with shards 0 and 1, `us` with shard 2.
+async fn founded<B: Bench>(bench: &B) -> B::Journal {
+    let journal = bench.empty().await;
+    assert_eq!(journal.found(&desired(), &homes()).await.unwrap(), Applied::Yes);
+    journal
+}
+
+fn desired() -> Desired {
+    let regions = [region("eu"), region("us")].map(|name| (name, RegionRow::new(spec())));
+    let mut desired = Desired { regions: regions.into(), ..Desired::default() };
+    desired.policy.movement.fresh_for = TTL;
+    desired
+}
+
+fn spec() -> RegionSpec {
+    RegionSpec {
+        role: Role::Full,
+        capacity: 8,
+        weight: 1,
+        jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
+        failover_ready: false,
+    }
+}
+
+fn homes() -> BTreeMap<Shard, (Region, Jurisdiction)> {
+    let at = |home: &str| (region(home), Jurisdiction::new("any"));
+    BTreeMap::from([(Shard::new(0), at("eu")), (Shard::new(1), at("eu")), (Shard::new(2), at("us"))])
+}

@@ -1,0 +1,91 @@
+//! Work leases and the leadership.
+
+use futures::future::join_all;
+use kernel::{Epoch, Shard};
+use placement::{Instance, MapVersion, State};
+
+use super::{
+    Bench, TTL,
+    map::{begun, send},
+    region,
+};
+use crate::{Applied, Journal};
+
+const SHARD: Shard = Shard::new(0);
+
+fn worker(home: &str, name: &str) -> Instance {
+    Instance::new(region(home), name)
+}
+
+pub(super) async fn are_taken_at_home_only(journal: &impl Journal) {
+    assert_eq!(journal.take(SHARD, &worker("us", "a"), TTL).await, Ok(None));
+    assert_eq!(journal.take(Shard::new(9), &worker("us", "a"), TTL).await, Ok(None));
+    assert_eq!(journal.take(SHARD, &worker("eu", "a"), TTL).await, Ok(Some(Epoch(1))));
+    let lease = journal.read().await.unwrap().world.observed.leases[&SHARD].clone();
+    assert_eq!((lease.holder, lease.epoch), (worker("eu", "a"), Epoch(1)));
+}
+
+pub(super) async fn are_held_by_one_of_many(journal: &impl Journal) {
+    let workers: Vec<Instance> = (0..8).map(|n| worker("eu", &n.to_string())).collect();
+    let answers = join_all(workers.iter().map(|worker| journal.take(SHARD, worker, TTL))).await;
+    let won: Vec<_> = answers.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(won, [Epoch(1)]);
+}
+
+pub(super) async fn run_out<B: Bench>(bench: &B, journal: &B::Journal) {
+    let (first, second) = (worker("eu", "a"), worker("eu", "b"));
+    assert_eq!(journal.take(SHARD, &first, TTL).await, Ok(Some(Epoch(1))));
+    bench.pass(TTL / 2).await;
+    assert_eq!(journal.renew(SHARD, &first, Epoch(1), TTL).await, Ok(Applied::Yes));
+    assert_eq!(journal.renew(SHARD, &first, Epoch(2), TTL).await, Ok(Applied::Stale), "another epoch");
+    assert_eq!(journal.renew(SHARD, &second, Epoch(1), TTL).await, Ok(Applied::Stale), "another worker");
+    assert_eq!(journal.take(SHARD, &second, TTL).await, Ok(None));
+    bench.pass(TTL).await;
+    assert_eq!(journal.renew(SHARD, &first, Epoch(1), TTL).await, Ok(Applied::Stale), "too late");
+    assert_eq!(journal.take(SHARD, &second, TTL).await, Ok(Some(Epoch(2))));
+    assert_eq!(journal.renew(SHARD, &first, Epoch(1), TTL).await, Ok(Applied::Stale));
+    assert_eq!(journal.release(SHARD, &first, Epoch(1)).await, Ok(Applied::Stale));
+    assert_eq!(journal.renew(SHARD, &second, Epoch(2), TTL).await, Ok(Applied::Yes));
+}
+
+pub(super) async fn are_given_back(journal: &impl Journal) {
+    let (first, second) = (worker("eu", "a"), worker("eu", "b"));
+    assert_eq!(journal.take(SHARD, &first, TTL).await, Ok(Some(Epoch(1))));
+    assert_eq!(journal.release(SHARD, &first, Epoch(1)).await, Ok(Applied::Yes));
+    assert_eq!(journal.renew(SHARD, &first, Epoch(1), TTL).await, Ok(Applied::Stale));
+    assert_eq!(journal.take(SHARD, &second, TTL).await, Ok(Some(Epoch(2))));
+}
+
+pub(super) async fn do_not_follow_a_holder_out(journal: &impl Journal) {
+    let eu = worker("eu", "a");
+    assert_eq!(journal.take(SHARD, &eu, TTL).await, Ok(Some(Epoch(1))));
+    assert_eq!(journal.take(Shard::new(1), &eu, TTL).await, Ok(Some(Epoch(1))));
+    let id = begun(journal).await;
+    assert_eq!(journal.apply(&send(id, 0, MapVersion(1))).await, Ok(Applied::Yes));
+    assert_eq!(journal.renew(SHARD, &eu, Epoch(1), TTL).await, Ok(Applied::Stale), "it lives elsewhere");
+    assert_eq!(journal.take(SHARD, &worker("us", "b"), TTL).await, Ok(None), "and is still held");
+    assert_eq!(journal.release(SHARD, &eu, Epoch(1)).await, Ok(Applied::Yes));
+    assert_eq!(journal.take(SHARD, &worker("us", "b"), TTL).await, Ok(Some(Epoch(2))));
+    assert_eq!(journal.set_state(&region("eu"), 0, State::Fenced).await, Ok(Applied::Yes));
+    assert_eq!(
+        journal.renew(Shard::new(1), &eu, Epoch(1), TTL).await,
+        Ok(Applied::Stale),
+        "its region is out"
+    );
+    assert_eq!(journal.release(Shard::new(1), &eu, Epoch(1)).await, Ok(Applied::Yes));
+    assert_eq!(journal.take(Shard::new(1), &eu, TTL).await, Ok(None));
+}
+
+pub(super) async fn leadership_changes_hands_when_it_runs_out<B: Bench>(bench: &B, journal: &B::Journal) {
+    let (first, second) = (worker("eu", "a"), worker("us", "b"));
+    assert_eq!(journal.lead(&first, TTL).await, Ok(Some(Epoch(1))));
+    assert_eq!(journal.lead(&second, TTL).await, Ok(None));
+    bench.pass(TTL / 2).await;
+    assert_eq!(journal.lead(&first, TTL).await, Ok(Some(Epoch(1))), "renewed");
+    bench.pass(TTL / 2).await;
+    assert_eq!(journal.lead(&second, TTL).await, Ok(None));
+    bench.pass(TTL).await;
+    assert_eq!(journal.lead(&second, TTL).await, Ok(Some(Epoch(2))));
+    assert_eq!(journal.lead(&first, TTL).await, Ok(None));
+    assert_eq!(journal.read().await.unwrap().leader.unwrap().holder, second);
+}

@@ -1,0 +1,96 @@
+//! Operations and their steps.
+
+use kernel::Shard;
+use placement::{
+    Change, Effect, Kind, Leg, MapVersion, Move, Operation, OperationId, Outcome, Phase, Reason, Spec, State,
+};
+
+use super::{
+    map::{begun, send},
+    region,
+};
+use crate::{Applied, Journal};
+
+fn journalled(id: OperationId, version: u64, next: Operation) -> Effect {
+    Effect { operation: id, version, change: Change::Journal(Box::new(next)) }
+}
+
+async fn running(journal: &impl Journal) -> Operation {
+    journal.read().await.unwrap().operation.unwrap()
+}
+
+async fn end(journal: &impl Journal, id: OperationId) -> Operation {
+    let mut next = running(journal).await;
+    let before = next.version;
+    next.version += 1;
+    next.phase = Phase::Ended(Outcome::Refused { why: "tried".into() });
+    assert_eq!(journal.apply(&journalled(id, before, next.clone())).await, Ok(Applied::Yes));
+    next
+}
+
+pub(super) async fn run_one_at_a_time(journal: &impl Journal) {
+    let first = begun(journal).await;
+    assert_eq!(journal.begin(&Spec::asked("bob", Kind::Rebalance)).await, Ok(None));
+    let ended = end(journal, first).await;
+    assert_eq!(journal.read().await.unwrap().operation, None);
+    assert_eq!(journal.operation(first).await, Ok(Some(ended)));
+    let second = begun(journal).await;
+    assert!(second > first, "a number is never given twice");
+    assert_eq!(journal.operation(OperationId(second.0 + 1)).await, Ok(None));
+}
+
+pub(super) async fn are_kept_whole(journal: &impl Journal) {
+    let id = begun(journal).await;
+    let mut next = running(journal).await;
+    assert_eq!((next.phase.clone(), next.version, next.timeline.len()), (Phase::Preflight, 0, 1));
+    next.version = 1;
+    next.phase = Phase::Moving;
+    next.leg = Leg::Back;
+    next.flipped = 7;
+    next.moves = vec![Move {
+        shard: Shard::new(1),
+        from: region("eu"),
+        to: region("us"),
+        reason: Reason::OverCapacity { shards: 3, capacity: 2 },
+    }];
+    next.late.insert(Shard::new(2));
+    next.timeline.push(next.timeline[0].clone());
+    assert_eq!(journal.apply(&journalled(id, 0, next.clone())).await, Ok(Applied::Yes));
+    assert_eq!(running(journal).await, next);
+    assert_eq!(journal.operation(id).await, Ok(Some(next)));
+}
+
+pub(super) async fn change_nothing_under_an_old_version(journal: &impl Journal) {
+    let id = begun(journal).await;
+    let mut next = running(journal).await;
+    next.version = 1;
+    assert_eq!(journal.apply(&journalled(id, 0, next.clone())).await, Ok(Applied::Yes));
+    let fence =
+        Change::Region { region: region("eu"), expect: MapVersion(1), to: State::Fenced, held_by: None };
+    let late = [
+        send(id, 0, MapVersion(1)),
+        Effect { operation: id, version: 0, change: fence },
+        journalled(id, 0, next),
+    ];
+    for effect in &late {
+        assert_eq!(journal.apply(effect).await, Ok(Applied::Stale), "{effect:?}");
+    }
+    end(journal, id).await;
+    assert_eq!(journal.apply(&send(id, 2, MapVersion(1))).await, Ok(Applied::Stale), "it has ended");
+    let other = begun(journal).await;
+    assert_eq!(journal.apply(&send(id, 0, MapVersion(1))).await, Ok(Applied::Stale), "another one runs");
+    assert_eq!(journal.apply(&send(other, 0, MapVersion(1))).await, Ok(Applied::Yes));
+}
+
+pub(super) async fn are_aborted_once(journal: &impl Journal) {
+    let id = begun(journal).await;
+    assert_eq!(journal.abort(OperationId(id.0 + 1), "another").await, Ok(Applied::Stale));
+    assert_eq!(journal.abort(id, "enough").await, Ok(Applied::Yes));
+    assert_eq!(journal.abort(id, "enough").await, Ok(Applied::Stale));
+    let heard = running(journal).await;
+    assert_eq!((heard.abort.as_deref(), heard.version), (Some("enough"), 1));
+    let late = journal.apply(&send(id, 0, MapVersion(1))).await;
+    assert_eq!(late, Ok(Applied::Stale), "decided before the abort");
+    end(journal, id).await;
+    assert_eq!(journal.abort(id, "again").await, Ok(Applied::Stale));
+}

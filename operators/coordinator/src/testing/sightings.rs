@@ -1,0 +1,35 @@
+//! What regions see of each other.
+
+use std::time::Duration;
+
+use placement::{Sighting, Verdict, Vitals};
+
+use super::{Bench, TTL, region};
+use crate::Journal;
+
+async fn seen(journal: &impl Journal) -> Sighting {
+    journal.read().await.unwrap().world.observed.sightings[&(region("eu"), region("us"))]
+}
+
+pub(super) async fn last_as_long_as_they_go_on<B: Bench>(bench: &B, journal: &B::Journal) {
+    let (eu, us) = (region("eu"), region("us"));
+    journal.sight(&eu, &us, Verdict::Down).await.unwrap();
+    let first = seen(journal).await;
+    assert_eq!((first.verdict, first.since), (Verdict::Down, first.seen_at));
+    bench.pass(TTL / 2).await;
+    journal.sight(&eu, &us, Verdict::Down).await.unwrap();
+    let second = seen(journal).await;
+    assert_eq!(second.since, first.since, "it goes on");
+    assert!(second.seen_at.since(first.seen_at) >= TTL / 2);
+    journal.sight(&eu, &us, Verdict::Up).await.unwrap();
+    journal.sight(&eu, &us, Verdict::Down).await.unwrap();
+    let third = seen(journal).await;
+    assert!(third.since >= second.seen_at, "it was broken");
+    bench.pass(TTL + Duration::from_millis(100)).await;
+    journal.sight(&eu, &us, Verdict::Down).await.unwrap();
+    let fourth = seen(journal).await;
+    assert_eq!(fourth.since, fourth.seen_at, "after a silence it begins anew");
+    let vitals = Vitals { relay_lag: Duration::from_millis(1_500), burning: true };
+    journal.say(&eu, vitals).await.unwrap();
+    assert_eq!(journal.read().await.unwrap().world.observed.vitals[&eu], vitals);
+}

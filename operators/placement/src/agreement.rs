@@ -1,0 +1,59 @@
+//! When the others agree that a region is down.
+
+use kernel::Region;
+
+use crate::{State, Verdict, World};
+
+/// How many other regions must see a region down before it counts as down.
+const ENOUGH: usize = 2;
+
+/// What the others think of a region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Agreement {
+    /// At least two others have seen it down for long enough: these.
+    Down(Vec<Region>),
+    /// They do not agree; who sees it down now, for however long.
+    No(Vec<Region>),
+}
+
+/// Whether at least two other regions have seen `region` down, without a break for `agree_for` and still lately. Regions
+/// that are fenced or drained have no voice: a zombie's opinion is not asked. The storage's clock dates every sighting, so
+/// no two clocks are compared; a wrong clock costs time, and a wrong verdict costs a failover, never data.
+pub fn agreement(world: &World, region: &Region) -> Agreement {
+    let movement = &world.desired.policy.movement;
+    let down = seen_down(world, region);
+    let long: Vec<Region> = down
+        .iter()
+        .filter(|observer| {
+            world
+                .observed
+                .sightings
+                .get(&(region.clone(), (*observer).clone()))
+                .is_some_and(|sighting| sighting.seen_at.since(sighting.since) >= movement.agree_for)
+        })
+        .cloned()
+        .collect();
+    if long.len() >= ENOUGH { Agreement::Down(long) } else { Agreement::No(down) }
+}
+
+/// The other regions with a voice that see `region` down now.
+pub fn seen_down(world: &World, region: &Region) -> Vec<Region> {
+    let fresh_for = world.desired.policy.movement.fresh_for;
+    world
+        .observed
+        .sightings
+        .iter()
+        .filter(|((subject, observer), sighting)| {
+            subject == region
+                && observer != region
+                && sighting.verdict == Verdict::Down
+                && world.observed.now.since(sighting.seen_at) <= fresh_for
+                && world
+                    .desired
+                    .regions
+                    .get(observer)
+                    .is_some_and(|row| matches!(row.state, State::Active | State::Cordoned))
+        })
+        .map(|((_, observer), _)| observer.clone())
+        .collect()
+}

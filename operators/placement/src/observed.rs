@@ -1,0 +1,125 @@
+//! What is: the shard map, leases, what the regions see of each other.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use kernel::{Region, Shard, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::{Desired, Jurisdiction, Lease};
+
+/// The version of the shard map and of the regions' states together: every change of either makes it one more, so that
+/// one compare-and-set decides between all who change them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MapVersion(pub u64);
+
+impl MapVersion {
+    /// The version after this one.
+    #[must_use]
+    pub const fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+impl fmt::Display for MapVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Whether a shard is about to move.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Placing {
+    /// It stays.
+    Settled,
+    /// An operation will make `target` its home: caches and connections there may be warmed.
+    Moving {
+        /// The home to be.
+        target: Region,
+    },
+}
+
+/// A shard's row of the map.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct ShardRow {
+    /// Where it is fast, its background work runs and its leaders sit.
+    pub home: Region,
+    /// Whose law its data is under; fixed for its life.
+    pub jurisdiction: Jurisdiction,
+    /// Whether it is about to move.
+    pub placing: Placing,
+    /// The map's version that changed this row last.
+    pub version: MapVersion,
+}
+
+/// What a region saw of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Verdict {
+    /// It answered.
+    Up,
+    /// It did not.
+    Down,
+}
+
+/// A region's view of another, as it wrote it down last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Sighting {
+    /// What it saw.
+    pub verdict: Verdict,
+    /// Since when it has seen nothing else.
+    pub since: Timestamp,
+    /// When it looked last.
+    pub seen_at: Timestamp,
+}
+
+/// What a region says about itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Vitals {
+    /// How far its relay is behind the log.
+    pub relay_lag: Duration,
+    /// Its error budget burns faster than the objective allows.
+    pub burning: bool,
+}
+
+/// What is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Observed {
+    /// The storage's clock when all this was read.
+    pub now: Timestamp,
+    /// The map's version.
+    pub version: MapVersion,
+    /// The map.
+    pub shards: BTreeMap<Shard, ShardRow>,
+    /// Who does a shard's background work, or did it last.
+    pub leases: BTreeMap<Shard, Lease>,
+    /// Whom (first) who (second) saw.
+    pub sightings: BTreeMap<(Region, Region), Sighting>,
+    /// What the regions say about themselves.
+    pub vitals: BTreeMap<Region, Vitals>,
+}
+
+/// Desired and observed, of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct World {
+    /// What persons ask for.
+    pub desired: Desired,
+    /// What is.
+    pub observed: Observed,
+}
+
+impl World {
+    /// Whether `region` keeps data of a shard's jurisdiction.
+    pub fn lawful(&self, row: &ShardRow, region: &Region) -> bool {
+        let region = self.desired.regions.get(region);
+        region.is_some_and(|region| region.spec.jurisdictions.contains(&row.jurisdiction))
+    }
+
+    /// The shards whose home does not serve: it is out, a witness, or unknown.
+    pub fn stranded(&self) -> impl Iterator<Item = (Shard, &ShardRow)> {
+        self.observed
+            .shards
+            .iter()
+            .filter(|(_, row)| !self.desired.serves(&row.home))
+            .map(|(shard, row)| (*shard, row))
+    }
+}

@@ -1,0 +1,52 @@
+//! Background work follows the shards: old holders give their leases back or run out, the new homes take over.
+
+use std::collections::BTreeSet;
+
+use kernel::Shard;
+
+use super::{Todo, Wait, moving::arrived, patience, taking};
+use crate::{Operation, Phase, World};
+
+pub(super) fn step(operation: &Operation, world: &World) -> Todo {
+    let missing = missing(operation, world);
+    if missing.is_empty() {
+        return Todo::enter(operation, Phase::Verifying, world, "every lease is in its new home");
+    }
+    let until = patience(operation, world);
+    if until > world.observed.now {
+        return Todo::Wait { until: Some(until), why: Wait::Leases(missing.len()) };
+    }
+    if operation.spec.kind.planned() {
+        let why = format!("{} shards' background work did not resume in their new homes", missing.len());
+        return Todo::abort(operation, world, why);
+    }
+    let detail = format!("{} leases are late", missing.len());
+    let mut next = operation.enter(Phase::Verifying, world.observed.now, detail);
+    next.late.extend(missing);
+    Todo::journal(next)
+}
+
+/// The moved shards whose lease nobody in their new home holds.
+fn missing(operation: &Operation, world: &World) -> BTreeSet<Shard> {
+    let taken = |shard: Shard, home: &kernel::Region| {
+        world
+            .observed
+            .leases
+            .get(&shard)
+            .is_some_and(|lease| lease.holder.region == *home && lease.held(world.observed.now))
+    };
+    operation.moves.iter().filter(|step| !taken(step.shard, &step.to)).map(|step| step.shard).collect()
+}
+
+/// The map against the plan. A shard that is not where it should be was moved by nobody we know: the operation goes back to
+/// what it can vouch for.
+pub(super) fn verify(operation: &Operation, world: &World) -> Todo {
+    if let Some(wrong) = operation.moves.iter().find(|step| !arrived(step, world)) {
+        return Todo::abort(operation, world, format!("shard {} is not in {}", wrong.shard, wrong.to));
+    }
+    if taking::took(operation, world) {
+        return Todo::journal(taking::turn_round(operation, world, "every shard was served elsewhere"));
+    }
+    let detail = format!("{} shards are where they should be", operation.moves.len());
+    Todo::enter(operation, Phase::Closing, world, detail)
+}

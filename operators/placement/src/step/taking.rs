@@ -1,0 +1,109 @@
+//! The region an operation is about: cordoned, fenced, drained, or let back by the drill that took it.
+
+use kernel::{Region, Shard};
+
+use super::{Change, Todo, Wait, patience, preflight::disagreed};
+use crate::{Kind, Leg, Move, Operation, OperationId, Outcome, Phase, RegionRow, State, World, seen_down};
+
+pub(super) fn take(operation: &Operation, world: &World) -> Todo {
+    let Some((region, row)) = subject(operation, world) else {
+        return Todo::enter(operation, Phase::Moving, world, "");
+    };
+    match (&operation.spec.kind, operation.leg) {
+        (Kind::Failover { .. }, _) if row.state != State::Fenced => {
+            // Agreed a moment ago; after a crash that moment may be long past.
+            if disagreed(world, region).is_some() {
+                return Todo::refuse(operation, world, format!("{region} answers again"));
+            }
+            set(world, region, State::Fenced, None)
+        }
+        (Kind::Switchover { .. }, _) if row.state == State::Active => {
+            set(world, region, State::Cordoned, None)
+        }
+        (Kind::Switchover { .. }, _) if !row.state.serves() => {
+            Todo::abort(operation, world, format!("{region} was taken out meanwhile"))
+        }
+        (Kind::Drill { .. }, Leg::Out) if row.state == State::Active => {
+            set(world, region, State::Fenced, Some(operation.id))
+        }
+        (Kind::Drill { .. }, Leg::Out) if !took(operation, world) => {
+            Todo::abort(operation, world, format!("{region} was taken out meanwhile"))
+        }
+        (Kind::Drill { .. }, Leg::Back) => let_back(operation, world, region, row),
+        _ => Todo::enter(operation, Phase::Moving, world, format!("{region} is {:?}", row.state)),
+    }
+}
+
+/// The first half of the way back: the region may have shards again, and gets those it had.
+fn let_back(operation: &Operation, world: &World, region: &Region, row: &RegionRow) -> Todo {
+    if row.held_by != Some(operation.id) {
+        return Todo::abort(operation, world, format!("a person has taken {region} over"));
+    }
+    if row.state != State::Fenced {
+        return Todo::enter(operation, Phase::Moving, world, format!("{region} is let back"));
+    }
+    if seen_down(world, region).is_empty() {
+        return set(world, region, State::Cordoned, Some(operation.id));
+    }
+    let until = patience(operation, world);
+    if until > world.observed.now {
+        return Todo::Wait { until: Some(until), why: Wait::TargetDown(region.clone()) };
+    }
+    let why = format!("{region} is seen down: it stays fenced");
+    Todo::enter(operation, Phase::Aborting { why: why.clone() }, world, why)
+}
+
+/// The region's last change, and the end.
+pub(super) fn close(operation: &Operation, world: &World) -> Todo {
+    if let Some((region, row)) = subject(operation, world) {
+        match operation.spec.kind {
+            Kind::Switchover { .. } if row.state.serves() => return set(world, region, State::Drained, None),
+            Kind::Drill { .. } if row.held_by == Some(operation.id) => {
+                return set(world, region, State::Active, None);
+            }
+            _ => {}
+        }
+    }
+    let outcome = Outcome::Done { late: operation.late.clone() };
+    let detail = format!("done, {} shards late", operation.late.len());
+    Todo::enter(operation, Phase::Ended(outcome), world, detail)
+}
+
+/// Whether this is a drill on its way out that has its region.
+pub(super) fn took(operation: &Operation, world: &World) -> bool {
+    matches!(operation.spec.kind, Kind::Drill { .. })
+        && operation.leg == Leg::Out
+        && subject(operation, world).is_some_and(|(_, row)| row.held_by == Some(operation.id))
+}
+
+/// The drill, on its way back: every shard goes where it came from, unless it should not have lived there.
+pub(super) fn turn_round(operation: &Operation, world: &World, why: &str) -> Operation {
+    let mut back = operation.enter(Phase::Taking, world.observed.now, format!("back: {why}"));
+    back.leg = Leg::Back;
+    back.flipped = 0;
+    back.moves = operation
+        .moves
+        .iter()
+        .filter(|step| lawful(world, step))
+        .map(|step| Move { from: home(world, step.shard, &step.to), to: step.from.clone(), ..step.clone() })
+        .collect();
+    back
+}
+
+fn lawful(world: &World, step: &Move) -> bool {
+    world.observed.shards.get(&step.shard).is_some_and(|row| world.lawful(row, &step.from))
+}
+
+/// Where a shard lives now; `or` when the map does not know it.
+fn home(world: &World, shard: Shard, or: &Region) -> Region {
+    world.observed.shards.get(&shard).map_or_else(|| or.clone(), |row| row.home.clone())
+}
+
+fn subject<'a>(operation: &'a Operation, world: &'a World) -> Option<(&'a Region, &'a RegionRow)> {
+    let region = operation.spec.kind.region()?;
+    Some((region, world.desired.regions.get(region)?))
+}
+
+fn set(world: &World, region: &Region, to: State, held_by: Option<OperationId>) -> Todo {
+    Todo::Change(Change::Region { region: region.clone(), expect: world.observed.version, to, held_by })
+}

@@ -1,0 +1,8 @@
+//! Placement, from outside.
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
+
+mod agreement;
+mod leases;
+mod planning;
+mod preflight;
+mod worlds;

@@ -1,0 +1,185 @@
+//! The invariants of regions, as predicates over a journal before and after a step. Numbers are the specification's.
+
+use std::{collections::BTreeSet, fmt};
+
+use coordinator::Store;
+use kernel::{Shard, Timestamp};
+use placement::{Ask, Change, Effect, Kind, Lease, Placing, Role, State, plan};
+
+/// A broken invariant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broken {
+    /// Which.
+    pub invariant: u8,
+    /// What was seen.
+    pub what: String,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invariant {}: {}", self.invariant, self.what)
+    }
+}
+
+/// Who made a step.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'a> {
+    /// A person.
+    Person,
+    /// A coordinator, with the change it had decided on.
+    Coordinator(Option<&'a Effect>),
+    /// A worker or an observer.
+    Worker,
+}
+
+fn hold(invariant: u8, holds: bool, what: impl FnOnce() -> String) -> Result<(), Broken> {
+    if holds { Ok(()) } else { Err(Broken { invariant, what: what() }) }
+}
+
+/// Holds one step to the invariants.
+pub fn step(before: &Store, after: &Store, by: By<'_>, now: Timestamp) -> Result<(), Broken> {
+    if before == after {
+        return Ok(());
+    }
+    versions(before, after)?;
+    compared(before, after, by)?;
+    leases(before, after, now)?;
+    settled(after)?;
+    homes(before, after)?;
+    let_back(before, after, by)
+}
+
+/// 3: the map's version only grows, by one with every change of the map, the regions or the policy. (A person may write what
+/// is there already; that counts as a change.)
+fn versions(before: &Store, after: &Store) -> Result<(), Broken> {
+    let (old, new) = (before.world(), after.world());
+    let changed = old.desired != new.desired || old.observed.shards != new.observed.shards;
+    let (was, is) = (old.observed.version, new.observed.version);
+    let right = is == was.next() || (!changed && is == was);
+    hold(3, right, || format!("the version went from {was} to {is}, changed: {changed}"))?;
+    let unmarked = new.observed.shards.iter().find(|(shard, row)| {
+        old.observed.shards.get(shard).is_none_or(|old| old != *row) && row.version != is
+    });
+    hold(3, unmarked.is_none(), || format!("a row changed without its version: {unmarked:?}"))
+}
+
+/// 3, 9: a coordinator's change is made only on what it was decided on.
+fn compared(before: &Store, after: &Store, by: By<'_>) -> Result<(), Broken> {
+    let By::Coordinator(Some(effect)) = by else { return Ok(()) };
+    let running = before.running().map(|running| (running.id, running.version));
+    hold(9, running == Some((effect.operation, effect.version)), || {
+        format!("a change of {}, version {}, was made during {running:?}", effect.operation, effect.version)
+    })?;
+    if let Change::Map { expect, .. } | Change::Region { expect, .. } = &effect.change {
+        let (was, is) = (before.world().observed.version, after.world().observed.version);
+        hold(3, was == *expect, || format!("decided on version {expect}, made on {was}, which became {is}"))?;
+    }
+    Ok(())
+}
+
+/// 4: epochs only grow, one holder an epoch, and a lease changes hands only when it is free; taken and renewed by its
+/// shard's home alone (5).
+fn leases(before: &Store, after: &Store, now: Timestamp) -> Result<(), Broken> {
+    let (old, new) = (&before.world().observed, after.world());
+    for (shard, lease) in &new.observed.leases {
+        let Some(last) = old.leases.get(shard) else {
+            hold(4, lease.epoch.0 == 1, || format!("shard {shard} begins with {:?}", lease.epoch))?;
+            at_home(*shard, lease, after)?;
+            continue;
+        };
+        handed_over(&format!("shard {shard}"), last, lease, now)?;
+        if lease.expires_at > last.expires_at {
+            at_home(*shard, lease, after)?;
+        }
+    }
+    match (before.leader(), after.leader()) {
+        (Some(last), Some(lease)) => handed_over("the leadership", last, lease, now)?,
+        (last, lease) => hold(4, last.is_none(), || format!("the leadership: {last:?} became {lease:?}"))?,
+    }
+    let lost = old.leases.keys().find(|shard| !new.observed.leases.contains_key(shard));
+    hold(4, lost.is_none(), || format!("the lease of shard {lost:?} is gone, and its epoch with it"))
+}
+
+fn handed_over(whose: &str, last: &Lease, lease: &Lease, now: Timestamp) -> Result<(), Broken> {
+    hold(4, lease.epoch >= last.epoch, || format!("{whose}: {last:?} became {lease:?}"))?;
+    let same = lease.epoch == last.epoch;
+    hold(4, !same || lease.holder == last.holder, || {
+        format!("{whose}: two holders in one epoch, {last:?} and {lease:?}")
+    })?;
+    hold(4, same || !last.held(now), || format!("{whose}: {last:?} was held when {lease:?} began"))
+}
+
+fn at_home(shard: Shard, lease: &Lease, after: &Store) -> Result<(), Broken> {
+    let world = after.world();
+    let home = world.observed.shards.get(&shard).map(|row| &row.home);
+    let right = home == Some(&lease.holder.region) && world.desired.serves(&lease.holder.region);
+    hold(11, right, || format!("{} works on shard {shard}, whose home is {home:?}", lease.holder))
+}
+
+/// 10: without an operation nothing is about to move.
+fn settled(after: &Store) -> Result<(), Broken> {
+    if after.running().is_some() {
+        return Ok(());
+    }
+    let moving = after.world().observed.shards.iter().find(|(_, row)| row.placing != Placing::Settled);
+    hold(10, moving.is_none(), || format!("no operation runs and {moving:?} is about to move"))
+}
+
+/// 11, 12: a shard's new home serves and keeps data of its jurisdiction, or was named by the operation.
+fn homes(before: &Store, after: &Store) -> Result<(), Broken> {
+    let world = after.world();
+    for (shard, row) in &world.observed.shards {
+        let moved = before.world().observed.shards.get(shard).is_none_or(|old| old.home != row.home);
+        if !moved {
+            continue;
+        }
+        let serves = world.desired.serves(&row.home);
+        hold(11, serves, || format!("shard {shard} was sent to {}, which is out", row.home))?;
+        let lawful = world.lawful(row, &row.home);
+        let named = before.running().is_some_and(|running| running.spec.kind.allows_outside(&row.home));
+        hold(12, lawful || named, || {
+            format!("shard {shard} of {} was sent to {}", row.jurisdiction, row.home)
+        })?;
+    }
+    Ok(())
+}
+
+/// 11: a region that is out is let back by a person, or by the drill that holds it.
+fn let_back(before: &Store, after: &Store, by: By<'_>) -> Result<(), Broken> {
+    for (region, row) in &after.world().desired.regions {
+        let Some(old) = before.world().desired.regions.get(region) else { continue };
+        let back = !old.state.serves() && row.state.serves();
+        let drill = before.running().is_some_and(|running| {
+            matches!(running.spec.kind, Kind::Drill { .. }) && old.held_by == Some(running.id)
+        });
+        hold(11, !back || matches!(by, By::Person) || drill, || {
+            format!("{region} went from {:?} to {:?} by {by:?}", old.state, row.state)
+        })?;
+        let shortcut = matches!((old.state, row.state), (State::Fenced | State::Drained, State::Active));
+        hold(11, !shortcut, || format!("{region} went from {:?} to Active at once", old.state))?;
+    }
+    Ok(())
+}
+
+/// Holds a journal at rest (nothing runs, nothing is due, nobody is cut off) to what must have come about: 12, every shard
+/// has a serving home, unless the planner names why it cannot have one; and its home works on it.
+pub fn rest(store: &Store, now: Timestamp) -> Result<(), Broken> {
+    settled(store)?;
+    let world = store.world();
+    let stranded: Vec<Shard> = world.stranded().map(|(shard, _)| shard).collect();
+    let evacuated = plan(world, &Ask::Evacuate { outside: BTreeSet::new() });
+    hold(12, stranded.is_empty() || evacuated.is_err(), || format!("no home for {stranded:?}"))?;
+    for (shard, row) in &world.observed.shards {
+        let full = world.desired.regions.get(&row.home).is_some_and(|home| home.spec.role == Role::Full);
+        hold(12, full, || format!("shard {shard} lives in {}, which is no home", row.home))?;
+        let worked_on = world
+            .observed
+            .leases
+            .get(shard)
+            .is_some_and(|lease| lease.holder.region == row.home && lease.held(now));
+        hold(12, worked_on || stranded.contains(shard), || {
+            format!("nobody in {} works on {shard}", row.home)
+        })?;
+    }
+    Ok(())
+}

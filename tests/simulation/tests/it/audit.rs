@@ -1,0 +1,157 @@
+//! Each predicate of the audit can fail.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use coordinator::{Applied, Store};
+use kernel::{Region, Shard, Timestamp};
+use placement::{
+    Change, Desired, Effect, Instance, Jurisdiction, Kind, OperationId, Outcome, Phase, Placing, RegionRow,
+    RegionSpec, Role, Spec, State,
+};
+use simulation::audit::{By, rest, step};
+
+const SHARD: Shard = Shard::new(0);
+const NOW: Timestamp = Timestamp::from_micros(1_000_000);
+const TTL: Duration = Duration::from_secs(5);
+
+fn region(name: &str) -> Region {
+    Region::new(name)
+}
+
+/// Shard 0 of `eu` law in `eu`; `us` keeps no data of it; a rebalance runs.
+fn store() -> Store {
+    let spec = |law: &str| RegionSpec {
+        role: Role::Full,
+        capacity: 4,
+        weight: 1,
+        jurisdictions: BTreeSet::from([Jurisdiction::new(law)]),
+        failover_ready: true,
+    };
+    let mut desired = Desired::default();
+    for (name, law) in [("eu", "eu"), ("eu-north", "eu"), ("us", "us")] {
+        desired.regions.insert(region(name), RegionRow::new(spec(law)));
+    }
+    let mut store = Store::default();
+    let homes = BTreeMap::from([(SHARD, (region("eu"), Jurisdiction::new("eu")))]);
+    assert_eq!(store.found(&desired, &homes), Applied::Yes);
+    assert_eq!(store.begin(&Spec::asked("ada", Kind::Rebalance), NOW), Some(OperationId(1)));
+    store
+}
+
+fn effect(store: &Store, change: Change) -> Effect {
+    let running = store.running().unwrap();
+    Effect { operation: running.id, version: running.version, change }
+}
+
+fn to(store: &Store, home: &str, placing: Placing) -> Effect {
+    let rows = BTreeMap::from([(SHARD, (region(home), placing))]);
+    effect(store, Change::Map { expect: store.world().observed.version, rows })
+}
+
+fn set(store: &Store, to: State) -> Effect {
+    let expect = store.world().observed.version;
+    effect(store, Change::Region { region: region("eu"), expect, to, held_by: None })
+}
+
+fn broken(before: &Store, after: &Store, by: By<'_>) -> u8 {
+    step(before, after, by, NOW).unwrap_err().invariant
+}
+
+#[test]
+fn a_shard_sent_outside_its_jurisdiction_is_noticed() {
+    let before = store();
+    let mut after = before.clone();
+    let effect = to(&before, "us", Placing::Settled);
+    assert_eq!(after.apply(&effect), Ok(Applied::Yes));
+    assert_eq!(broken(&before, &after, By::Coordinator(Some(&effect))), 12);
+}
+
+#[test]
+fn a_shard_sent_to_a_region_that_is_out_is_noticed() {
+    let mut before = store();
+    assert_eq!(before.set_state(&region("eu-north"), 0, State::Fenced), Ok(Applied::Yes));
+    let mut after = before.clone();
+    let effect = to(&before, "eu-north", Placing::Settled);
+    assert_eq!(after.apply(&effect), Ok(Applied::Yes));
+    assert_eq!(broken(&before, &after, By::Coordinator(Some(&effect))), 11);
+}
+
+#[test]
+fn a_region_let_back_by_the_coordinator_is_noticed() {
+    let mut before = store();
+    assert_eq!(before.set_state(&region("eu"), 0, State::Fenced), Ok(Applied::Yes));
+    let mut after = before.clone();
+    let effect = set(&before, State::Cordoned);
+    assert_eq!(after.apply(&effect), Ok(Applied::Yes));
+    assert_eq!(broken(&before, &after, By::Coordinator(Some(&effect))), 11);
+    assert_eq!(step(&before, &after, By::Person, NOW), Ok(()), "a person may");
+}
+
+#[test]
+fn an_operation_that_ends_in_the_middle_of_a_move_is_noticed() {
+    let mut before = store();
+    let announce = to(&before, "eu", Placing::Moving { target: region("eu-north") });
+    assert_eq!(before.apply(&announce), Ok(Applied::Yes));
+    let mut next = before.running().unwrap().clone();
+    next.version += 1;
+    next.phase = Phase::Ended(Outcome::Aborted { why: "tired".into() });
+    let effect = effect(&before, Change::Journal(Box::new(next)));
+    let mut after = before.clone();
+    assert_eq!(after.apply(&effect), Ok(Applied::Yes));
+    assert_eq!(broken(&before, &after, By::Coordinator(Some(&effect))), 10);
+}
+
+#[test]
+fn a_change_decided_on_another_version_is_noticed() {
+    let before = store();
+    let mut after = before.clone();
+    let made = to(&before, "eu-north", Placing::Settled);
+    assert_eq!(after.apply(&made), Ok(Applied::Yes));
+    let mut old = made.clone();
+    let Change::Map { expect, .. } = &mut old.change else { panic!() };
+    expect.0 -= 1;
+    assert_eq!(broken(&before, &after, By::Coordinator(Some(&old))), 3);
+    let old = Effect { version: 7, ..made };
+    assert_eq!(broken(&before, &after, By::Coordinator(Some(&old))), 9);
+}
+
+#[test]
+fn a_version_that_shrinks_is_noticed() {
+    let before = store();
+    let mut after = before.clone();
+    let made = to(&before, "eu-north", Placing::Settled);
+    assert_eq!(after.apply(&made), Ok(Applied::Yes));
+    assert_eq!(broken(&after, &before, By::Person), 3);
+}
+
+#[test]
+fn a_lease_taken_while_it_is_held_is_noticed() {
+    let (mut before, mut after) = (store(), store());
+    let worker = |name: &str| Instance::new(region("eu"), name);
+    assert!(before.take(SHARD, &worker("a"), TTL, NOW).is_some());
+    assert!(after.take(SHARD, &worker("b"), TTL, NOW).is_some());
+    assert_eq!(broken(&before, &after, By::Worker), 4, "two holders of epoch 1");
+    let mut stolen = before.clone();
+    assert!(stolen.take(SHARD, &worker("b"), TTL, NOW.plus(TTL)).is_some());
+    assert_eq!(broken(&before, &stolen, By::Worker), 4, "epoch 2 began while epoch 1 was held");
+    assert_eq!(broken(&stolen, &before, By::Worker), 4, "an epoch that shrinks");
+    assert_eq!(broken(&before, &store(), By::Worker), 4, "an epoch that is forgotten");
+}
+
+#[test]
+fn a_shard_nobody_works_on_is_no_rest() {
+    let mut store = store();
+    let mut next = store.running().unwrap().clone();
+    next.version += 1;
+    next.phase = Phase::Ended(Outcome::Refused { why: "tried".into() });
+    let end = effect(&store, Change::Journal(Box::new(next)));
+    assert_eq!(store.apply(&end), Ok(Applied::Yes));
+    assert_eq!(rest(&store, NOW).unwrap_err().invariant, 12, "nobody works on it");
+    assert!(store.take(SHARD, &Instance::new(region("eu"), "a"), TTL, NOW).is_some());
+    assert_eq!(rest(&store, NOW), Ok(()));
+    assert_eq!(store.set_state(&region("eu"), 0, State::Fenced), Ok(Applied::Yes));
+    assert_eq!(rest(&store, NOW).unwrap_err().invariant, 12, "its home is out and another one is there");
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask sim`.
+
+use anyhow::Result;
+use clap::Args;
+
+use crate::cargo;
+
+/// What to run.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// How many seeds.
+    #[arg(long, default_value_t = 10_000)]
+    seeds: u64,
+    /// The first.
+    #[arg(long, default_value_t = 0)]
+    start: u64,
+    /// Tells every step of the first seed.
+    #[arg(long)]
+    trace: bool,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    // With the whole workspace's features, so that what other tasks built serves here too.
+    let mut build = cargo::command("cargo");
+    build.args(["build", "--quiet", "--workspace", "--bin", "simulation"]);
+    build.arg(format!("--features={}", cargo::features().join(",")));
+    cargo::run(&mut build)?;
+    let mut simulation = cargo::command(cargo::built("debug", "simulation")?);
+    simulation.args(["--seeds", &options.seeds.to_string(), "--start", &options.start.to_string()]);
+    if options.trace {
+        simulation.arg("--trace");
+    }
+    cargo::run(&mut simulation)
+}
