@@ -12,6 +12,7 @@ mod order;
 mod payment;
 mod platform;
 mod pricing;
+mod schema;
 mod search;
 
 use sea_orm_migration::prelude::*;

@@ -26,7 +26,7 @@ use contracts::{
 use futures::future::BoxFuture;
 use kernel::{Clock, Currency, Failure, FakeClock, Id, Money, Result, Shard, Timestamp, code};
 use migrations::Migrator;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 use serde::{Serialize, de::DeserializeOwned};
@@ -548,7 +548,7 @@ pub(crate) struct Shop {
 pub(crate) async fn shop() -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(AT));
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
+    let config = testing::config(folder.path());
     let db = Db::open(&config, clock.clone()).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db.check_shards().await.unwrap();

@@ -12,7 +12,7 @@ use contracts::{
 };
 use kernel::{Clock, Currency, FakeClock, Money, Shard, Timestamp};
 use migrations::Migrator;
-use platform_db::{Db, DbConfig, DbResult, Synchronous};
+use platform_db::{Db, DbResult, testing};
 use platform_http::{HttpServerConfig, Server};
 use platform_runtime::{SecretKey, Tasks};
 use sea_orm::{ConnectionTrait, Statement};
@@ -46,7 +46,7 @@ impl Shop {
     async fn without_provider() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(FakeClock::new(START));
-        let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
+        let config = testing::config(folder.path());
         let db = Db::open(&config, clock.clone()).await.unwrap();
         db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
         let mut config = PaymentConfig::default();

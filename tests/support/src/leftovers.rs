@@ -1,6 +1,4 @@
-//! What a shop leaves over: read from its database file, beside its own code.
-
-use std::path::Path;
+//! What a shop leaves over: read from its database, beside its own code.
 
 use anyhow::{Result, bail};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
@@ -25,9 +23,8 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Counts in the database under `data`.
-    pub async fn of(data: &Path) -> Result<Self> {
-        let url = format!("sqlite://{}?mode=ro", data.join("meridian.db").display());
+    /// Counts in the database at `url`.
+    pub async fn of(url: &str) -> Result<Self> {
         let mut options = ConnectOptions::new(url);
         options.max_connections(1).sqlx_logging(false);
         let db = Database::connect(options).await?;
@@ -35,7 +32,7 @@ impl Leftovers {
             outbox: count(&db, "SELECT count(*) FROM outbox").await?,
             unconsumed: count(
                 &db,
-                "SELECT coalesce(sum(max(c.pos - s.pos, 0)), 0) FROM subscription_cursor s \
+                "SELECT cast(coalesce(sum(CASE WHEN c.pos > s.pos THEN c.pos - s.pos ELSE 0 END), 0) AS SIGNED) FROM subscription_cursor s \
                  JOIN shard_cursor c ON c.shard = s.shard",
             )
             .await?,
@@ -44,7 +41,7 @@ impl Leftovers {
             gaps: count(
                 &db,
                 "SELECT count(*) FROM (SELECT shard, count(*) n, max(pos) - min(pos) + 1 span FROM event_log \
-                 GROUP BY shard) WHERE n <> span",
+                 GROUP BY shard) logs WHERE n <> span",
             )
             .await?,
             stray_holds: count(&db, STRAY_HOLDS).await?,

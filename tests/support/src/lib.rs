@@ -9,6 +9,7 @@
 )]
 
 mod client;
+mod database;
 mod leftovers;
 mod process;
 mod shop;

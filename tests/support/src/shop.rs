@@ -9,7 +9,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::{Client, Leftovers, process::Process};
+use crate::{Client, Leftovers, database::Database, process::Process};
 
 /// How long a debug build on a busy machine may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -41,6 +41,7 @@ impl Shape {
 /// A running shop.
 pub struct Shop {
     folder: tempfile::TempDir,
+    database: Database,
     arguments: Vec<Vec<String>>,
     environment: Vec<(String, String)>,
     processes: Vec<Process>,
@@ -84,7 +85,9 @@ impl ShopBuilder {
         let data = folder.path().join("data");
         let groups = self.shape.groups();
         let ports = free_ports(groups.len() + 1)?;
-        let mut environment = self.environment.clone();
+        let database = Database::for_data(&data);
+        let mut environment = database.environment.clone();
+        environment.extend(self.environment.iter().cloned());
         let sandbox = ports[groups.len()];
         environment.push(("MERIDIAN__PAYMENT__SANDBOX__LISTEN".into(), format!("127.0.0.1:{sandbox}")));
         if groups.len() > 1 {
@@ -112,6 +115,7 @@ impl ShopBuilder {
         let base = format!("http://127.0.0.1:{}", ports[groups.len() - 1]);
         let mut shop = Shop {
             folder,
+            database,
             arguments,
             environment,
             processes: Vec::new(),
@@ -270,7 +274,7 @@ impl Shop {
 
     /// What is left over right now.
     pub async fn leftovers(&self) -> Result<Leftovers> {
-        Leftovers::of(&self.data()).await
+        Leftovers::of(&self.database.url).await
     }
 
     /// Waits until every event is consumed, stops the shop with SIGTERM and fails on anything left over: an outbox row

@@ -11,7 +11,7 @@ use contracts::{
 use inventory::{InventoryConfig, InventoryService};
 use kernel::{Clock, FakeClock, Id, Shard, Timestamp};
 use migrations::Migrator;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 
@@ -35,7 +35,7 @@ pub(crate) async fn with(config: InventoryConfig) -> Fixture {
 }
 
 pub(crate) async fn open(folder: &Path, clock: Arc<dyn Clock>) -> Db {
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder) };
+    let config = testing::config(folder);
     let db = Db::open(&config, clock).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db

@@ -7,25 +7,40 @@ use kernel::{Failure, Result, Shard, Timestamp, code};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use crate::{Db, DbResult, Rows, Tx};
+use crate::{Db, DbResult, Rows, engine::Engine};
 
 const LOG: &[&str] = &["shard", "pos", "topic", "aggregate", "at", "body"];
+const WAITING: &str = "SELECT shard, id, topic, aggregate, at, body FROM outbox";
 
 impl Db {
     /// Moves up to `most` events from `outbox` to `event_log`, giving each shard's the next positions without gaps, by
     /// compare-and-set on `shard_cursor`. Returns how many it moved. Two sequencers at once do no harm: one of them fails
     /// its compare-and-set and moves nothing. No clock is involved; who commits late is sequenced later.
     pub async fn sequence_once(&self, most: u32) -> Result<usize> {
+        let moved = match &self.0.engine {
+            Engine::Sqlite(_) => self.sequence_embedded(most).await?,
+            Engine::Tidb(tidb) => tidb.sequence(self.every_shard(), most).await?,
+        };
+        if moved > 0 {
+            self.0.log.send_modify(|count| *count += 1);
+        }
+        Ok(moved)
+    }
+
+    async fn sequence_embedded(&self, most: u32) -> Result<usize> {
         let waiting =
             Statement::from_string(self.read().get_database_backend(), "SELECT 1 FROM outbox LIMIT 1");
         if self.read().query_one_raw(waiting).await.db()?.is_none() {
             return Ok(0);
         }
-        let moved = self.write(Shard::new(0), most, |tx, &most| Box::pin(sequence(tx, most))).await?;
-        if moved > 0 {
-            self.0.log.send_modify(|count| *count += 1);
-        }
-        Ok(moved)
+        self.write(Shard::new(0), most, |tx, &most| {
+            Box::pin(async move {
+                let batch = waiting_anywhere(tx, most).await?;
+                batch.move_on(tx).await?;
+                Ok(batch.len())
+            })
+        })
+        .await
     }
 
     /// Up to `limit` events of a shard behind position `pos`, in order.
@@ -68,15 +83,35 @@ fn event(row: &QueryResult) -> Result<Event> {
 /// An outbox row: its id and its columns from `topic` on.
 type Waiting = (Uuid, Vec<Value>);
 
-async fn sequence(tx: &Tx, most: u32) -> Result<usize> {
-    let backend = tx.get_database_backend();
-    let select = Statement::from_sql_and_values(
-        backend,
-        "SELECT shard, id, topic, aggregate, at, body FROM outbox ORDER BY shard, id LIMIT ?",
-        [most.into()],
-    );
+/// Events to be sequenced, by shard and id.
+#[derive(Default)]
+pub(crate) struct Batch(BTreeMap<Shard, Vec<Waiting>>);
+
+/// The first events of the outbox.
+async fn waiting_anywhere(connection: &impl ConnectionTrait, most: u32) -> Result<Batch> {
+    let sql = format!("{WAITING} ORDER BY shard, id LIMIT ?");
+    let backend = connection.get_database_backend();
+    read(connection, Statement::from_sql_and_values(backend, sql, [most.into()])).await
+}
+
+/// The first events of the outbox with ids from `from` on.
+pub(crate) async fn waiting(
+    connection: &impl ConnectionTrait,
+    shards: &[Shard],
+    from: Uuid,
+    most: u32,
+) -> Result<Batch> {
+    // A range of the primary key for each shard.
+    let ranges = vec!["(shard = ? AND id >= ?)"; shards.len()].join(" OR ");
+    let sql = format!("{WAITING} WHERE {ranges} ORDER BY shard, id LIMIT ?");
+    let values = shards.iter().flat_map(|shard| [Value::from(i32::from(shard.number())), from.into()]);
+    let values = values.chain([most.into()]);
+    read(connection, Statement::from_sql_and_values(connection.get_database_backend(), sql, values)).await
+}
+
+async fn read(connection: &impl ConnectionTrait, select: Statement) -> Result<Batch> {
     let mut shards: BTreeMap<Shard, Vec<Waiting>> = BTreeMap::new();
-    for row in tx.query_all_raw(select).await.db()? {
+    for row in connection.query_all_raw(select).await.db()? {
         let columns = vec![
             row.try_get_by_index::<String>(2).db()?.into(),
             row.try_get_by_index::<String>(3).db()?.into(),
@@ -85,24 +120,38 @@ async fn sequence(tx: &Tx, most: u32) -> Result<usize> {
         ];
         shards.entry(shard_of(&row)?).or_default().push((row.try_get_by_index(1).db()?, columns));
     }
-    let mut moved = 0;
-    let mut log = Rows::new();
-    for (shard, events) in &shards {
-        let mut pos = advance(tx, *shard, events.len()).await?;
-        for (_, columns) in events {
-            pos += 1;
-            let key: [Value; 2] = [i32::from(shard.number()).into(), pos.into()];
-            log.raw("event_log", LOG, key.into_iter().chain(columns.iter().cloned()).collect());
-        }
-        delete(tx, *shard, events).await?;
-        moved += events.len();
+    Ok(Batch(shards))
+}
+
+impl Batch {
+    pub(crate) fn len(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
     }
-    log.insert(tx).await?;
-    Ok(moved)
+
+    /// Milliseconds since 1970 in the newest id; 0 without one.
+    pub(crate) fn newest_millis(&self) -> u64 {
+        let newest = self.0.values().flatten().map(|(id, _)| id.as_u128() >> 80).max();
+        newest.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0)
+    }
+
+    /// Gives the events their positions.
+    pub(crate) async fn move_on(&self, tx: &impl ConnectionTrait) -> Result<()> {
+        let mut log = Rows::new();
+        for (shard, events) in &self.0 {
+            let mut pos = advance(tx, *shard, events.len()).await?;
+            for (_, columns) in events {
+                pos += 1;
+                let key: [Value; 2] = [i32::from(shard.number()).into(), pos.into()];
+                log.raw("event_log", LOG, key.into_iter().chain(columns.iter().cloned()).collect());
+            }
+            delete(tx, *shard, events).await?;
+        }
+        log.insert_into(tx).await.db()
+    }
 }
 
 /// Moves the shard's cursor on by `count` and returns where it stood.
-async fn advance(tx: &Tx, shard: Shard, count: usize) -> Result<i64> {
+async fn advance(tx: &impl ConnectionTrait, shard: Shard, count: usize) -> Result<i64> {
     let backend = tx.get_database_backend();
     let number: Value = i32::from(shard.number()).into();
     let select = Statement::from_sql_and_values(
@@ -134,7 +183,7 @@ async fn advance(tx: &Tx, shard: Shard, count: usize) -> Result<i64> {
     }
 }
 
-async fn delete(tx: &Tx, shard: Shard, events: &[Waiting]) -> Result<()> {
+async fn delete(tx: &impl ConnectionTrait, shard: Shard, events: &[Waiting]) -> Result<()> {
     for chunk in events.chunks(256) {
         let marks = vec!["?"; chunk.len()].join(",");
         let number: Value = i32::from(shard.number()).into();

@@ -1,5 +1,7 @@
 //! The embedded adapter: connections, the writers' lock file, backup.
 
+mod writer;
+
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -18,6 +20,8 @@ use sea_orm::{
 };
 
 use crate::{DbConfig, DbResult, Synchronous};
+
+pub(crate) use self::writer::Queue;
 
 const FILE: &str = "meridian.db";
 const LOCK: &str = "meridian.lock";

@@ -17,7 +17,7 @@ use contracts::{
 };
 use kernel::{Clock, Currency, FakeClock, Id, Money, Result, Shard, Timestamp};
 use migrations::Migrator;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use platform_runtime::SecretKey;
 use pricing::{PricingConfig, PricingService};
 use sea_orm::{ConnectionTrait, Statement};
@@ -96,7 +96,7 @@ pub(crate) async fn with(config: PricingConfig) -> Fixture {
 }
 
 pub(crate) async fn open(folder: &Path, clock: Arc<dyn Clock>) -> Db {
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder) };
+    let config = testing::config(folder);
     let db = Db::open(&config, clock).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db

@@ -13,7 +13,7 @@ use contracts::{Event, EventBody};
 use kernel::{Failure, FakeClock, Result, Shard, Timestamp, code};
 use migrations::Migrator;
 use platform_bus::{Bus, BusConfig, Consumer, EmbeddedBus, Pruned, Selection};
-use platform_db::{Db, DbConfig, Rows, Synchronous};
+use platform_db::{Db, Rows, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
@@ -122,7 +122,7 @@ struct Fixture {
 async fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
+    let config = testing::config(folder.path());
     let db = Db::open(&config, clock.clone()).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     Fixture { db, clock, _folder: folder }
