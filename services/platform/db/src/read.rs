@@ -7,13 +7,17 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
     RuntimeErr, Statement, TransactionTrait, sqlx,
 };
+use tokio::time::Instant;
 
 use crate::error::is_lost;
+
+/// Before a read is tried again.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Reads what is committed: pass it where sea-orm wants a connection.
 ///
 /// On SQLite its connections refuse to write. On TiDB every statement has a deadline, and one that found its connection
-/// broken (the server restarted) runs once more on another.
+/// broken (the server restarted) runs again on another.
 pub struct Reader {
     pool: DatabaseConnection,
     deadline: Option<Duration>,
@@ -36,14 +40,23 @@ impl Reader {
         }
     }
 
-    async fn twice<T, F, R>(&self, deadline: Duration, statement: Statement, run: R) -> Result<T, DbErr>
+    /// Runs a statement that only reads, on another connection when its own is broken: after a restart of the server all
+    /// that the pool kept are. Ends at the deadline.
+    async fn insist<T, F, R>(&self, deadline: Duration, statement: Statement, run: R) -> Result<T, DbErr>
     where
         F: Future<Output = Result<T, DbErr>> + Send,
         R: Fn(Statement) -> F + Sync,
     {
-        match within(deadline, run(statement.clone())).await {
-            Err(error) if is_lost(&error) => within(deadline, run(statement)).await,
-            other => other,
+        let until = Instant::now() + deadline;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            match within(left, run(statement.clone())).await {
+                Err(error) if is_lost(&error) && Instant::now() + PAUSE < until => {
+                    metrics::counter!("db_retries_total", "code" => "read").increment(1);
+                    tokio::time::sleep(PAUSE).await;
+                }
+                outcome => return outcome,
+            }
         }
     }
 }
@@ -82,14 +95,14 @@ impl ConnectionTrait for Reader {
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
         match self.deadline {
             None => self.pool.query_one_raw(statement).await,
-            Some(deadline) => self.twice(deadline, statement, |it| self.pool.query_one_raw(it)).await,
+            Some(deadline) => self.insist(deadline, statement, |it| self.pool.query_one_raw(it)).await,
         }
     }
 
     async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
         match self.deadline {
             None => self.pool.query_all_raw(statement).await,
-            Some(deadline) => self.twice(deadline, statement, |it| self.pool.query_all_raw(it)).await,
+            Some(deadline) => self.insist(deadline, statement, |it| self.pool.query_all_raw(it)).await,
         }
     }
 }

@@ -89,8 +89,6 @@ impl Tidb {
         );
         let reading = pool(&tidb, config.readers, &readers).await.db()?;
         measure([("locking", &locking), ("inserting", &inserting), ("reading", &reading)]);
-        // One connection stays free for the sequencer.
-        let lanes = usize::try_from(tidb.connections - writing - 1).unwrap_or(1);
         let connection = SqlxMySqlConnector::from_sqlx_mysql_pool;
         let core = Arc::new(Core {
             locking: connection(locking.clone()),
@@ -105,7 +103,7 @@ impl Tidb {
             clock,
             signals,
         });
-        let appender = Appender::start(&core, config, lanes);
+        let appender = Appender::start(&core, config);
         Ok(Self { core, appender })
     }
 

@@ -18,6 +18,9 @@ use crate::{
 const MOST_BYTES: usize = 1 << 20;
 /// How long a group gathers while others are on their way; when none is, it leaves at once.
 const GATHER: Duration = Duration::from_millis(2);
+/// Groups on their way at once: enough to keep the database busy while one waits for its commit, few enough that groups
+/// fill under load.
+const LANES: usize = 4;
 /// Members of a failed group that are tried at once.
 const ALONE: usize = 8;
 
@@ -33,15 +36,11 @@ pub(super) struct Waiting {
 pub(super) struct Appender(mpsc::Sender<Waiting>);
 
 impl Appender {
-    /// Starts gathering, into at most `lanes` groups at once; it ends when the last `Db` is gone and the queue is empty.
-    pub(super) fn start(core: &Arc<Core>, config: &DbConfig, lanes: usize) -> Self {
+    /// Starts gathering; it ends when the last `Db` is gone and the queue is empty.
+    pub(super) fn start(core: &Arc<Core>, config: &DbConfig) -> Self {
         let (queue, waiting) = mpsc::channel(config.queue);
-        let gatherer = Gatherer {
-            core: Arc::clone(core),
-            lanes: Arc::new(Semaphore::new(lanes)),
-            width: lanes,
-            most: config.group,
-        };
+        let gatherer =
+            Gatherer { core: Arc::clone(core), lanes: Arc::new(Semaphore::new(LANES)), most: config.group };
         #[expect(
             clippy::disallowed_methods,
             reason = "ends by itself when the last Db is dropped and its queue is empty"
@@ -71,7 +70,6 @@ struct Gatherer {
     core: Arc<Core>,
     /// Groups that may be on their way.
     lanes: Arc<Semaphore>,
-    width: usize,
     most: usize,
 }
 
@@ -87,7 +85,7 @@ impl Gatherer {
                 },
             };
             let mut group = Group { bytes: first.bytes, members: vec![first], most: self.most };
-            if self.lanes.available_permits() < self.width {
+            if self.lanes.available_permits() < LANES {
                 next = tokio::time::timeout(GATHER, group.gather(&mut queue)).await.unwrap_or(None);
             }
             let Ok(lane) = Arc::clone(&self.lanes).acquire_owned().await else { return };
