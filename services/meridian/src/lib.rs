@@ -26,8 +26,14 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Seed(seed) => commands::seed::run(&local(settings).await?, seed).await,
         Command::Staff(staff) => commands::staff::run(&local(settings).await?, staff).await,
         Command::Search(search) => commands::search::run(&local(settings).await?, search).await,
-        Command::Backup { to } => commands::backup::backup(local(settings).await?.db(), &cli.data, to).await,
-        Command::Restore { from } => commands::backup::restore(from, &cli.data).await,
+        Command::Backup { to } => {
+            commands::backup::embedded_only(&settings.database()?)?;
+            commands::backup::backup(local(settings).await?.db(), &cli.data, to).await
+        }
+        Command::Restore { from } => {
+            commands::backup::embedded_only(&settings.database()?)?;
+            commands::backup::restore(from, &cli.data).await
+        }
         Command::Config(ConfigCommand::Show) => show(&settings),
         Command::Reference(subject) => commands::reference::run(subject).await,
     }

@@ -149,6 +149,11 @@ impl Shop {
         self.folder.path().join("data")
     }
 
+    /// Whether its rows are on a TiDB (`MERIDIAN_TEST_TIDB`) and not in its data folder.
+    pub fn is_on_tidb(&self) -> bool {
+        self.database.url.starts_with("mysql:")
+    }
+
     /// Its entrance, `http://127.0.0.1:…`.
     pub fn base(&self) -> &str {
         &self.base
