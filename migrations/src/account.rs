@@ -20,7 +20,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-const INDEXES: &[NewIndex<'_>] = &[
+const INDEXES: &[NewIndex] = &[
     ("account_newest", "account", false, &["created_at", "id"]),
     ("account_role_by_role", "account_role", false, &["role"]),
     ("session_by_user", "session", false, &["shard", "user_id"]),

@@ -16,7 +16,7 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let by_age: NewIndex<'_> = ("cart_by_age", "cart", false, &["shard", "updated_at"]);
+        let by_age: NewIndex = ("cart_by_age", "cart", false, &["shard", "updated_at"]);
         create(manager, vec![carts(), lines()], &[by_age]).await
     }
 }

@@ -26,7 +26,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-const INDEXES: &[NewIndex<'_>] = &[
+const INDEXES: &[NewIndex] = &[
     // "Below a category" is a prefix of the path.
     ("category_by_path", "category", false, &["path"]),
     ("category_by_parent", "category", false, &["parent_id"]),

@@ -20,7 +20,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-const INDEXES: &[NewIndex<'_>] = &[
+const INDEXES: &[NewIndex] = &[
     ("import_by_id", "import", false, &["id"]),
     ("import_by_state", "import", false, &["state", "started_at"]),
 ];

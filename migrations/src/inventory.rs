@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-const INDEXES: &[NewIndex<'_>] = &[
+const INDEXES: &[NewIndex] = &[
     ("warehouse_code", "warehouse", true, &["shard", "code"]),
     // Finds holds whose time has run out, and all live ones.
     ("hold_due", "hold", false, &["state", "expires_at"]),

@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
 }
 
 /// Every index begins with the shard: the table is hot, and is partitioned by shard on TiDB.
-const INDEXES: &[NewIndex<'_>] = &[
+const INDEXES: &[NewIndex] = &[
     ("orders_of_user", "orders", false, &["shard", "user_id", "placed_at", "id"]),
     ("orders_newest", "orders", false, &["shard", "placed_at", "id"]),
     ("orders_due", "orders", false, &["shard", "state", "expires_at", "id"]),

@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-const INDEXES: &[NewIndex<'_>] = &[
+const INDEXES: &[NewIndex] = &[
     ("payment_intent_by_order", "payment_intent", true, &["shard", "order_id"]),
     ("payment_intent_by_number", "payment_intent", true, &["shard", "number"]),
     ("payment_intent_due", "payment_intent", false, &["state", "expires_at"]),

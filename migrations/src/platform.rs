@@ -21,7 +21,7 @@ impl MigrationTrait for Migration {
     }
 }
 
-const INDEXES: &[NewIndex<'_>] = &[
+const INDEXES: &[NewIndex] = &[
     ("job_run_by_job", "job_run", false, &["job", "started_at"]),
     ("retry_due", "retry", false, &["dead", "next_at"]),
 ];

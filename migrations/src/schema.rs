@@ -38,7 +38,7 @@ const BY_REGION: &str = "stock_bucket";
 const MOST_PARTITIONS: i64 = 64;
 
 /// Name, table, whether it is unique, columns.
-pub(crate) type NewIndex<'a> = (&'a str, &'a str, bool, &'a [&'a str]);
+pub(crate) type NewIndex = (&'static str, &'static str, bool, &'static [&'static str]);
 
 /// A table to be made.
 pub(crate) struct NewTable {
@@ -85,7 +85,7 @@ impl NewTable {
 pub(crate) async fn create(
     manager: &SchemaManager<'_>,
     tables: Vec<NewTable>,
-    indexes: &[NewIndex<'_>],
+    indexes: &[NewIndex],
 ) -> Result<(), DbErr> {
     if manager.get_database_backend() == DbBackend::MySql {
         return on_tidb(manager, tables, indexes).await;
@@ -105,7 +105,7 @@ pub(crate) async fn create(
 async fn on_tidb(
     manager: &SchemaManager<'_>,
     tables: Vec<NewTable>,
-    indexes: &[NewIndex<'_>],
+    indexes: &[NewIndex],
 ) -> Result<(), DbErr> {
     let partitions = shards(manager).await?.min(MOST_PARTITIONS);
     for NewTable { name, mut statement, .. } in tables {
@@ -123,7 +123,7 @@ async fn on_tidb(
     Ok(())
 }
 
-fn index((name, _, unique, columns): &NewIndex<'_>) -> IndexCreateStatement {
+fn index((name, _, unique, columns): &NewIndex) -> IndexCreateStatement {
     let mut index = Index::create();
     index.name(*name);
     if *unique {

@@ -17,7 +17,7 @@ impl MigrationName for Migration {
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         // The next to index again: most urgent first, oldest first among them.
-        let due: NewIndex<'_> = ("search_dirty_due", "search_dirty", false, &["priority", "marked_at"]);
+        let due: NewIndex = ("search_dirty_due", "search_dirty", false, &["priority", "marked_at"]);
         create(manager, vec![dirty(), sales(), terms(), rebuilds()], &[due]).await
     }
 }

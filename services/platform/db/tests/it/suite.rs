@@ -187,7 +187,8 @@ pub(crate) async fn twins_in_two_processes_are_one_effect(f: Fixture) {
     for round in 0..10 {
         let twin = |db: Db, mine: &'static str| async move {
             let key = format!("twin {round}");
-            let written = db.write_once(&once(&key, "same"), mine, |tx, mine| {
+            let writing = once(&key, "same");
+            let written = db.write_once(&writing, mine, |tx, mine| {
                 Box::pin(async move {
                     tx.publish(&event()).await?;
                     Ok((*mine).to_owned())
