@@ -107,7 +107,7 @@ async fn on_tidb(
     tables: Vec<NewTable>,
     indexes: &[NewIndex],
 ) -> Result<(), DbErr> {
-    let partitions = shards(manager).await?.min(MOST_PARTITIONS);
+    let partitions = partitions(manager).await?;
     for NewTable { name, mut statement, .. } in tables {
         for new in indexes.iter().filter(|(_, of, ..)| *of == name) {
             statement.index(&mut index(new));
@@ -135,10 +135,10 @@ fn index((name, _, unique, columns): &NewIndex) -> IndexCreateStatement {
     index
 }
 
-/// The number of shards, which the session that migrates is told (`platform_db::Db::schema`).
-async fn shards(manager: &SchemaManager<'_>) -> Result<i64, DbErr> {
+/// A partition a shard. How many there are the session that migrates is told (`platform_db::Db::schema`).
+async fn partitions(manager: &SchemaManager<'_>) -> Result<i64, DbErr> {
     let select = Statement::from_string(DbBackend::MySql, "SELECT CAST(@meridian_shards AS SIGNED)");
     let row = manager.get_connection().query_one_raw(select).await?;
     let told: Option<i64> = row.map(|row| row.try_get_by_index(0)).transpose()?.flatten();
-    Ok(told.unwrap_or(16).max(1))
+    Ok(told.unwrap_or(16).clamp(1, MOST_PARTITIONS))
 }
