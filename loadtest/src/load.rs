@@ -24,9 +24,22 @@ use crate::{
     connection::Connection,
 };
 
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Part {
+    /// Import, search and start with the large catalog.
+    Catalog,
+    /// Cached product JSON against a bare actix handler.
+    Json,
+    /// Orders.
+    Orders,
+}
+
 /// How much.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Size {
+    /// What is measured; everything when empty.
+    pub only: Vec<Part>,
     /// Products in the catalog for import, search and start.
     pub products: usize,
     /// Keep-alive clients.
@@ -40,6 +53,21 @@ pub struct Size {
 /// Measures everything in one run.
 pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     proof.figure("clients", size.clients);
+    let wanted = |part| size.only.is_empty() || size.only.contains(&part);
+    if wanted(Part::Catalog) {
+        catalog(&size, proof, seed).await?;
+    }
+    let shop = self::shop().await?;
+    if wanted(Part::Json) {
+        json(&shop, &size, proof).await?;
+    }
+    if wanted(Part::Orders) {
+        orders(&shop, &size, proof).await?;
+    }
+    shop.finish().await
+}
+
+async fn catalog(size: &Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let shop = shop().await?;
     let file = shop.data().with_file_name("load.csv");
     std::fs::write(&file, csv(size.products)?)?;
@@ -49,17 +77,13 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     proof.figure("import: products", size.products);
     proof.figure("import: seconds", round(start.elapsed().as_secs_f64()));
     search(&shop, size, proof, seed).await?;
-    restart(shop, proof).await?;
-
-    let shop = self::shop().await?;
-    json(&shop, size, proof).await?;
-    orders(&shop, size, proof).await?;
-    shop.finish().await
+    restart(shop, proof).await
 }
 
 /// A shop as in production, but without rate limits: sixty-four clients stand for many more people.
 async fn shop() -> Result<Shop> {
     Shop::builder()
+        .as_shipped()
         .set("HTTP__RATE_LIMIT__ENABLED", "false")
         .set("DATABASE__SYNCHRONOUS", "full")
         .set("TELEMETRY__FILTER", "warn")
@@ -105,7 +129,7 @@ fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
 }
 
 /// Open-loop searches: each begins when it is due, whether the one before has ended or not.
-async fn search(shop: &Shop, size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
+async fn search(shop: &Shop, size: &Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let guest = shop.guest();
     // The import ran beside the shop: wait until the index has caught up.
     let start = Instant::now();
@@ -181,7 +205,8 @@ async fn restart(mut shop: Shop, proof: &mut Proof) -> Result<()> {
 }
 
 /// Requests as fast as `clients` connections can, for `duration`; requests a second.
-async fn throughput(base: &str, path: &str, size: Size) -> Result<f64> {
+async fn throughput(base: &str, path: &str, size: &Size) -> Result<f64> {
+    let duration = size.duration;
     let done = Arc::new(AtomicU64::new(0));
     let begin = Instant::now();
     let workers: Vec<_> = (0..size.clients)
@@ -189,7 +214,7 @@ async fn throughput(base: &str, path: &str, size: Size) -> Result<f64> {
             let (base, path, done) = (base.to_owned(), path.to_owned(), done.clone());
             tokio::spawn(async move {
                 let mut connection = Connection::open(&base).await?;
-                while begin.elapsed() < size.duration {
+                while begin.elapsed() < duration {
                     let (status, _) = connection.send(Method::GET, &path, &[], vec![]).await?;
                     ensure!(status == 200, "{path}: {status}");
                     done.fetch_add(1, Ordering::Relaxed);
@@ -206,7 +231,7 @@ async fn throughput(base: &str, path: &str, size: Size) -> Result<f64> {
 }
 
 /// The cached product against the same JSON from a bare actix handler in a process of its own.
-async fn json(shop: &Shop, size: Size, proof: &mut Proof) -> Result<()> {
+async fn json(shop: &Shop, size: &Size, proof: &mut Proof) -> Result<()> {
     stock(shop, 1, 1_000_000).await?;
     let path = "/api/v1/products/load-0";
     let product = shop.guest().get(path).await?.expect(200)?;
@@ -268,7 +293,8 @@ pub async fn raw_json(port: u16, product: Value) -> Result<()> {
 
 /// Orders of one line by `clients` shoppers. An order counts when its 201 arrived: hold, order, idempotency and event
 /// rows are committed then.
-async fn orders(shop: &Shop, size: Size, proof: &mut Proof) -> Result<()> {
+async fn orders(shop: &Shop, size: &Size, proof: &mut Proof) -> Result<()> {
+    let duration = size.duration;
     let skus = Arc::new(stock(shop, 100, 1_000_000).await?);
     let buyers = buyers(shop, size.clients).await?;
     let begin = Instant::now();
@@ -281,7 +307,7 @@ async fn orders(shop: &Shop, size: Size, proof: &mut Proof) -> Result<()> {
                 let mut connection = Connection::open(&base).await?;
                 let bearer = format!("Bearer {}", buyer.client.token().context("logged in")?);
                 let mut latencies = Vec::new();
-                while begin.elapsed() < size.duration {
+                while begin.elapsed() < duration {
                     let sku = &skus[(n + latencies.len()) % skus.len()];
                     let body =
                         json!({"address_id": buyer.address, "items": [{"sku_id": sku, "quantity": 1}]});

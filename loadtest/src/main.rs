@@ -45,6 +45,9 @@ enum Scenario {
         /// Seconds each measurement lasts.
         #[arg(long, default_value_t = 10)]
         seconds: u64,
+        /// Only these parts.
+        #[arg(long, value_delimiter = ',')]
+        only: Vec<load::Part>,
     },
     /// A bare actix server that answers with the JSON on its standard input.
     #[command(hide = true)]
@@ -71,11 +74,11 @@ async fn main() -> Result<()> {
             crash::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
-        Scenario::Load { products, seconds } => {
+        Scenario::Load { products, seconds, only } => {
             let mut proof = Proof::begin("load", cli.seed);
             let duration = Duration::from_secs(seconds);
-            load::run(load::Size { products, clients: 64, duration, searches: 200 }, &mut proof, cli.seed)
-                .await?;
+            let size = load::Size { only, products, clients: 64, duration, searches: 200 };
+            load::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
         Scenario::RawJson { port } => {

@@ -21,6 +21,7 @@ impl MigrationTrait for Migration {
             .into_table("category_tree")
             .columns(["id", "version"])
             .values_panic([1.into(), 1.into()])
+            .on_conflict(OnConflict::column("id").update_column("id").to_owned())
             .to_owned();
         manager.execute(first).await.map(|_| ())
     }

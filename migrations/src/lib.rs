@@ -6,6 +6,7 @@
 mod account;
 mod cart;
 mod catalog;
+mod catalog_attributes;
 mod import;
 mod inventory;
 mod order;
@@ -14,6 +15,7 @@ mod platform;
 mod pricing;
 mod schema;
 mod search;
+mod trace;
 
 use sea_orm_migration::prelude::*;
 
@@ -34,6 +36,8 @@ impl MigratorTrait for Migrator {
             Box::new(cart::Migration),
             Box::new(order::Migration),
             Box::new(search::Migration),
+            Box::new(trace::Migration),
+            Box::new(catalog_attributes::Migration),
         ]
     }
 }

@@ -112,7 +112,8 @@ async fn on_tidb(
         for new in indexes.iter().filter(|(_, of, ..)| *of == name) {
             statement.index(&mut index(new));
         }
-        statement.character_set("utf8mb4").collate("utf8mb4_bin");
+        // There is no transaction around tables here: who was interrupted goes on where it stopped.
+        statement.if_not_exists().character_set("utf8mb4").collate("utf8mb4_bin");
         if BY_SHARD.contains(&name) {
             statement.extra(format!("PARTITION BY HASH (shard) PARTITIONS {partitions}"));
         } else if name == BY_REGION {
@@ -121,6 +122,22 @@ async fn on_tidb(
         manager.create_table(statement).await?;
     }
     Ok(())
+}
+
+/// Adds a column.
+pub(crate) async fn add_column(
+    manager: &SchemaManager<'_>,
+    table: &'static str,
+    column: ColumnDef,
+) -> Result<(), DbErr> {
+    let mut change = Table::alter();
+    change.table(table);
+    if manager.get_database_backend() == DbBackend::MySql {
+        change.add_column_if_not_exists(column);
+    } else {
+        change.add_column(column);
+    }
+    manager.alter_table(change.to_owned()).await
 }
 
 fn index((name, _, unique, columns): &NewIndex) -> IndexCreateStatement {

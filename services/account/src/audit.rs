@@ -1,4 +1,4 @@
-//! The audit log: only ever added to. Names ids, never e-mails or secrets.
+//! The audit log: added to, and forgotten when its time is over. Names ids, never e-mails or secrets.
 
 use contracts::{
     Ctx, Permission,

@@ -21,9 +21,14 @@ pub struct AccountConfig {
     /// For how long a process believes that a session is open without asking the database.
     #[serde(with = "humantime_serde")]
     pub session_cache: Duration,
+    /// Sessions one user has open; one more log-in ends the oldest.
+    pub max_sessions: u32,
     /// Addresses in one book.
     pub max_addresses: u32,
-    /// Ended sessions and forgotten failures are removed this often.
+    /// How long a line of the audit log is kept.
+    #[serde(with = "humantime_serde")]
+    pub audit_kept: Duration,
+    /// Ended sessions, forgotten failures and old lines of the audit log are removed this often (job `account.sweep`).
     #[serde(with = "humantime_serde")]
     pub sweep_every: Duration,
     /// How passwords are hashed.
@@ -39,7 +44,9 @@ impl Default for AccountConfig {
             session_ttl: Duration::from_secs(30 * 24 * 3600),
             refresh_grace: Duration::from_secs(30),
             session_cache: Duration::from_secs(5),
+            max_sessions: 100,
             max_addresses: 50,
+            audit_kept: Duration::from_secs(2 * 365 * 24 * 3600),
             sweep_every: Duration::from_secs(3600),
             password: PasswordConfig::default(),
             lockout: LockoutConfig::default(),
@@ -103,6 +110,12 @@ impl AccountConfig {
         }
         if !(1..=1_000).contains(&self.max_addresses) {
             return wrong("max_addresses", "must lie between 1 and 1000");
+        }
+        if !(1..=1_000).contains(&self.max_sessions) {
+            return wrong("max_sessions", "must lie between 1 and 1000");
+        }
+        if self.audit_kept < Duration::from_secs(24 * 3600) {
+            return wrong("audit_kept", "must be at least a day");
         }
         if !(1..=1_000).contains(&self.password.at_once) {
             return wrong("password.at_once", "must lie between 1 and 1000");

@@ -10,7 +10,8 @@
 //!   within `account.session_cache`.
 //! - As soon as there is an address, exactly one is the default.
 //! - Nobody hands out or takes away permissions that they do not have; `admin` has all and cannot be changed.
-//! - The audit log is only added to, and holds no secrets and no e-mails.
+//! - A user has at most `account.max_sessions` open; one more ends the oldest.
+//! - The audit log is only added to, until a line is older than `account.audit_kept`, and holds no secrets and no e-mails.
 //!
 //! Tables: `account`, `account_email`, `role`, `account_role`, `session`, `address`, `login_failure`, `audit_log`.
 //! Events out: `account.opened.v1`; none in. Job: `account.sweep`.

@@ -21,7 +21,8 @@ use crate::{
 
 /// What a write about a log-in came to.
 enum Outcome {
-    Opened,
+    /// With the sessions that ended for it.
+    Opened(Vec<SessionId>),
     Refused,
     Locked(Duration),
 }
@@ -32,6 +33,7 @@ struct Attempt {
     checked_hash: String,
     session: Option<session::Model>,
     rule: LockoutConfig,
+    max_sessions: u32,
 }
 
 impl AccountService {
@@ -56,6 +58,7 @@ impl AccountService {
             checked_hash: checked_hash.unwrap_or_default(),
             session: None,
             rule: self.config.lockout.clone(),
+            max_sessions: self.config.max_sessions,
         };
         match attempt.user {
             Some(user) if right => {
@@ -112,7 +115,10 @@ impl AccountService {
             })
             .await?;
         match outcome {
-            Outcome::Opened => Ok(()),
+            Outcome::Opened(ended) => {
+                self.forget(&ended).await;
+                Ok(())
+            }
             Outcome::Refused => Err(Failure::new(code::BAD_CREDENTIALS)),
             Outcome::Locked(wait) => Err(locked(wait)),
         }
@@ -129,7 +135,7 @@ async fn open(
     let id = SessionId::from_uuid(session.id);
     if store::session(tx, id).await?.is_some() {
         // This very write, whose commit was not heard of.
-        return Ok(Outcome::Opened);
+        return Ok(Outcome::Opened(Vec::new()));
     }
     if !store::note_login(tx, user, &attempt.checked_hash).await? {
         // The password was changed since it was checked.
@@ -141,7 +147,18 @@ async fn open(
     platform_db::Rows::new().row(session.clone()).insert(tx).await?;
     store::note(tx, &user.to_string(), "account.logged_in", &user.to_string(), &format!("session {id}"))
         .await?;
-    Ok(Outcome::Opened)
+    let ended = store::end_oldest_sessions(tx, user, id, attempt.max_sessions - 1).await?;
+    for id in &ended {
+        store::note(
+            tx,
+            "system",
+            "account.session_ended",
+            &user.to_string(),
+            &format!("session {id}: too many"),
+        )
+        .await?;
+    }
+    Ok(Outcome::Opened(ended))
 }
 
 async fn refuse(tx: &platform_db::Tx, attempt: &Attempt, before: Option<Failures>) -> Result<Outcome> {

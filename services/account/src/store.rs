@@ -206,6 +206,61 @@ pub(crate) async fn end_sessions(tx: &Tx, user: UserId, reason: &str) -> Result<
     Ok(open.into_iter().map(|row| SessionId::from_uuid(row.id)).collect())
 }
 
+/// Ends the oldest sessions of a user: beside `new` at most `keep` others stay open. Says which they were. They are swept
+/// like those that ran out by themselves.
+pub(crate) async fn end_oldest_sessions(
+    tx: &Tx,
+    user: UserId,
+    new: SessionId,
+    keep: u32,
+) -> Result<Vec<SessionId>> {
+    let (shard, id) = key(user);
+    let now = tx.now().micros();
+    let oldest = session::Entity::find()
+        .filter(session::Column::Shard.eq(shard))
+        .filter(session::Column::UserId.eq(id))
+        .filter(session::Column::EndedAt.is_null())
+        .filter(session::Column::ExpiresAt.gt(now))
+        .filter(session::Column::Id.ne(new.uuid()))
+        .order_by_desc(session::Column::CreatedAt)
+        .order_by_desc(session::Column::Id)
+        .offset(u64::from(keep))
+        // SQLite and MySQL take an offset only with a limit. What is above the bound is ended in each log-in.
+        .limit(1_000)
+        .all(tx)
+        .await
+        .db()?;
+    if oldest.is_empty() {
+        return Ok(Vec::new());
+    }
+    session::Entity::update_many()
+        .col_expr(session::Column::EndedAt, Expr::value(now))
+        .col_expr(session::Column::EndReason, Expr::value("too_many"))
+        .col_expr(session::Column::ExpiresAt, Expr::value(now))
+        .filter(session::Column::Shard.eq(shard))
+        .filter(session::Column::Id.is_in(oldest.iter().map(|row| row.id)))
+        .filter(session::Column::EndedAt.is_null())
+        .exec(tx)
+        .await
+        .db()?;
+    Ok(oldest.into_iter().map(|row| SessionId::from_uuid(row.id)).collect())
+}
+
+/// Removes up to `limit` lines of the audit log from before `before`, the oldest first.
+pub(crate) async fn sweep_audit(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
+    let old = audit_log::Entity::find()
+        .filter(audit_log::Column::At.lt(before.micros()))
+        .order_by_asc(audit_log::Column::At)
+        .limit(limit)
+        .all(tx)
+        .await
+        .db()?;
+    for row in &old {
+        audit_log::Entity::delete_by_id((row.shard, row.id)).exec(tx).await.db()?;
+    }
+    Ok(old.len() as u64)
+}
+
 /// Removes up to `limit` sessions that cannot be refreshed since before `before`.
 pub(crate) async fn sweep_sessions(tx: &Tx, before: Timestamp, limit: u64) -> Result<u64> {
     let gone = session::Entity::find()

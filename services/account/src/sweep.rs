@@ -1,4 +1,4 @@
-//! Removes what nobody needs any more: sessions long over, failures long past.
+//! Removes what nobody needs any more: sessions long over, failures long past, lines of the audit log whose time is over.
 
 use std::time::Duration;
 
@@ -16,17 +16,21 @@ const MOST_BATCHES: u32 = 100;
 impl AccountService {
     /// One run; says what it did.
     pub(crate) async fn sweep(&self) -> Result<String> {
-        let mut sessions = 0;
+        let (mut sessions, mut lines) = (0, 0);
         for _ in 0..MOST_BATCHES {
-            let before = self.db.now().minus(KEPT);
+            let before = (self.db.now().minus(KEPT), self.db.now().minus(self.config.audit_kept));
             let gone = self
                 .db
-                .write(Shard::new(0), before, |tx, before| {
-                    Box::pin(async move { store::sweep_sessions(tx, *before, BATCH).await })
+                .write(Shard::new(0), before, |tx, &(sessions, lines)| {
+                    Box::pin(async move {
+                        let sessions = store::sweep_sessions(tx, sessions, BATCH).await?;
+                        Ok((sessions, store::sweep_audit(tx, lines, BATCH).await?))
+                    })
                 })
                 .await?;
-            sessions += gone;
-            if gone < BATCH {
+            sessions += gone.0;
+            lines += gone.1;
+            if gone.0 < BATCH && gone.1 < BATCH {
                 break;
             }
         }
@@ -37,6 +41,8 @@ impl AccountService {
                 Box::pin(async move { store::sweep_failures(tx, *before).await })
             })
             .await?;
-        Ok(format!("{sessions} sessions and {failures} counts of failures removed"))
+        Ok(format!(
+            "{sessions} sessions, {failures} counts of failures and {lines} lines of the audit log removed"
+        ))
     }
 }

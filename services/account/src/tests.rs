@@ -37,7 +37,8 @@ impl Shop {
         db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
         let signer = TokenSigner::new(&[7; 32]).unwrap();
         let password = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
-        let config = AccountConfig { password, max_addresses: 3, ..AccountConfig::default() };
+        let config =
+            AccountConfig { password, max_addresses: 3, max_sessions: 20, ..AccountConfig::default() };
         let accounts =
             AccountService::new(db.clone(), signer.clone(), SecretKey::from_bytes([9; 32]), config).unwrap();
         let auth = Auth::new(&[signer.verifying_key()], accounts.clone(), clock.clone());
@@ -218,7 +219,10 @@ async fn tokens_and_sessions_end_by_themselves() {
     shop.clock.advance(Duration::from_secs(30 * 24 * 3600));
     assert!(shop.refresh(&pair.refresh_token).await.unwrap_err().is(code::TOKEN_INVALID));
     shop.clock.advance(Duration::from_secs(8 * 24 * 3600));
-    assert_eq!(shop.accounts.sweep().await.unwrap(), "1 sessions and 0 counts of failures removed");
+    assert_eq!(
+        shop.accounts.sweep().await.unwrap(),
+        "1 sessions, 0 counts of failures and 0 lines of the audit log removed"
+    );
 }
 
 #[tokio::test]
@@ -412,4 +416,39 @@ async fn the_audit_log_names_no_emails_and_no_secrets() {
     }
     let query = ListAccounts { q: Some(ada.id.to_string()), ..ListAccounts::default() };
     assert_eq!(shop.accounts.audit(&shop.system(), query).await.unwrap().items.len(), 3);
+}
+
+#[tokio::test]
+async fn one_more_session_than_a_user_may_have_ends_the_oldest() {
+    let shop = Shop::new().await;
+    shop.register("ada@example.org").await.unwrap();
+    shop.register("bob@example.org").await.unwrap();
+    let bob = shop.log_in("bob@example.org", PASSWORD).await.unwrap();
+    let mut pairs = Vec::new();
+    for _ in 0..22 {
+        pairs.push(shop.log_in("ada@example.org", PASSWORD).await.unwrap());
+        shop.clock.advance(Duration::from_secs(1));
+    }
+    let (ended, open) = pairs.split_at(2);
+    for pair in ended {
+        assert!(shop.with(pair).await.is_err(), "its access token is refused at once");
+        assert!(shop.refresh(&pair.refresh_token).await.is_err());
+    }
+    for pair in open.iter().chain([&bob]) {
+        assert!(shop.with(pair).await.is_ok());
+    }
+    assert_eq!(shop.actions().await.iter().filter(|action| *action == "account.session_ended").count(), 2);
+}
+
+#[tokio::test]
+async fn the_audit_log_forgets_what_is_old_and_nothing_else() {
+    let shop = Shop::new().await;
+    shop.register("ada@example.org").await.unwrap();
+    shop.clock.advance(Duration::from_secs(100 * 24 * 3600));
+    shop.log_in("ada@example.org", PASSWORD).await.unwrap();
+    shop.accounts.sweep().await.unwrap();
+    assert_eq!(shop.actions().await.len(), 2);
+    shop.clock.advance(AccountConfig::default().audit_kept - Duration::from_secs(50 * 24 * 3600));
+    shop.accounts.sweep().await.unwrap();
+    assert_eq!(shop.actions().await, ["account.logged_in"]);
 }

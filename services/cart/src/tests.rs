@@ -361,6 +361,7 @@ fn placed(ctx: &Ctx, lines: &[LineInput], from_cart: bool, pos: i64) -> Event {
         aggregate: body.aggregate(),
         at: AT,
         body: serde_json::to_vec(&body).unwrap(),
+        trace: None,
     }
 }
 

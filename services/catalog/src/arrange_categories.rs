@@ -13,7 +13,7 @@ use crate::{
     draft::check,
     naming,
     service::CatalogService,
-    store::categories,
+    store::{attributes, categories},
     tree::{Category, DEEPEST, Tree, path_below},
 };
 
@@ -68,6 +68,7 @@ impl CatalogService {
                     {
                         return Err(Failure::new(code::CATEGORY_NOT_EMPTY));
                     }
+                    attributes::assign(tx, id, &[]).await?;
                     categories::remove(tx, id).await?;
                     tx.publish(&CategoryChanged { category_id: id }).await
                 })

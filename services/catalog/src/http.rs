@@ -1,6 +1,7 @@
 //! Routes. What shoppers read carries prices and stock, which other domains own: [`pages`] puts them together.
 
 mod admin;
+mod attributes;
 mod media;
 pub(crate) mod pages;
 
@@ -19,8 +20,8 @@ use utoipa::ToSchema;
 
 use crate::{http::pages::Pages, service::CatalogService};
 
-/// Everything under `/api/v1/categories`, `/brands`, `/products`, `/admin/categories`, `/admin/brands`, `/admin/products`
-/// and `/media`.
+/// Everything under `/api/v1/categories`, `/brands`, `/products`, `/admin/categories`, `/admin/brands`, `/admin/attribute-sets`,
+/// `/admin/products` and `/media`.
 pub(crate) fn routes(
     service: Arc<CatalogService>,
     pricing: Arc<dyn Pricing>,
@@ -37,6 +38,7 @@ pub(crate) fn routes(
             .service(product)
             .service(media::show);
         admin::register(cfg);
+        attributes::register(cfg);
     })
 }
 

@@ -16,6 +16,7 @@ use platform_db::Tx;
 use sha2::{Digest, Sha256};
 
 use crate::{
+    attributes::Rules,
     draft::Draft,
     model::{Standing, option_key, state_of},
     plan::{ImportMark, Planned, Target, plan, wanted_codes},
@@ -40,6 +41,7 @@ struct Entry {
     handle: String,
     draft: Draft,
     brand: Option<BrandId>,
+    rules: Rules,
     mark: ImportMark,
 }
 
@@ -182,7 +184,16 @@ impl CatalogService {
             let mark = ImportMark { hash, published: it.published };
             categories.push(category);
             let version = before.map(|(_, version)| version);
-            entries.push(Entry { index, id, version, handle, draft, brand: None, mark });
+            entries.push(Entry {
+                index,
+                id,
+                version,
+                handle,
+                draft,
+                brand: None,
+                rules: Rules::default(),
+                mark,
+            });
         }
         let brands =
             self.ensure_brands(entries.iter().filter_map(|entry| entry.draft.brand.as_deref())).await?;
@@ -194,7 +205,19 @@ impl CatalogService {
                 entry.draft.category_id = category_ids.get(&name.to_lowercase()).copied();
             }
         }
-        Ok(entries)
+        let (tree, attributes) = (self.category_tree().await?, self.all_attributes().await?);
+        let mut fitting = Vec::with_capacity(entries.len());
+        for mut entry in entries {
+            entry.rules = attributes.rules(&tree, entry.draft.category_id);
+            match entry.rules.fit(std::mem::take(&mut entry.draft.details.attributes)) {
+                Ok(fitted) => {
+                    entry.draft.details.attributes = fitted;
+                    fitting.push(entry);
+                }
+                Err(failure) => results[entry.index] = Some(refused(reason(&failure))),
+            }
+        }
+        Ok(fitting)
     }
 
     async fn report_unchanged(
@@ -313,6 +336,7 @@ fn plan_entry(
         slug_returns: before.is_some(),
         brand: entry.brand,
         standing: standing(before, entry.mark.published),
+        rules: &entry.rules,
         import: Some(entry.mark.clone()),
         now: tx.now(),
     };

@@ -7,6 +7,8 @@
 //! - A SKU keeps its id as long as its option values or its code stay; one that is not wanted any more is retired, never
 //!   removed, because carts and orders name it.
 //! - Only published products on the shelf are sold. State changes are guarded by the product's version.
+//! - A product has its attributes in the form that its category's attribute sets ask for, as they were when it was saved; one
+//!   that is published had all that are required.
 //! - Descriptions are sanitised and text is normalised on its way in.
 //! - What an import said last is remembered by hash: the same again changes nothing.
 //! - A product always has an image: one that was uploaded, fetched (never from a private address), or drawn.
@@ -14,11 +16,13 @@
 //! Reads come from caches of this process, which its own writes invalidate at once; other processes' changes show after
 //! `catalog.cache_ttl` at the latest. The public JSON of a product, with price and stock, is at most `catalog.page_ttl` old.
 //!
-//! Tables: `category`, `category_tree`, `brand`, `product`, `sku`, `sku_code`, `product_slug`, `product_image`.
+//! Tables: `category`, `category_tree`, `attribute_set`, `category_attribute_set`, `brand`, `product`, `sku`, `sku_code`, `product_slug`, `product_image`.
 //! Events out: `catalog.product_changed.v1`, `catalog.category_changed.v1`; in: the same, from other processes.
 //! Job: `catalog.fetch_images`.
 
+mod arrange_attributes;
 mod arrange_categories;
+mod attributes;
 mod brands;
 mod config;
 mod consumers;

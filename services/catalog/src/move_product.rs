@@ -2,35 +2,54 @@
 
 use contracts::{
     Ctx, Permission,
-    catalog::{MoveProduct, ProductChanged, ProductRecord},
+    catalog::{CategoryId, MoveProduct, ProductChanged, ProductRecord},
 };
 use kernel::{Failure, Result};
 use platform_db::Tx;
 
 use crate::{
+    attributes::Rules,
     model::{Standing, state_name, state_of},
     service::CatalogService,
     store::{
         changes::Changes,
-        products::{self, ProductRow},
+        products::{self, ProductRow, details_of},
     },
 };
 
 impl CatalogService {
     pub(crate) async fn move_product(&self, ctx: &Ctx, command: MoveProduct) -> Result<ProductRecord> {
         ctx.require(Permission::CatalogWrite)?;
-        self.db.write(command.id.shard(), command, |tx, command| Box::pin(go(tx, *command))).await?;
+        let (tree, attributes) = (self.category_tree().await?, self.all_attributes().await?);
+        let asked = move |category| attributes.rules(&tree, category);
+        self.db
+            .write(command.id.shard(), (command, asked), |tx, (command, asked)| {
+                Box::pin(go(tx, *command, asked))
+            })
+            .await?;
         self.forget(&[command.id], []).await;
         self.record(command.id).await
     }
 }
 
-async fn go(tx: &Tx, command: MoveProduct) -> Result<()> {
+/// Moves a product; `asked` says what a category asks of published ones.
+async fn go(
+    tx: &Tx,
+    command: MoveProduct,
+    asked: &(impl Fn(Option<CategoryId>) -> Rules + Sync),
+) -> Result<()> {
     let rows = products::load(tx, &[command.id]).await?.remove(&command.id);
     let before = rows.ok_or_else(|| Failure::not_found("product"))?.product;
     let standing =
         Standing { state: state_of(&before.state), on_shelf: before.on_shelf }.after(command.action)?;
     let published = standing.state == Standing::ON_SHELF.state;
+    // Whatever it is without: off the shelf is always possible.
+    if standing.is_sold() {
+        let given = details_of(&before)?.attributes;
+        let rules = asked(before.category_id.map(CategoryId::from_uuid));
+        // Also where the sets have changed since it was saved.
+        rules.require(&rules.fit(given)?)?;
+    }
     let after = ProductRow {
         state: state_name(standing.state).to_owned(),
         on_shelf: standing.on_shelf,

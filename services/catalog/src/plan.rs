@@ -6,6 +6,7 @@ use contracts::catalog::{BrandId, ImageId, ProductId, SkuId, code};
 use kernel::{Failure, Ids, Result, Timestamp};
 
 use crate::{
+    attributes::Rules,
     draft::{Draft, DraftSku, ImageSource},
     model::{Standing, option_key, state_name},
     naming,
@@ -27,6 +28,8 @@ pub(crate) struct Target<'a> {
     pub(crate) slug_returns: bool,
     pub(crate) brand: Option<BrandId>,
     pub(crate) standing: Standing,
+    /// What its category asks of it.
+    pub(crate) rules: &'a Rules,
     /// What an import says; absent when staff write.
     pub(crate) import: Option<ImportMark>,
     pub(crate) now: Timestamp,
@@ -72,6 +75,9 @@ pub(crate) fn plan(
     ids: &Ids,
     taken: &mut HashMap<String, SkuId>,
 ) -> Result<Planned> {
+    if target.standing.state == Standing::ON_SHELF.state {
+        target.rules.require(&draft.details.attributes)?;
+    }
     let mut changes = Changes::default();
     let sku_ids = plan_skus(target, draft, ids, taken, &mut changes)?;
     plan_images(target, draft, ids, &mut changes)?;
@@ -373,6 +379,8 @@ mod tests {
         Ids::new(Arc::new(SystemClock))
     }
 
+    static NONE: std::sync::LazyLock<Rules> = std::sync::LazyLock::new(Rules::default);
+
     fn target(before: Option<&ProductRows>) -> Target<'_> {
         Target {
             id: before
@@ -382,6 +390,7 @@ mod tests {
             slug_returns: false,
             brand: None,
             standing: Standing::DRAFT,
+            rules: &NONE,
             import: None,
             now: Timestamp::from_micros(1),
         }

@@ -9,6 +9,7 @@ use contracts::{
 use kernel::{Cursor, DEFAULT_LIMIT, Failure, Page, Result, Timestamp};
 
 use crate::{
+    attributes::Attributes,
     brands::Brands,
     draft::check,
     service::CatalogService,
@@ -30,22 +31,26 @@ const FRESH: Duration = Duration::from_secs(300);
 pub(crate) struct Reference {
     tree: Arc<Tree>,
     brands: Arc<Brands>,
+    attributes: Arc<Attributes>,
 }
 
 impl Reference {
-    /// The record with its brand and categories as they are now.
+    /// The record with its brand, categories and attributes as they are now.
     pub(crate) fn complete(&self, known: &Known) -> ProductRecord {
         let mut record = known.record.clone();
         record.brand = known.brand.and_then(|id| self.brands.get(BrandId::from_uuid(id)).cloned());
-        record.categories = self.tree.trail(known.category.map(CategoryId::from_uuid));
+        let category = known.category.map(CategoryId::from_uuid);
+        record.categories = self.tree.trail(category);
+        record.attributes = self.attributes.rules(&self.tree, category).describe(record.attributes);
         record
     }
 }
 
 impl CatalogService {
-    /// The tree and the brands of this moment.
+    /// The tree, the brands and the attribute sets of this moment.
     pub(crate) async fn reference(&self) -> Result<Reference> {
-        Ok(Reference { tree: self.category_tree().await?, brands: self.all_brands().await? })
+        let (tree, brands) = (self.category_tree().await?, self.all_brands().await?);
+        Ok(Reference { tree, brands, attributes: self.all_attributes().await? })
     }
 
     /// A product by id or slug; drafts and products off the shelf only for staff who may read the catalog.

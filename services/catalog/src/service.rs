@@ -6,9 +6,10 @@ use async_trait::async_trait;
 use contracts::{
     Ctx,
     catalog::{
-        BrandId, BrandInput, BrandView, Catalog, CategoryId, CategoryInput, CategoryNode, CategoryRef,
-        ImageId, ImageView, ImportCounts, ImportedCategory, ImportedProduct, ImportedProductResult,
-        ListProducts, Media, MoveProduct, ProductId, ProductInput, ProductRecord, ReplaceBrand,
+        AssignAttributeSets, AttributeSetId, AttributeSetInput, AttributeSetView, BrandId, BrandInput,
+        BrandView, Catalog, CategoryAttribute, CategoryId, CategoryInput, CategoryNode, CategoryRef, ImageId,
+        ImageView, ImportCounts, ImportedCategory, ImportedProduct, ImportedProductResult, ListProducts,
+        Media, MoveProduct, ProductId, ProductInput, ProductRecord, ReplaceAttributeSet, ReplaceBrand,
         ReplaceCategory, ReplaceProduct, ScanProducts, SkuId, SkuInfo, UploadImage,
     },
 };
@@ -18,6 +19,7 @@ use platform_db::Db;
 
 use crate::{
     CatalogConfig,
+    attributes::Attributes,
     brands::Brands,
     fetch::Fetcher,
     http::pages::Document,
@@ -41,6 +43,7 @@ pub struct CatalogService {
     pub(crate) tree: Cache<(), Arc<Tree>>,
     pub(crate) counts: Cache<(), Arc<HashMap<CategoryId, u64>>>,
     pub(crate) brands: Cache<(), Arc<Brands>>,
+    pub(crate) attributes: Cache<(), Arc<Attributes>>,
     /// Placeholders as drawn.
     pub(crate) pictures: Cache<ImageId, Arc<Picture>>,
     /// Ids that certainly name no product.
@@ -68,6 +71,7 @@ impl CatalogService {
             tree: Cache::new(Settings::new("catalog_tree", 1, ttl), clock.clone()),
             counts: Cache::new(Settings::new("catalog_counts", 1, config.counts_ttl), clock.clone()),
             brands: Cache::new(Settings::new("catalog_brands", 1, ttl), clock.clone()),
+            attributes: Cache::new(Settings::new("catalog_attributes", 1, ttl), clock.clone()),
             pictures: Cache::new(Settings::new("catalog_placeholder", products, ttl * 6), clock.clone()),
             filter: Filter::new(0.001),
             documents: Cache::new(
@@ -99,11 +103,18 @@ impl CatalogService {
         self.lists.invalidate_all();
     }
 
-    /// Forgets the category tree and what shows it.
+    /// Forgets the category tree, what its categories ask for and what shows it.
     pub(crate) async fn forget_tree(&self) {
         self.tree.invalidate(&()).await;
+        self.attributes.invalidate(&()).await;
         self.documents.invalidate_all();
         self.lists.invalidate_all();
+    }
+
+    /// Forgets the attribute sets and what shows them.
+    pub(crate) async fn forget_attributes(&self) {
+        self.attributes.invalidate(&()).await;
+        self.documents.invalidate_all();
     }
 
     /// Forgets the brands and what shows them.
@@ -123,6 +134,16 @@ impl CatalogService {
     pub(crate) async fn product_counts(&self) -> Result<Arc<HashMap<CategoryId, u64>>> {
         let load = || async { Ok(Some(Arc::new(store::categories::counts(self.db.read()).await?))) };
         Ok(self.counts.get_or_load(&(), load).await?.unwrap_or_default())
+    }
+
+    /// All attribute sets.
+    pub(crate) async fn all_attributes(&self) -> Result<Arc<Attributes>> {
+        let load = || async {
+            let sets = store::attributes::all(self.db.read()).await?;
+            let assignments = store::attributes::assignments(self.db.read()).await?;
+            Ok(Some(Arc::new(Attributes::new(sets, assignments)?)))
+        };
+        Ok(self.attributes.get_or_load(&(), load).await?.unwrap_or_default())
     }
 
     /// All brands.
@@ -169,6 +190,38 @@ impl Catalog for CatalogService {
 
     async fn remove_brand(&self, ctx: &Ctx, id: BrandId) -> Result<()> {
         self.remove_brand(ctx, id).await
+    }
+
+    async fn attribute_sets(&self, _: &Ctx, (): ()) -> Result<Vec<AttributeSetView>> {
+        Ok(self.all_attributes().await?.views())
+    }
+
+    async fn add_attribute_set(&self, ctx: &Ctx, set: AttributeSetInput) -> Result<AttributeSetView> {
+        self.add_attribute_set(ctx, set).await
+    }
+
+    async fn replace_attribute_set(
+        &self,
+        ctx: &Ctx,
+        command: ReplaceAttributeSet,
+    ) -> Result<AttributeSetView> {
+        self.replace_attribute_set(ctx, command).await
+    }
+
+    async fn remove_attribute_set(&self, ctx: &Ctx, id: AttributeSetId) -> Result<()> {
+        self.remove_attribute_set(ctx, id).await
+    }
+
+    async fn assign_attribute_sets(
+        &self,
+        ctx: &Ctx,
+        command: AssignAttributeSets,
+    ) -> Result<Vec<CategoryAttribute>> {
+        self.assign_attribute_sets(ctx, command).await
+    }
+
+    async fn category_attributes(&self, _: &Ctx, id: CategoryId) -> Result<Vec<CategoryAttribute>> {
+        self.attributes_of(id).await
     }
 
     async fn product(&self, ctx: &Ctx, id_or_slug: String) -> Result<ProductRecord> {

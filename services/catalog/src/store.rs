@@ -1,5 +1,6 @@
 //! All SQL of the catalog.
 
+pub(crate) mod attributes;
 pub(crate) mod brands;
 pub(crate) mod categories;
 pub(crate) mod changes;

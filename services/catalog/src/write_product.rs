@@ -8,6 +8,7 @@ use kernel::{Failure, Result, code as request};
 use platform_db::Tx;
 
 use crate::{
+    attributes::Rules,
     draft::Draft,
     model::{Standing, state_of},
     naming,
@@ -20,6 +21,7 @@ struct Write {
     id: ProductId,
     draft: Draft,
     brand: Option<BrandId>,
+    rules: Rules,
     /// The version it was read at.
     expected: Option<i64>,
 }
@@ -34,8 +36,8 @@ struct Written {
 impl CatalogService {
     pub(crate) async fn add_product(&self, ctx: &Ctx, input: ProductInput) -> Result<ProductRecord> {
         ctx.require(Permission::CatalogWrite)?;
-        let (draft, brand) = self.read_draft(input).await?;
-        let write = Write { id: self.db.ids().mint(self.db.random_shard()), draft, brand, expected: None };
+        let id = self.db.ids().mint(self.db.random_shard());
+        let write = self.read_draft(id, input, None).await?;
         self.write_product(write, |tx, write| Box::pin(add(tx, write))).await
     }
 
@@ -45,23 +47,24 @@ impl CatalogService {
         if self.one(id).await?.is_none() {
             return Err(Failure::not_found("product"));
         }
-        let (draft, brand) = self.read_draft(product).await?;
-        let write = Write { id, draft, brand, expected: expected_version };
+        let write = self.read_draft(id, product, expected_version).await?;
         self.write_product(write, |tx, write| Box::pin(replace(tx, write))).await
     }
 
-    async fn read_draft(&self, input: ProductInput) -> Result<(Draft, Option<BrandId>)> {
-        let draft = Draft::read(input)?;
+    async fn read_draft(&self, id: ProductId, input: ProductInput, expected: Option<i64>) -> Result<Write> {
+        let mut draft = Draft::read(input)?;
         if let Some(category) = draft.category_id
             && self.category_tree().await?.get(category).is_none()
         {
             return Err(Failure::invalid("/category_id", "there is no such category"));
         }
+        let rules = self.rules(draft.category_id).await?;
+        draft.details.attributes = rules.fit(draft.details.attributes)?;
         let brand = match &draft.brand {
             Some(name) => self.ensure_brands([name.as_str()]).await?.remove(&name.to_lowercase()),
             None => None,
         };
-        Ok((draft, brand))
+        Ok(Write { id, draft, brand, rules, expected })
     }
 
     async fn write_product<F>(&self, write: Write, work: F) -> Result<ProductRecord>
@@ -125,6 +128,7 @@ async fn write_rows(
         slug_returns,
         brand: write.brand,
         standing,
+        rules: &write.rules,
         import: None,
         now: tx.now(),
     };

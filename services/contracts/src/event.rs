@@ -26,6 +26,8 @@ pub struct Event {
     pub at: Timestamp,
     /// The body as JSON.
     pub body: Vec<u8>,
+    /// The trace it happened in, as a W3C `traceparent`; None when nobody traced.
+    pub trace: Option<String>,
 }
 
 impl Event {

@@ -4,6 +4,7 @@
 //! behind `POST /internal/order/<method>`: the `contract!` macro writes the trait, the client and the dispatcher from
 //! one declaration, so the two sides cannot drift.
 
+mod contracts;
 mod ctx;
 mod event;
 #[macro_use]
@@ -19,6 +20,7 @@ pub mod payment;
 pub mod pricing;
 pub mod search;
 
+pub use contracts::Contracts;
 pub use ctx::{Caller, Ctx, Permission, SessionId, UserId};
 pub use event::{Event, EventBody};
 pub use remote::{Dispatch, Transport};

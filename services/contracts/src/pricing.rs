@@ -1,5 +1,7 @@
 //! Prices, tax, quotes.
 
+use std::collections::BTreeMap;
+
 use garde::Validate;
 use kernel::{Currency, Money, Timestamp, id_kinds};
 use serde::{Deserialize, Serialize};
@@ -210,10 +212,52 @@ pub struct Totals {
 pub struct Explanation {
     /// Rule: `price.sale`, `tax.line`, `shipping.flat`, `rounding.half_up`, …
     pub rule: String,
-    /// What it did.
+    /// What it did, in English.
     pub text: String,
+    /// Which sentence `text` is, for those who have it in other languages: `price.sale.reduced`, `tax.line.on`, …
+    #[serde(default)]
+    pub code: String,
+    /// What stands in that sentence, by name.
+    #[serde(default)]
+    pub params: BTreeMap<String, Parameter>,
     /// By how much, where it is an amount.
     pub amount: Option<Money>,
+}
+
+/// Something in a sentence.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Parameter {
+    /// An amount.
+    Money(Money),
+    /// A whole number.
+    Number(i64),
+    /// A name, a code, a number with decimals.
+    Text(String),
+}
+
+impl From<Money> for Parameter {
+    fn from(amount: Money) -> Self {
+        Self::Money(amount)
+    }
+}
+
+impl From<i64> for Parameter {
+    fn from(number: i64) -> Self {
+        Self::Number(number)
+    }
+}
+
+impl From<String> for Parameter {
+    fn from(text: String) -> Self {
+        Self::Text(text)
+    }
+}
+
+impl From<&str> for Parameter {
+    fn from(text: &str) -> Self {
+        Self::Text(text.to_owned())
+    }
 }
 
 /// A binding price until it expires.
@@ -251,6 +295,8 @@ contract! {
     Pricing as "pricing", PricingClient, PricingDispatcher {
         /// Prices in force, for SKUs that have one, in the order asked.
         prices(PricesOf) -> Vec<PriceView>;
+        /// Prices in force of these SKUs, at most 1,000, in every currency they are sold in.
+        every_price(Vec<SkuId>) -> Vec<PriceView>;
         /// Sets prices (`pricing.write`); at most 1,000 a call; the same price set again changes nothing.
         set_prices(Vec<SetPrice>) -> ();
         /// Every price a SKU has, had and will have, newest first (`pricing.read`).

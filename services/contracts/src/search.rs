@@ -56,7 +56,12 @@ pub struct SearchQuery {
     #[garde(range(min = 0))]
     #[param(minimum = 0)]
     pub max_price: Option<i64>,
-    /// Only what can be bought now.
+    /// What prices are compared, filtered and shown in, as an ISO 4217 code; USD when absent. A product that is not sold in it is
+    /// found too, shown with a price of its own, last when sorted by price, and by no price filter.
+    #[garde(skip)]
+    #[param(value_type = Option<String>, pattern = "^[A-Z]{3}$")]
+    pub currency: Option<Currency>,
+    /// `true`: only what can be bought now; `false`: only what is sold out; both when absent.
     #[garde(skip)]
     pub in_stock: Option<bool>,
     /// Order of results; `relevance` when absent.
@@ -151,7 +156,7 @@ pub struct IndexReport {
     pub missing: u64,
     /// In the index, but not sold.
     pub extra: u64,
-    /// In both, but with another version, price or stock.
+    /// In both, but with another version, prices or stock.
     pub stale: u64,
     /// How many of these were repaired.
     pub repaired: u64,
@@ -170,7 +175,7 @@ pub struct CheckIndex {
 /// A page of the sold products of a shop, as cards; for listings that do not come from words.
 pub type Cards = Page<ProductCard>;
 
-/// The currency the index keeps prices in.
+/// The currency of searches that name none.
 pub const INDEX_CURRENCY: Currency = Currency::USD;
 
 contract! {

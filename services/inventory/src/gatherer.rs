@@ -14,6 +14,7 @@ use contracts::{
 use kernel::{Failure, Result, Timestamp, code};
 use platform_db::{Db, Tx};
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span};
 
 use crate::{
     config::InventoryConfig,
@@ -35,6 +36,7 @@ struct Waiting {
     request: Request,
     deadline: Timestamp,
     reply: oneshot::Sender<Answer>,
+    span: Span,
 }
 
 /// The queue to the gatherer.
@@ -61,22 +63,25 @@ impl Gatherer {
         let request = Request { hold, what, actor: ctx.principal().into() };
         let name = name(&request.what);
         let (reply, answer) = oneshot::channel();
-        self.queue.try_send(Waiting { request, deadline: ctx.deadline, reply }).map_err(|_| overloaded())?;
-        let answer = answer.await.map_err(|_| closed())?;
+        let span = platform_trace::step(name.1);
+        let waiting = Waiting { request, deadline: ctx.deadline, reply, span: span.clone() };
+        self.queue.try_send(waiting).map_err(|_| overloaded())?;
+        let answer = answer.instrument(span).await.map_err(|_| closed())?;
         let outcome = answer.as_ref().map_or_else(|failure| failure.code().to_owned(), |_| "ok".to_owned());
-        metrics::counter!("inventory_requests_total", "request" => name, "outcome" => outcome).increment(1);
+        metrics::counter!("inventory_requests_total", "request" => name.0, "outcome" => outcome).increment(1);
         answer
     }
 }
 
-fn name(what: &What) -> &'static str {
+/// What a request is called in metrics and in traces.
+fn name(what: &What) -> (&'static str, &'static str) {
     match what {
-        What::Reserve { .. } => "reserve",
-        What::Extend(_) => "extend",
-        What::Step(Step::Confirm) => "confirm",
-        What::Step(Step::Release) => "release",
-        What::Step(Step::GiveBack) => "give_back",
-        What::Step(Step::Expire) => "expire",
+        What::Reserve { .. } => ("reserve", "inventory.reserve"),
+        What::Extend(_) => ("extend", "inventory.extend"),
+        What::Step(Step::Confirm) => ("confirm", "inventory.confirm"),
+        What::Step(Step::Release) => ("release", "inventory.release"),
+        What::Step(Step::GiveBack) => ("give_back", "inventory.give_back"),
+        What::Step(Step::Expire) => ("expire", "inventory.expire"),
     }
 }
 
@@ -119,16 +124,17 @@ impl Worker {
         if group.is_empty() {
             return;
         }
+        let span = platform_trace::serving("inventory.group", group.iter().map(|waiting| &waiting.span));
         let (requests, replies): (Vec<_>, Vec<_>) = group.into_iter().map(|w| (w.request, w.reply)).unzip();
         let requests: Arc<[Request]> = requests.into();
         metrics::histogram!("inventory_group_size")
             .record(f64::from(u32::try_from(requests.len()).unwrap_or(u32::MAX)));
-        match self.desk.write(Arc::clone(&requests)).await {
+        match self.desk.write(Arc::clone(&requests)).instrument(span.clone()).await {
             Ok(answers) => replies.into_iter().zip(answers).for_each(|(reply, its)| answer(reply, its)),
             Err(failure) if requests.len() == 1 || is_ill(&failure) => fail(replies, &failure),
             Err(failure) => {
                 tracing::warn!(?failure, requests = requests.len(), "a group failed and runs one by one");
-                self.one_by_one(&requests, replies).await;
+                self.one_by_one(&requests, replies).instrument(span).await;
             }
         }
     }

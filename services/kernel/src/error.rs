@@ -44,6 +44,7 @@ pub mod code {
         PRECONDITION = 412 "request.precondition_failed" "The thing has changed since you read it";
         TOO_LARGE = 413 "request.too_large" "The request is too large";
         MEDIA_TYPE = 415 "request.unsupported_media_type" "This content type is not understood here";
+        HOST = 421 "request.host" "Staff do not reach the shop by this name";
         RATE_LIMITED = 429 "request.rate_limited" "Too many requests";
         KEY_MISSING = 400 "idempotency_key_missing" "Send an Idempotency-Key";
         KEY_REUSED = 422 "idempotency_key_reused" "This Idempotency-Key was used for another request";

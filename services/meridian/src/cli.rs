@@ -75,6 +75,9 @@ pub enum Command {
     /// Look after the search index.
     #[command(subcommand)]
     Search(Search),
+    /// Look after the bus.
+    #[command(subcommand)]
+    Bus(Bus),
     /// Copy the database and the images to a folder, while the shop runs.
     Backup {
         /// Folder to make; it must not exist.
@@ -183,6 +186,19 @@ pub enum Search {
     },
 }
 
+/// `meridian bus`.
+#[derive(Debug, Subcommand)]
+pub enum Bus {
+    /// Make the broker as the configuration has it, and print a table of what was found and done.
+    ///
+    /// Clusters, tenant, the regional and the global namespace (deduplication, retention, replication, compatibility),
+    /// partitioned topics and their schemas. Running it again changes nothing; topics never shrink. It works before
+    /// `bus.engine` is set to `pulsar`. Run it once a cluster, with that cluster's configuration.
+    #[command(after_help = "Example:\n  \
+        MERIDIAN__BUS__PULSAR__ADMIN_URL=http://127.0.0.1:8080 meridian bus setup")]
+    Setup,
+}
+
 /// `meridian config`.
 #[derive(Debug, Subcommand)]
 pub enum ConfigCommand {
@@ -201,4 +217,6 @@ pub enum Reference {
     Database,
     /// The error codes, as Markdown.
     Errors,
+    /// The metrics, as Markdown.
+    Metrics,
 }

@@ -10,7 +10,7 @@ use anyhow::{Result, bail};
 use cart::CartService;
 use catalog::{CatalogService, MediaStore};
 use contracts::{
-    Ctx,
+    Contracts, Ctx,
     account::{Accounts, AccountsClient},
     cart::{Carts, CartsClient},
     catalog::{Catalog, CatalogClient},
@@ -90,26 +90,17 @@ impl Targets {
     }
 }
 
+/// As on the command line.
+impl std::fmt::Display for Targets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&if self.is_all() { "all".to_owned() } else { self.0.join(",") })
+    }
+}
+
 /// The shop as this process sees it: every contract, answered here or elsewhere.
 pub struct Shop {
-    /// Accounts.
-    pub accounts: Arc<dyn Accounts>,
-    /// Catalog.
-    pub catalog: Arc<dyn Catalog>,
-    /// Pricing.
-    pub pricing: Arc<dyn Pricing>,
-    /// Inventory.
-    pub inventory: Arc<dyn Inventory>,
-    /// Carts.
-    pub carts: Arc<dyn Carts>,
-    /// Orders.
-    pub orders: Arc<dyn Orders>,
-    /// Payments.
-    pub payments: Arc<dyn Payments>,
-    /// Search.
-    pub search: Arc<dyn Search>,
-    /// Imports.
-    pub imports: Arc<dyn Imports>,
+    /// What it can do.
+    pub contracts: Contracts,
     db: Db,
     registry: Registry,
     importer: Option<Arc<ImportService>>,
@@ -300,16 +291,12 @@ impl Shop {
                 Ok((service.clone() as Arc<dyn Imports>, import::module(service)))
             },
         )?;
+        let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
+        let contracts =
+            Contracts { accounts, catalog, pricing, inventory, carts, orders, payments, search, imports };
         if site.targets.has("storefront") {
             site.registry.add(storefront::module(StorefrontDeps {
-                catalog: catalog.clone(),
-                pricing: pricing.clone(),
-                inventory: inventory.clone(),
-                carts: carts.clone(),
-                orders: orders.clone(),
-                payments: payments.clone(),
-                accounts: accounts.clone(),
-                search: search.clone(),
+                contracts: contracts.clone(),
                 clock: db.clock().clone(),
                 form_key: site.keys.secret("storefront")?,
                 config: config.section("storefront")?,
@@ -324,24 +311,7 @@ impl Shop {
             let http: platform_http::HttpServerConfig = config.section("http")?;
             site.registry.add(gateway::module(&peers, http.upload_limit)?);
         }
-        let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
-        Ok(Self {
-            accounts,
-            catalog,
-            pricing,
-            inventory,
-            carts,
-            orders,
-            payments,
-            search,
-            imports,
-            db: site.db,
-            registry: site.registry,
-            importer,
-            auth,
-            internal,
-            places,
-        })
+        Ok(Self { contracts, db: site.db, registry: site.registry, importer, auth, internal, places })
     }
 
     /// Its database.

@@ -37,6 +37,7 @@ const PATHS: &[(&str, &[&str])] = &[
             "/api/v1/products",
             "/api/v1/admin/categories",
             "/api/v1/admin/brands",
+            "/api/v1/admin/attribute-sets",
             "/api/v1/admin/products",
             "/media",
         ],
@@ -112,11 +113,17 @@ async fn pass_on(req: HttpRequest, peer: Data<Peer>, body: Bytes) -> Answer {
     let target = format!("{}{}", peer.base, req.uri());
     let method = reqwest::Method::from_bytes(req.method().as_str().as_bytes()).map_err(Failure::internal)?;
     let mut request = peer.gateway.client.request(method, target).body(body.to_vec());
+    let trace = platform_trace::traceparent();
     for (name, value) in req.headers() {
         let internal = name.as_str().starts_with("x-meridian-");
-        if !internal && !HOP.contains(&name.as_str()) {
+        // Ours, which continues the client's, takes the place of the client's.
+        let traced = trace.is_some() && matches!(name.as_str(), platform_trace::HEADER | "tracestate");
+        if !internal && !traced && !HOP.contains(&name.as_str()) {
             request = request.header(name.as_str(), value.as_bytes());
         }
+    }
+    if let Some(trace) = trace {
+        request = request.header(platform_trace::HEADER, trace);
     }
     let answer = request
         .send()

@@ -20,12 +20,14 @@ pub const DEFAULT_CONFIGURATION: &str = include_str!("../config/default.toml");
 pub async fn run(cli: Cli) -> Result<()> {
     let settings = Settings::load(&cli)?;
     match &cli.command {
-        Command::Serve(serve) => commands::serve::run(settings, serve).await,
-        Command::Migrate => migrate(settings).await,
+        // Boxed: nested into each other they are too deep for the compiler.
+        Command::Serve(serve) => Box::pin(commands::serve::run(settings, serve)).await,
+        Command::Migrate => Box::pin(migrate(settings)).await,
         Command::Import(import) => commands::import::run(&local(settings).await?, import).await,
         Command::Seed(seed) => commands::seed::run(&local(settings).await?, seed).await,
         Command::Staff(staff) => commands::staff::run(&local(settings).await?, staff).await,
         Command::Search(search) => commands::search::run(&local(settings).await?, search).await,
+        Command::Bus(bus) => commands::bus::run(&settings, bus).await,
         Command::Backup { to } => {
             commands::backup::embedded_only(&settings.database()?)?;
             commands::backup::backup(local(settings).await?.db(), &cli.data, to).await
@@ -41,7 +43,7 @@ pub async fn run(cli: Cli) -> Result<()> {
 
 /// The whole shop in this process, without serving anything: what commands work on.
 async fn local(settings: Settings) -> Result<Shop> {
-    Shop::open(settings, &Targets::all()).await
+    Box::pin(Shop::open(settings, &Targets::all())).await
 }
 
 #[expect(clippy::print_stdout, reason = "tells the person at the terminal what was done")]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use platform_bus::BusConfig;
 use platform_db::DbConfig;
 use platform_http::HttpServerConfig;
 use platform_runtime::{AppConfig, Config};
@@ -10,6 +11,7 @@ use platform_runtime::{AppConfig, Config};
 use crate::{
     DEFAULT_CONFIGURATION,
     cli::{Cli, Profile},
+    commands::bus::told,
 };
 
 const DEV: &str = include_str!("../config/dev.toml");
@@ -50,12 +52,12 @@ impl Settings {
         if let Some(listen) = listen {
             http.listen = listen;
         }
-        Ok(AppConfig {
-            http,
-            bus: self.config.section("bus")?,
-            jobs: self.config.section("jobs")?,
-            ..AppConfig::default()
-        })
+        // Staff use the name that shoppers use.
+        let public: storefront::StorefrontConfig = self.config.section("storefront")?;
+        http.staff_hosts.extend(public.public_host());
+        let bus: BusConfig = self.config.section("bus")?;
+        bus.validate().map_err(told)?;
+        Ok(AppConfig { http, bus, jobs: self.config.section("jobs")?, ..AppConfig::default() })
     }
 }
 
@@ -101,7 +103,7 @@ mod tests {
         let file: Table = DEFAULT_CONFIGURATION.parse().unwrap();
         same::<HttpServerConfig>(&file, "http");
         same::<DbConfig>(&file, "database");
-        same::<platform_bus::BusConfig>(&file, "bus");
+        same::<BusConfig>(&file, "bus");
         same::<platform_runtime::JobsConfig>(&file, "jobs");
         same::<platform_runtime::TelemetryConfig>(&file, "telemetry");
         same::<platform_client::ClientConfig>(&file, "client");

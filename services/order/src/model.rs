@@ -50,6 +50,8 @@ pub(crate) struct Order {
     pub(crate) cancel_reason: Option<CancelReason>,
     pub(crate) payment_id: Option<PaymentId>,
     pub(crate) payment_number: Option<String>,
+    /// The trace it was placed in; what is done about it later belongs there.
+    pub(crate) trace: Option<String>,
 }
 
 /// A line, as it was when the order was placed.
@@ -85,6 +87,7 @@ pub(crate) struct Draft<'a> {
     pub(crate) from_cart: bool,
     pub(crate) placed_at: Timestamp,
     pub(crate) expires_at: Timestamp,
+    pub(crate) trace: Option<String>,
 }
 
 impl Order {
@@ -122,6 +125,7 @@ impl Order {
             cancel_reason: None,
             payment_id: None,
             payment_number: None,
+            trace: draft.trace,
         })
     }
 

@@ -7,6 +7,7 @@ use contracts::{
 };
 use kernel::{Failure, Result};
 use platform_db::{Once, Rows};
+use tracing::Instrument;
 
 use crate::{
     model::Order,
@@ -37,7 +38,9 @@ impl OrderService {
             channel: command.channel,
             expires_at: order.expires_at,
         };
-        let payment = self.payments.open(&system, open).await.map_err(name_channel)?;
+        let in_its_trace = platform_trace::rejoin("order.pay", order.trace.as_deref());
+        let opening = self.payments.open(&system, open).instrument(in_its_trace);
+        let payment = opening.await.map_err(name_channel)?;
         self.db.append_once(&once, Rows::new(), payment).await
     }
 

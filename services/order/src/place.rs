@@ -66,6 +66,7 @@ impl OrderService {
             from_cart: command.items.is_none(),
             placed_at,
             expires_at: placed_at.plus(self.config.expiry),
+            trace: platform_trace::traceparent(),
         })?;
         let order = match self.hold(ctx, &once, order, &demand).await? {
             Held::Order(order) => *order,

@@ -16,6 +16,7 @@ use contracts::{
 };
 use kernel::{Failure, Page, Result};
 use platform_db::Db;
+use tracing::Instrument;
 
 use crate::{OrderConfig, model::Order, moves::Moved, store};
 
@@ -107,7 +108,7 @@ impl Orders for OrderService {
     }
 
     async fn place(&self, ctx: &Ctx, command: PlaceOrder) -> Result<OrderView> {
-        self.place_now(ctx, command).await
+        self.place_now(ctx, command).instrument(platform_trace::step("order.place")).await
     }
 
     async fn order(&self, ctx: &Ctx, id: OrderId) -> Result<OrderView> {

@@ -199,6 +199,7 @@ fn new_attempt(tx: &Tx, payment: &intent::Model, n: i32, next_sync_at: kernel::T
         called_back_at: None,
         next_sync_at: next_sync_at.micros(),
         syncs: 0,
+        trace: platform_trace::traceparent(),
     }
 }
 

@@ -13,6 +13,7 @@ use contracts::{
 };
 use kernel::{Failure, Page, Result, code};
 use platform_db::Db;
+use tracing::Instrument;
 
 use crate::{
     channel::{Channel, Channels},
@@ -75,7 +76,7 @@ impl std::fmt::Debug for PaymentService {
 #[async_trait]
 impl Payments for PaymentService {
     async fn open(&self, ctx: &Ctx, command: OpenPayment) -> Result<PaymentView> {
-        self.open_payment(ctx, command).await
+        self.open_payment(ctx, command).instrument(platform_trace::step("payment.open")).await
     }
 
     async fn payment(&self, ctx: &Ctx, id: PaymentId) -> Result<PaymentView> {

@@ -4,6 +4,7 @@
 use contracts::payment::{IntentState, PaymentCaptured, PaymentConflicted, RefundId, RefundState};
 use kernel::{Failure, Money, Result, Timestamp};
 use platform_db::Tx;
+use tracing::Instrument;
 
 use crate::{
     PaymentService,
@@ -43,6 +44,11 @@ impl PaymentService {
         report: Report,
         source: Source,
     ) -> Result<()> {
+        let span = platform_trace::rejoin("payment.settle", attempt.trace.as_deref());
+        self.take_in(attempt, report, source).instrument(span).await
+    }
+
+    async fn take_in(&self, attempt: &attempt::Model, report: Report, source: Source) -> Result<()> {
         let number = attempt.number.clone();
         let change = self
             .db

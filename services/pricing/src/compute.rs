@@ -6,7 +6,7 @@
 
 use contracts::{
     catalog::SkuInfo,
-    pricing::{Explanation, PriceKind, PriceView, QuoteLine, Totals},
+    pricing::{Explanation, Parameter, PriceKind, PriceView, QuoteLine, Totals},
 };
 use kernel::{Currency, Money, MoneyError, Result, Rounding, currency_digits};
 
@@ -46,9 +46,10 @@ pub(crate) fn compute(
     let sum = |of: fn(&QuoteLine) -> Money| Money::sum(currency, lines.iter().map(of));
     let (subtotal, discount, tax_of_lines) =
         (sum(|line| line.subtotal)?, sum(|line| line.discount)?, sum(|line| line.tax)?);
-    told.say("subtotal", "sum of the lines".to_owned(), Some(subtotal));
+    told.say("subtotal", ("subtotal", &[]), "sum of the lines".to_owned(), Some(subtotal));
     told.say(
         "shipping.flat",
+        ("shipping.flat", &[("market", market.name().into()), ("currency", currency.code().into())]),
         format!("flat rate to {} in {}", market.name(), currency.code()),
         Some(shipping),
     );
@@ -56,12 +57,23 @@ pub(crate) fn compute(
     let tax = tax_of_lines.plus(tax_of_shipping)?;
     let net = subtotal.minus(discount)?.plus(shipping)?;
     let total = if market.prices_include_tax() { net } else { net.plus(tax)? };
-    let formula = if market.prices_include_tax() {
-        format!("subtotal {subtotal} - discount {discount} + shipping {shipping}; contains {tax} of tax")
+    let (sentence, formula) = if market.prices_include_tax() {
+        let formula =
+            format!("subtotal {subtotal} - discount {discount} + shipping {shipping}; contains {tax} of tax");
+        ("total.contains", formula)
     } else {
-        format!("subtotal {subtotal} - discount {discount} + shipping {shipping} + tax {tax}")
+        (
+            "total.added",
+            format!("subtotal {subtotal} - discount {discount} + shipping {shipping} + tax {tax}"),
+        )
     };
-    told.say("total", formula, Some(total));
+    let sums = [
+        ("subtotal", subtotal.into()),
+        ("discount", discount.into()),
+        ("shipping", shipping.into()),
+        ("tax", tax.into()),
+    ];
+    told.say("total", (sentence, &sums), formula, Some(total));
     Ok(Computed { lines, totals: Totals { subtotal, discount, shipping, tax, total }, explanation: told.0 })
 }
 
@@ -111,9 +123,13 @@ fn tax(
 /// The explanation while it grows.
 struct Told(Vec<Explanation>);
 
+/// A sentence by its code, and what stands in it.
+type Sentence<'a> = (&'a str, &'a [(&'static str, Parameter)]);
+
 impl Told {
-    fn say(&mut self, rule: &str, text: String, amount: Option<Money>) {
-        self.0.push(Explanation { rule: rule.to_owned(), text, amount });
+    fn say(&mut self, rule: &str, (code, params): Sentence<'_>, text: String, amount: Option<Money>) {
+        let params = params.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+        self.0.push(Explanation { rule: rule.to_owned(), text, code: code.to_owned(), params, amount });
     }
 
     fn policy(&mut self, market: &Market<'_>) {
@@ -125,35 +141,45 @@ impl Told {
         } else {
             ("tax.added", "prices are without tax: the tax of each line is added to it")
         };
-        self.say(rule, format!("market {}: {text}", market.name()), None);
+        let params = [("market", market.name().into())];
+        self.say(rule, (rule, &params), format!("market {}: {text}", market.name()), None);
     }
 
     fn price(&mut self, info: &SkuInfo, price: &PriceView, quantity: i64, subtotal: Money) {
-        let (rule, name) = match price.kind {
-            PriceKind::List => ("price.list", "list price"),
-            PriceKind::Sale => ("price.sale", "sale price"),
+        let (rule, name, reduced) = match price.kind {
+            PriceKind::List => ("price.list", "list price", "price.list.reduced"),
+            PriceKind::Sale => ("price.sale", "sale price", "price.sale.reduced"),
         };
         let before = price.compare_at.map(|before| format!(" instead of {before}")).unwrap_or_default();
         let text = format!("{}: {quantity} at the {name} of {}{before}", info.sku.code, price.price);
-        self.say(rule, text, Some(subtotal));
+        let mut params = vec![
+            ("of", info.sku.code.as_str().into()),
+            ("quantity", quantity.into()),
+            ("price", price.price.into()),
+        ];
+        params.extend(price.compare_at.map(|before| ("before", before.into())));
+        let code = if price.compare_at.is_some() { reduced } else { rule };
+        self.say(rule, (code, &params), text, Some(subtotal));
     }
 
     fn tax(&mut self, amount: Money, (rate_bp, whole): (i64, i64), tax: Money, of: &str) {
-        if rate_bp == 0 {
-            return self.say(
-                if of == "shipping" { "tax.shipping" } else { "tax.line" },
-                format!("{of}: no tax"),
-                Some(tax),
-            );
-        }
         let rule = if of == "shipping" { "tax.shipping" } else { "tax.line" };
-        let word = if whole == WHOLE { "of" } else { "contained in" };
-        self.say(rule, format!("{of}: {} {word} {amount}", percent(rate_bp)), Some(tax));
+        let sentence = |end: &str| format!("{rule}.{end}");
+        if rate_bp == 0 {
+            let params = [("of", of.into())];
+            return self.say(rule, (&sentence("none"), &params), format!("{of}: no tax"), Some(tax));
+        }
+        let (word, end) = if whole == WHOLE { ("of", "on") } else { ("contained in", "in") };
+        let params = [("of", of.into()), ("rate", percent(rate_bp).into()), ("base", amount.into())];
+        let text = format!("{of}: {} {word} {amount}", percent(rate_bp));
+        self.say(rule, (&sentence(end), &params), text, Some(tax));
         let product = i128::from(amount.amount) * i128::from(rate_bp);
         if product % i128::from(whole) != 0 {
-            let text =
-                format!("{of}: {} is rounded half up to {tax}", exact(product, whole, amount.currency));
-            self.say("rounding.half_up", text, Some(tax));
+            let exact = exact(product, whole, amount.currency);
+            let params = [("of", of.into()), ("exact", exact.as_str().into()), ("rounded", tax.into())];
+            let text = format!("{of}: {exact} is rounded half up to {tax}");
+            let code = if of == "shipping" { "rounding.half_up.shipping" } else { "rounding.half_up" };
+            self.say("rounding.half_up", (code, &params), text, Some(tax));
         }
     }
 }

@@ -36,6 +36,20 @@ impl PricingService {
         Ok(query.sku_ids.iter().filter_map(view).collect())
     }
 
+    pub(crate) async fn every_price_of(&self, skus: &[SkuId]) -> Result<Vec<PriceView>> {
+        if skus.len() > MOST_SKUS {
+            return Err(Failure::invalid("", format!("at most {MOST_SKUS} SKUs")));
+        }
+        let known = self.known(skus).await?;
+        let now = self.db.now();
+        let mut views = Vec::with_capacity(skus.len());
+        for (sku, prices) in skus.iter().filter_map(|sku| Some((sku, known.get(sku)?))) {
+            let currencies = prices.currencies(now).into_iter().filter_map(Currency::from_code);
+            views.extend(currencies.filter_map(|currency| prices.view(*sku, currency, now)));
+        }
+        Ok(views)
+    }
+
     /// The prices of these SKUs, those without any left out.
     pub(crate) async fn known(&self, skus: &[SkuId]) -> Result<HashMap<SkuId, Arc<SkuPrices>>> {
         self.cache

@@ -12,6 +12,7 @@ use kernel::Result;
 use platform_cache::{Cache, Settings};
 use platform_db::Db;
 use platform_runtime::SecretKey;
+use tracing::Instrument;
 
 use crate::{config::PricingConfig, model::SkuPrices, seal};
 
@@ -45,6 +46,10 @@ impl Pricing for PricingService {
         self.prices_of(query).await
     }
 
+    async fn every_price(&self, _: &Ctx, sku_ids: Vec<SkuId>) -> Result<Vec<PriceView>> {
+        self.every_price_of(&sku_ids).await
+    }
+
     async fn set_prices(&self, ctx: &Ctx, prices: Vec<SetPrice>) -> Result<()> {
         self.set_all(ctx, prices).await
     }
@@ -54,7 +59,7 @@ impl Pricing for PricingService {
     }
 
     async fn quote(&self, ctx: &Ctx, request: QuoteRequest) -> Result<QuoteView> {
-        self.quote_for(ctx, request).await
+        self.quote_for(ctx, request).instrument(platform_trace::step("pricing.quote")).await
     }
 
     async fn verify(&self, _: &Ctx, quote: String) -> Result<QuotePromise> {

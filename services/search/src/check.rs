@@ -30,7 +30,7 @@ enum Fault {
 }
 
 impl SearchService {
-    /// Compares every product with its entry: version, price, stock. What differs is looked at twice, so that a change that
+    /// Compares every product with its entry: version, prices, stock. What differs is looked at twice, so that a change that
     /// is just on its way is not taken for a fault.
     pub(crate) async fn check_index(&self, ctx: &Ctx, command: CheckIndex) -> Result<IndexReport> {
         ctx.require(if command.repair { Permission::OperationsWrite } else { Permission::OperationsRead })?;
@@ -90,7 +90,7 @@ impl SearchService {
 
     /// Lets changes that are on their way arrive, as far as this process can, and compares again.
     async fn look_again(&self, ctx: &Ctx, suspects: HashSet<ProductId>) -> Result<HashMap<ProductId, Fault>> {
-        if self.index.may_write().await? {
+        if self.may_write().await? {
             while self.db.now() < ctx.deadline && self.refresh_once().await? > 0 {}
         }
         self.faults_of(ctx, &suspects).await
@@ -129,5 +129,5 @@ impl SearchService {
 }
 
 fn differs(document: &Document, entry: &Entry) -> bool {
-    (document.version, document.price, document.in_stock) != (entry.version, entry.price, entry.in_stock)
+    (document.version, &document.prices, document.in_stock) != (entry.version, &entry.prices, entry.in_stock)
 }

@@ -1,6 +1,9 @@
 //! Events in.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use contracts::{
@@ -12,6 +15,7 @@ use contracts::{
 };
 use kernel::Result;
 use platform_bus::Consumer;
+use uuid::Uuid;
 
 use crate::{
     model::{Kind, Priority},
@@ -53,6 +57,29 @@ impl Consumer for Mark {
     async fn consume(&self, event: &Event) -> Result<()> {
         if let Some(mark) = mark_of(event)? {
             store::mark(&self.0.db, event.shard, vec![mark]).await?;
+            self.0.wake.notify_one();
+        }
+        Ok(())
+    }
+
+    /// An import brings hundreds of thousands of events: a commit each would take longer than indexing them.
+    fn gathers(&self) -> bool {
+        true
+    }
+
+    async fn consume_all(&self, events: &[Arc<Event>]) -> Result<()> {
+        let mut marks: HashMap<Uuid, Row> = HashMap::with_capacity(events.len());
+        for event in events {
+            if let Some(mark) = mark_of(event)? {
+                marks.entry(mark.id).and_modify(|known| known.join(&mark)).or_insert(mark);
+            }
+        }
+        if let Some(first) = events.first()
+            && !marks.is_empty()
+        {
+            let mut marks: Vec<Row> = marks.into_values().collect();
+            marks.sort_unstable_by_key(|mark| (mark.shard, mark.id));
+            store::mark(&self.0.db, first.shard, marks).await?;
             self.0.wake.notify_one();
         }
         Ok(())

@@ -17,7 +17,7 @@ impl SearchService {
             if self.db.now() >= ctx.deadline {
                 return Err(Failure::new(code::TIMEOUT).detail("the index is still being brought up to date"));
             }
-            let worked = self.index.may_write().await? && self.refresh_once().await? > 0;
+            let worked = self.may_write().await? && self.refresh_once().await? > 0;
             if !worked {
                 tokio::time::sleep(LOOK).await;
             }

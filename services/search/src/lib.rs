@@ -8,11 +8,13 @@
 //!   so a bulk import does not delay them. `search_lag_seconds` says how far behind the index is.
 //! - A rebuild reads everything into a new generation while the old one answers and is kept up to date. What changes meanwhile stays
 //!   marked and is applied to the new one before the swap.
-//! - One process writes the index (the lock of its folder); a rebuild or repair asked for elsewhere is handed over by the database.
+//! - One process writes the index (the lock of its folder, or a lease); a rebuild or repair asked for elsewhere is handed over by the database.
 //! - Results end after 10,000: nobody reads on, and deep pages cost.
 //!
-//! Prices are compared as numbers of minor units in the currency a product is sold in; a shop that sells in several currencies
-//! gets a sensible order within each of them only.
+//! Prices are kept in every currency a product is sold in, and compared in the one the search names.
+//!
+//! Engines (`search.engine`): tantivy in this process, or a Meilisearch server. On a server any process could write, so the
+//! one that may is told by a lease; whoever loses it while it stands still finds its marks gone and makes them again.
 //!
 //! Tables: `search_dirty`, `search_sales`, `search_term`, `search_rebuild`.
 //! Events in: `catalog.product_changed.v1`, `catalog.category_changed.v1`, `pricing.price_changed.v1`,
@@ -26,6 +28,7 @@ mod hot_words;
 mod http;
 mod load;
 mod model;
+mod place;
 mod query;
 mod rebuild;
 mod refresh;
@@ -41,7 +44,7 @@ use std::{sync::Arc, time::Duration};
 use contracts::search::{CheckIndex, Search, SearchDispatcher};
 use platform_runtime::{Job, Module};
 
-pub use config::SearchConfig;
+pub use config::{Engine, MeilisearchConfig, SearchConfig};
 pub use service::SearchService;
 
 /// The module `search`: routes, contract, consumers, the refresher, and the jobs that check the index and forget old words.
@@ -73,7 +76,7 @@ pub fn module(service: Arc<SearchService>) -> Module {
         .job(check)
         .job(prune)
         .on_start(move |tasks| async move { starting.start(&tasks).await })
-        .on_stop(move |_| async move { stopping.flush_words().await })
+        .on_stop(move |_| async move { stopping.stop().await })
         .ready("search index", move || {
             let service = Arc::clone(&probed);
             async move { service.index.count().await.map(|_| ()) }

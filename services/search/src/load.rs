@@ -5,12 +5,16 @@ use std::collections::{HashMap, HashSet};
 use contracts::{
     Ctx,
     catalog::{ListProducts, ProductId, ProductRecord, SkuId},
-    pricing::PricesOf,
 };
 use kernel::Result;
 use platform_index::{Change, Document};
 
-use crate::{model, service::SearchService, store};
+use crate::{
+    model::{self, Kind},
+    refresh::of_kind,
+    service::SearchService,
+    store::{self, Dirty},
+};
 
 /// What the owners take in one call.
 pub(crate) const PRODUCTS: usize = 500;
@@ -51,10 +55,9 @@ impl SearchService {
         let skus: Vec<SkuId> = products.iter().flat_map(|product| &product.skus).map(|sku| sku.id).collect();
         let (mut prices, mut available) = (HashMap::new(), HashMap::new());
         for some in skus.chunks(SKUS) {
-            // Without a currency: in the shop's, and what is not sold in that in its own.
-            let asked = PricesOf { sku_ids: some.to_vec(), currency: None };
-            let found = self.pricing.prices(ctx, asked).await?;
-            prices.extend(found.into_iter().map(|price| (price.sku_id, price)));
+            for price in self.pricing.every_price(ctx, some.to_vec()).await? {
+                prices.entry(price.sku_id).or_insert_with(Vec::new).push(price);
+            }
             let found = self.inventory.availability(ctx, some.to_vec()).await?;
             available.extend(found.into_iter().map(|found| (found.sku_id, found.available)));
         }
@@ -66,12 +69,13 @@ impl SearchService {
             .collect()
     }
 
-    /// The products these SKUs belong to; SKUs that are retired belong to none (their product has a mark of its own).
-    pub(crate) async fn products_of(&self, ctx: &Ctx, skus: &[SkuId]) -> Result<HashMap<SkuId, ProductId>> {
-        let mut products = HashMap::new();
+    /// The products that marked SKUs belong to; SKUs that are retired belong to none (their product has a mark of its own).
+    pub(crate) async fn products_of(&self, ctx: &Ctx, rows: &[Dirty]) -> Result<HashSet<ProductId>> {
+        let skus: Vec<SkuId> = of_kind(rows, Kind::Sku).map(|row| SkuId::from_uuid(row.id)).collect();
+        let mut products = HashSet::new();
         for some in skus.chunks(SKUS) {
             let found = self.catalog.skus(ctx, some.to_vec()).await?;
-            products.extend(found.into_iter().map(|info| (info.sku.id, info.product_id)));
+            products.extend(found.into_iter().map(|info| info.product_id));
         }
         Ok(products)
     }

@@ -1,14 +1,15 @@
 //! What is pure: documents from what the owners say, labels, and which words may become hot.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use contracts::{
     catalog::{ProductCard, ProductId, ProductRecord, SkuId},
     pricing::PriceView,
     search::INDEX_CURRENCY,
 };
-use kernel::{Failure, Money, Result};
+use kernel::{Currency, Failure, Money, Result};
 use platform_index::{Document, Named};
+use serde::{Deserialize, Serialize};
 
 /// Characters of a description that are searched.
 const DESCRIPTION: usize = 1_000;
@@ -66,14 +67,43 @@ impl Priority {
     }
 }
 
+/// A card as the index keeps it, with the prices in other currencies.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Stored {
+    #[serde(flatten)]
+    card: ProductCard,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    others: Vec<OtherPrice>,
+}
+
+/// What a product costs in another currency than the card's.
+#[derive(Debug, Serialize, Deserialize)]
+struct OtherPrice {
+    price: Money,
+    compare_at: Option<Money>,
+}
+
+impl Stored {
+    /// The card with its price in this currency; in its own where it is not sold in that.
+    pub(crate) fn card(self, currency: Currency) -> ProductCard {
+        match self.others.into_iter().find(|other| other.price.currency == currency) {
+            Some(other) => {
+                ProductCard { price: Some(other.price), compare_at: other.compare_at, ..self.card }
+            }
+            None => self.card,
+        }
+    }
+}
+
 /// A sold product as the index keeps it.
 pub(crate) fn document(
     product: &ProductRecord,
-    prices: &HashMap<SkuId, PriceView>,
+    prices: &HashMap<SkuId, Vec<PriceView>>,
     available: &HashMap<SkuId, i64>,
     sold: i64,
 ) -> Result<Document> {
-    let cheapest = cheapest(product, prices);
+    let lowest = lowest(product, prices);
+    let shown = lowest.get(INDEX_CURRENCY.code()).or_else(|| lowest.values().next()).copied();
     let in_stock = product.skus.iter().any(|sku| available.get(&sku.id).is_some_and(|&units| units > 0));
     let card = ProductCard {
         id: product.id,
@@ -81,10 +111,15 @@ pub(crate) fn document(
         title: product.title.clone(),
         brand: product.brand.as_ref().map(|brand| brand.name.clone()),
         image: product.images.iter().min_by_key(|image| image.position).cloned(),
-        price: cheapest.map(|price| price.price),
-        compare_at: cheapest.and_then(|price| price.compare_at),
+        price: shown.map(|price| price.price),
+        compare_at: shown.and_then(|price| price.compare_at),
         in_stock,
     };
+    let others = lowest
+        .values()
+        .filter(|price| Some(price.price) != card.price)
+        .map(|price| OtherPrice { price: price.price, compare_at: price.compare_at })
+        .collect();
     let values = product.attributes.iter().map(|attribute| &attribute.value);
     Ok(Document {
         id: product.id.uuid(),
@@ -108,22 +143,27 @@ pub(crate) fn document(
             .collect(),
         description: plain(&product.description),
         sku_codes: product.skus.iter().map(|sku| sku.code.clone()).collect(),
-        price: cheapest.map(|price| price.price.amount),
+        prices: lowest.values().map(|price| price.price).collect(),
         in_stock,
         published_at: product.published_at.map_or(0, |at| at.micros()),
         sold,
-        card: serde_json::to_string(&card).map_err(Failure::internal)?,
+        card: serde_json::to_string(&Stored { card, others }).map_err(Failure::internal)?,
     })
 }
 
-/// The lowest price of a product: in the index's currency where it has one, else in the one it is sold in.
-fn cheapest<'a>(product: &ProductRecord, prices: &'a HashMap<SkuId, PriceView>) -> Option<&'a PriceView> {
-    let of_product = || product.skus.iter().filter_map(|sku| prices.get(&sku.id));
-    let currency = of_product()
-        .map(|price| price.price.currency)
-        .find(|&currency| currency == INDEX_CURRENCY)
-        .or_else(|| of_product().next().map(|price| price.price.currency))?;
-    of_product().filter(|price| price.price.currency == currency).min_by_key(|price| price.price.amount)
+/// The lowest price of a product in each currency it is sold in, by the currency's code.
+fn lowest<'a>(
+    product: &ProductRecord,
+    prices: &'a HashMap<SkuId, Vec<PriceView>>,
+) -> BTreeMap<&'static str, &'a PriceView> {
+    let mut lowest: BTreeMap<&'static str, &PriceView> = BTreeMap::new();
+    for price in product.skus.iter().filter_map(|sku| prices.get(&sku.id)).flatten() {
+        let known = lowest.entry(price.price.currency.code()).or_insert(price);
+        if price.price.amount < known.price.amount {
+            *known = price;
+        }
+    }
+    lowest
 }
 
 fn cut(text: &str, chars: usize) -> String {
@@ -161,8 +201,8 @@ pub(crate) fn plain(html: &str) -> String {
 }
 
 /// A price range as people read it.
-pub(crate) fn range_label(min: i64, max: i64) -> String {
-    format!("{} – {}", Money::new(min, INDEX_CURRENCY).decimal(), Money::new(max, INDEX_CURRENCY))
+pub(crate) fn range_label(min: i64, max: i64, currency: Currency) -> String {
+    format!("{} – {}", Money::new(min, currency).decimal(), Money::new(max, currency))
 }
 
 /// What was searched for as hot words show it; `None` for what others must not see or nobody would want: too short or
@@ -212,6 +252,6 @@ mod tests {
 
     #[test]
     fn price_ranges_read_well() {
-        assert_eq!(range_label(1_000, 1_999), "10.00 – 19.99 USD");
+        assert_eq!(range_label(1_000, 1_999, Currency::USD), "10.00 – 19.99 USD");
     }
 }

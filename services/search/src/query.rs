@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use contracts::search::{FacetValue, Facets, SearchHit, SearchQuery, SearchResults, Sort};
+use contracts::search::{FacetValue, Facets, INDEX_CURRENCY, SearchHit, SearchQuery, SearchResults, Sort};
 use garde::Validate;
-use kernel::{Cursor, DEFAULT_LIMIT, Failure, Result, code, normalise};
+use kernel::{Currency, Cursor, DEFAULT_LIMIT, Failure, Result, code, normalise};
 use metrics::histogram;
 use platform_index::{FacetCount, Filters, Found, Order, Query};
 use serde::{Deserialize, Serialize};
 
-use crate::{model::range_label, service::SearchService};
+use crate::{
+    model::{Stored, range_label},
+    service::SearchService,
+};
 
 /// Results end here.
 const DEEPEST: usize = 10_000;
@@ -58,7 +61,7 @@ fn plain(query: SearchQuery) -> Result<SearchQuery> {
     Ok(SearchQuery {
         category: text(query.category),
         brand: text(query.brand),
-        in_stock: query.in_stock.filter(|only| *only),
+        currency: Some(query.currency.unwrap_or(INDEX_CURRENCY)),
         sort: Some(sort),
         cursor: query.cursor.filter(|cursor| !cursor.is_empty()),
         limit: Some(query.limit.unwrap_or(DEFAULT_LIMIT)),
@@ -97,6 +100,7 @@ impl SearchService {
             ));
         }
         let limit = usize::try_from(query.limit.unwrap_or(DEFAULT_LIMIT)).unwrap_or(1).min(DEEPEST - offset);
+        let currency = query.currency.unwrap_or(INDEX_CURRENCY);
         let asked = Query {
             words: query.q.clone().unwrap_or_default(),
             filters: Filters {
@@ -104,8 +108,9 @@ impl SearchService {
                 brand: query.brand.clone(),
                 min_price: query.min_price,
                 max_price: query.max_price,
-                in_stock: query.in_stock == Some(true),
+                in_stock: query.in_stock,
             },
+            currency,
             order: match query.sort.unwrap_or_default() {
                 Sort::Relevance => Order::Relevance,
                 Sort::PriceAsc => Order::PriceAsc,
@@ -117,17 +122,17 @@ impl SearchService {
             limit,
             facets: true,
         };
-        present(self.index.search(asked).await?, offset)
+        present(self.index.search(asked).await?, offset, currency)
     }
 }
 
 /// What was found, as the caller gets it.
-fn present(found: Found, offset: usize) -> Result<SearchResults> {
+fn present(found: Found, offset: usize, currency: Currency) -> Result<SearchResults> {
     let next = offset + found.hits.len();
     let more = !found.hits.is_empty() && (next as u64) < found.total && next < DEEPEST;
     let items = found.hits.into_iter().map(|hit| {
-        let product = serde_json::from_str(&hit.card).map_err(Failure::internal)?;
-        Ok(SearchHit { product, highlight: hit.highlight })
+        let stored: Stored = serde_json::from_str(&hit.card).map_err(Failure::internal)?;
+        Ok(SearchHit { product: stored.card(currency), highlight: hit.highlight })
     });
     let values = |counts: Vec<FacetCount>| {
         let value = |it: FacetCount| FacetValue { value: it.of.slug, label: it.of.name, count: it.count };
@@ -146,7 +151,7 @@ fn present(found: Found, offset: usize) -> Result<SearchResults> {
                 .iter()
                 .map(|range| FacetValue {
                     value: format!("{}-{}", range.min, range.max),
-                    label: range_label(range.min, range.max),
+                    label: range_label(range.min, range.max, currency),
                     count: range.count,
                 })
                 .collect(),
@@ -190,7 +195,6 @@ mod tests {
         let empty = SearchQuery {
             q: Some("  ".to_owned()),
             category: Some(String::new()),
-            in_stock: Some(false),
             sort: Some(Sort::Relevance),
             cursor: Some(String::new()),
             limit: Some(20),

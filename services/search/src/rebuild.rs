@@ -25,7 +25,7 @@ impl SearchService {
     /// work goes on and the answer is `server.timeout`.
     pub(crate) async fn rebuild_index(&self, ctx: &Ctx) -> Result<IndexReport> {
         ctx.require(Permission::OperationsWrite)?;
-        if !self.index.may_write().await? {
+        if !self.may_write().await? {
             let id = store::request_rebuild(&self.db).await?;
             return self.wait_for_rebuild(ctx, id).await;
         }
@@ -131,6 +131,11 @@ impl SearchService {
         // The rest while the refresher waits; then the swap. What is marked but not parked is applied to the new index after it.
         let _turn = self.refreshing.lock().await;
         while self.replay(ctx, &*building, batch).await? > 0 {}
+        if !self.may_write().await? {
+            return Err(
+                Failure::new(code::UNAVAILABLE).detail("another process has begun to write the search index")
+            );
+        }
         building.finish().await?;
         self.building.store(false, Ordering::SeqCst);
         Ok(expected)
@@ -142,7 +147,8 @@ impl SearchService {
         if rows.is_empty() {
             return Ok(0);
         }
-        let resolved = self.resolve(ctx, &rows).await?;
+        let products = self.products_of(ctx, &rows).await?;
+        let resolved = self.resolve(ctx, &rows, products).await?;
         building.apply(resolved.changes).await?;
         // Those that wait for a newer version are due again after the swap.
         store::settle(&self.db, &resolved.done).await?;

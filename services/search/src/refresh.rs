@@ -8,7 +8,7 @@ use std::{
 
 use contracts::{
     Ctx,
-    catalog::{CategoryId, ProductId, SkuId},
+    catalog::{CategoryId, ProductId},
 };
 use kernel::{Failure, Result, code};
 use metrics::{counter, gauge};
@@ -49,16 +49,17 @@ impl SearchService {
         if rows.is_empty() {
             return Ok(0);
         }
-        if !self.index.may_write().await? {
+        if !self.may_write().await? {
             return Err(Failure::new(code::UNAVAILABLE).detail("another process writes the search index"));
         }
         // The first build: nothing answers yet that could be kept up to date, and marks wait for what will.
         if self.building.load(Ordering::SeqCst) && self.index.count().await? == 0 {
             return Ok(0);
         }
-        self.let_caches_hear(&rows).await;
         let ctx = self.own_ctx("search-refresh");
-        let resolved = self.resolve(&ctx, &rows).await?;
+        let (rows, products) = self.with_their_products(&ctx, rows).await?;
+        self.let_caches_hear(&rows).await;
+        let resolved = self.resolve(&ctx, &rows, products).await?;
         counter!("search_indexed_total").increment(resolved.changes.len() as u64);
         if !resolved.changes.is_empty() {
             self.index.apply(resolved.changes).await?;
@@ -72,6 +73,21 @@ impl SearchService {
         Ok(resolved.done.len())
     }
 
+    /// Adds the marks of the products that marked SKUs belong to: one reading settles both. An import marks every product and
+    /// its SKUs at once; without this it would be indexed twice.
+    async fn with_their_products(
+        &self,
+        ctx: &Ctx,
+        mut rows: Vec<Dirty>,
+    ) -> Result<(Vec<Dirty>, HashSet<ProductId>)> {
+        let products = self.products_of(ctx, &rows).await?;
+        let known: HashSet<uuid::Uuid> = rows.iter().map(|row| row.id).collect();
+        let others: Vec<ProductId> =
+            products.iter().copied().filter(|id| !known.contains(&id.uuid())).collect();
+        rows.extend(store::due_of(&self.db, &others).await?);
+        Ok((rows, products))
+    }
+
     /// Prices and categories are read through their owners' caches, which hear of a change by the same events as we do. Stock is not
     /// cached; a full batch is old enough; and a command has caches of its own that are empty.
     async fn let_caches_hear(&self, rows: &[Dirty]) {
@@ -82,15 +98,17 @@ impl SearchService {
         }
     }
 
-    /// Reads what marked products are now.
-    pub(crate) async fn resolve(&self, ctx: &Ctx, rows: &[Dirty]) -> Result<Resolved> {
-        let skus: Vec<SkuId> = of_kind(rows, Kind::Sku).map(|row| SkuId::from_uuid(row.id)).collect();
-        let products = self.products_of(ctx, &skus).await?;
+    /// Reads what marked products, and these of marked SKUs, are now.
+    pub(crate) async fn resolve(
+        &self,
+        ctx: &Ctx,
+        rows: &[Dirty],
+        of_skus: HashSet<ProductId>,
+    ) -> Result<Resolved> {
         for row in of_kind(rows, Kind::Category) {
             self.mark_category(ctx, row).await?;
         }
-        let mut wanted: HashMap<ProductId, i64> =
-            products.into_values().map(|product| (product, 0)).collect();
+        let mut wanted: HashMap<ProductId, i64> = of_skus.into_iter().map(|product| (product, 0)).collect();
         for row in of_kind(rows, Kind::Product) {
             wanted.insert(product_id(row.id), row.version);
         }
@@ -131,6 +149,7 @@ impl SearchService {
     }
 }
 
-fn of_kind(rows: &[Dirty], kind: Kind) -> impl Iterator<Item = &Dirty> {
+/// The rows of a kind.
+pub(crate) fn of_kind(rows: &[Dirty], kind: Kind) -> impl Iterator<Item = &Dirty> {
     rows.iter().filter(move |row| Kind::of(row.kind) == kind)
 }

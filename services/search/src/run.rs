@@ -19,7 +19,12 @@ impl SearchService {
         // A second start finds the same tasks there.
         let _ = self.tasks.set(tasks.clone());
         // The one who writes is ready with an index, be it empty; one who reads waits for it (the readiness probe).
-        self.index.may_write().await?;
+        // A server that cannot be reached now is waited for in the background: the shop starts without it.
+        if let Err(failure) = self.may_write().await
+            && !failure.is(code::UNAVAILABLE)
+        {
+            return Err(failure);
+        }
         let (refresher, words, warming) = (Arc::clone(&self), Arc::clone(&self), self);
         let token = tasks.token();
         tasks.spawn_essential("search.refresh", async move {
@@ -45,9 +50,11 @@ impl SearchService {
         loop {
             let started = Instant::now();
             match self.step(&mut writes).await {
-                Ok(()) => pause = self.config.refresh,
-                Err(failure) if failure.is(code::UNAVAILABLE) && !writes => pause = STAND_BY,
+                Ok(()) if writes => pause = self.config.refresh,
+                Ok(()) => pause = STAND_BY,
                 Err(failure) => {
+                    // What was there may be gone when it is back: then it is built again.
+                    writes &= !failure.is(code::UNAVAILABLE);
                     tracing::warn!(?failure, "the search index could not be brought up to date");
                     pause = (pause * 2).min(LONGEST_PAUSE);
                 }
@@ -60,7 +67,7 @@ impl SearchService {
 
     /// One round: becomes the writer if the place is free, then works until nothing is marked.
     async fn step(&self, writes: &mut bool) -> Result<()> {
-        if !self.index.may_write().await? {
+        if !self.may_write().await? {
             *writes = false;
             return Ok(());
         }

@@ -17,11 +17,16 @@ use contracts::{
 use kernel::Result;
 use platform_cache::{Cache, Settings};
 use platform_db::Db;
-use platform_index::{ProductIndex, Tantivy};
+use platform_index::{Meilisearch, ProductIndex, Tantivy};
 use platform_runtime::Tasks;
 use tokio::sync::{Mutex, Notify};
 
-use crate::{config::SearchConfig, hot_words::Counted, query::Asked};
+use crate::{
+    config::{Engine, SearchConfig},
+    hot_words::Counted,
+    place::Place,
+    query::Asked,
+};
 
 /// Hot words are asked for once a minute.
 const HOT_TTL: Duration = Duration::from_secs(60);
@@ -31,6 +36,8 @@ pub struct SearchService {
     pub(crate) me: Weak<Self>,
     pub(crate) db: Db,
     pub(crate) index: Arc<dyn ProductIndex>,
+    /// Where no lock of the index itself says who writes.
+    pub(crate) place: Option<Place>,
     pub(crate) catalog: Arc<dyn Catalog>,
     pub(crate) pricing: Arc<dyn Pricing>,
     pub(crate) inventory: Arc<dyn Inventory>,
@@ -51,8 +58,8 @@ pub struct SearchService {
 }
 
 impl SearchService {
-    /// The service over the index in the folder `index` of `data`. Nothing is opened before it is needed.
-    /// `request.invalid` names a setting that is out of range.
+    /// The service over the index that is configured: in the folder `index` of `data`, or on a server. Nothing is opened or
+    /// asked before it is needed. `request.invalid` names a setting that is out of range.
     pub fn open(
         db: Db,
         data: &Path,
@@ -61,7 +68,11 @@ impl SearchService {
         inventory: Arc<dyn Inventory>,
         config: SearchConfig,
     ) -> Result<Arc<Self>> {
-        let index = Arc::new(Tantivy::at(data.join("index"), config.index()));
+        config.validate()?;
+        let index: Arc<dyn ProductIndex> = match config.engine {
+            Engine::Tantivy => Arc::new(Tantivy::at(data.join("index"), config.index())),
+            Engine::Meilisearch => Arc::new(Meilisearch::new(config.meilisearch.index())?),
+        };
         Self::new(db, index, catalog, pricing, inventory, config)
     }
 
@@ -77,8 +88,10 @@ impl SearchService {
         config.validate()?;
         let results = Settings::new("search_results", config.result_capacity, config.result_ttl);
         let clock = db.clock().clone();
+        let place = (config.engine == Engine::Meilisearch).then(|| Place::new(&db));
         Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            place,
             results: Cache::new(results, clock.clone()),
             hot: Cache::new(Settings::new("search_hot_words", 1, HOT_TTL), clock),
             db,
@@ -94,6 +107,26 @@ impl SearchService {
             building: AtomicBool::new(false),
             tasks: OnceLock::new(),
         }))
+    }
+}
+
+impl SearchService {
+    /// Whether this process may write the index; takes the place when it is free.
+    pub(crate) async fn may_write(&self) -> Result<bool> {
+        if let Some(place) = &self.place
+            && !place.take(&self.db).await?
+        {
+            return Ok(false);
+        }
+        self.index.may_write().await
+    }
+
+    /// What is left to do when the process ends.
+    pub(crate) async fn stop(&self) -> Result<()> {
+        if let Some(place) = &self.place {
+            place.give_back(&self.db).await?;
+        }
+        self.flush_words().await
     }
 }
 

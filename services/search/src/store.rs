@@ -2,16 +2,16 @@
 
 pub(crate) mod entity;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use contracts::{Event, catalog::ProductId};
 use kernel::{Id, Kind as IdKind, Result, Shard, Timestamp};
 use platform_db::{Db, DbResult, Tx};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait, Condition, EntityTrait, ExprTrait, FromQueryResult, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect,
-    sea_query::{CaseStatement, Expr, OnConflict},
+    ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, FromQueryResult,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
 
@@ -20,6 +20,8 @@ use entity::{search_dirty, search_rebuild, search_sales, search_term};
 
 /// Rows named in one statement: SQLite's expressions may be 1,000 deep.
 const CHUNK: usize = 200;
+/// Rows of one insert.
+const ROWS: usize = 128;
 /// Rows changed in one transaction: others wait for the writer meanwhile.
 const TRANSACTION: usize = 1_000;
 /// Where rows that belong to no owner publish their events; they have none.
@@ -44,16 +46,33 @@ impl Mark {
         Self { shard: id.shard(), id: id.uuid(), kind, priority, version: 0 }
     }
 
-    fn row(&self, now: Timestamp) -> search_dirty::ActiveModel {
-        search_dirty::ActiveModel {
-            shard: Set(i32::from(self.shard.number())),
-            id: Set(self.id),
-            kind: Set(self.kind.number()),
-            priority: Set(self.priority.number()),
-            version: Set(self.version),
-            mark: Set(now.micros()),
-            marked_at: Set(now.micros()),
+    /// The mark of a row once more.
+    fn again(row: &Dirty) -> Self {
+        Self {
+            shard: Shard::new(u16::try_from(row.shard).unwrap_or_default()),
+            id: row.id,
+            kind: Kind::of(row.kind),
+            priority: Priority::Bulk,
+            version: 0,
         }
+    }
+
+    /// Becomes as urgent as another of the same thing, and waits for its version too.
+    pub(crate) fn join(&mut self, other: &Self) {
+        self.priority = Ord::min(self.priority, other.priority);
+        self.version = Ord::max(self.version, other.version);
+    }
+
+    fn values(&self, now: Timestamp) -> [Value; 7] {
+        [
+            i32::from(self.shard.number()).into(),
+            self.id.into(),
+            self.kind.number().into(),
+            self.priority.number().into(),
+            self.version.into(),
+            now.micros().into(),
+            now.micros().into(),
+        ]
     }
 }
 
@@ -67,25 +86,44 @@ pub(crate) async fn mark(db: &Db, shard: Shard, marks: Vec<Mark>) -> Result<()> 
 
 /// A mark that is there moves on, becomes at least as urgent and waits for at least this version; it keeps its age.
 async fn mark_in(tx: &Tx, marks: &[Mark]) -> Result<()> {
-    use search_dirty::{Column, Entity};
-    for mark in marks {
-        let larger = |column: Column, value: i64| {
-            CaseStatement::new()
-                .case(Expr::col((Entity, column)).lt(value), value)
-                .finally(Expr::col((Entity, column)))
-        };
-        let urgent = i64::from(mark.priority.number());
-        let priority = CaseStatement::new()
-            .case(Expr::col((Entity, Column::Priority)).gt(urgent), urgent)
-            .finally(Expr::col((Entity, Column::Priority)));
-        let moved = OnConflict::columns([Column::Shard, Column::Id])
-            .value(Column::Mark, Expr::col((Entity, Column::Mark)).add(1))
-            .value(Column::Priority, priority)
-            .value(Column::Version, larger(Column::Version, mark.version))
-            .to_owned();
-        Entity::insert(mark.row(tx.now())).on_conflict(moved).exec_without_returning(tx).await.db()?;
+    const COLUMNS: &str = "shard, id, kind, priority, version, mark, marked_at";
+    let backend = tx.get_database_backend();
+    let moved = if backend == DbBackend::MySql {
+        "ON DUPLICATE KEY UPDATE mark = mark + 1, priority = LEAST(priority, VALUES(priority)), \
+         version = GREATEST(version, VALUES(version))"
+    } else {
+        "ON CONFLICT (shard, id) DO UPDATE SET mark = search_dirty.mark + 1, \
+         priority = min(search_dirty.priority, excluded.priority), \
+         version = max(search_dirty.version, excluded.version)"
+    };
+    // Powers of two of rows, so that few different texts are prepared.
+    let mut rest = marks;
+    while !rest.is_empty() {
+        let (now, later) = rest.split_at(1 << rest.len().min(ROWS).ilog2());
+        let rows = vec!["(?,?,?,?,?,?,?)"; now.len()].join(",");
+        let sql = format!("INSERT INTO search_dirty ({COLUMNS}) VALUES {rows} {moved}");
+        let values = now.iter().flat_map(|mark| mark.values(tx.now()));
+        tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.db()?;
+        rest = later;
     }
     Ok(())
+}
+
+/// The marks of these products, where they have one that is due.
+pub(crate) async fn due_of(db: &Db, products: &[ProductId]) -> Result<Vec<Dirty>> {
+    let mut found = Vec::new();
+    for some in products.chunks(CHUNK) {
+        let these = some.iter().fold(Condition::any(), |any, product| {
+            any.add(
+                search_dirty::Column::Shard
+                    .eq(i32::from(product.shard().number()))
+                    .and(search_dirty::Column::Id.eq(product.uuid())),
+            )
+        });
+        let due = search_dirty::Column::Priority.lt(Priority::Parked.number());
+        found.extend(search_dirty::Entity::find().filter(these).filter(due).all(db.read()).await.db()?);
+    }
+    Ok(found)
 }
 
 /// Marks to work on: the most urgent first, then the oldest.
@@ -128,20 +166,42 @@ fn as_read(rows: &[Dirty]) -> Condition {
     })
 }
 
-/// Removes marks that were not moved on since they were read.
+/// Removes marks that were not moved on since they were read. Where somebody else removed some meanwhile (a process that
+/// wrote the index in our place while this one stood still), what was written may be older than what they wrote: those are
+/// marked again.
 pub(crate) async fn settle(db: &Db, rows: &[Dirty]) -> Result<()> {
     for some in rows.chunks(TRANSACTION) {
         db.write(NOWHERE, some.to_vec(), |tx, rows| {
             Box::pin(async move {
+                let mut removed = 0;
                 for some in rows.chunks(CHUNK) {
-                    search_dirty::Entity::delete_many().filter(as_read(some)).exec(tx).await.db()?;
+                    let done =
+                        search_dirty::Entity::delete_many().filter(as_read(some)).exec(tx).await.db()?;
+                    removed += done.rows_affected;
                 }
-                Ok(())
+                if removed < rows.len() as u64 { mark_those_gone(tx, rows, removed).await } else { Ok(()) }
             })
         })
         .await?;
     }
     Ok(())
+}
+
+/// Of rows that were not all removed, those that moved on are still there; the others somebody else removed.
+async fn mark_those_gone(tx: &Tx, rows: &[Dirty], removed: u64) -> Result<()> {
+    let mut there = HashSet::new();
+    for some in rows.chunks(CHUNK) {
+        let these = some.iter().fold(Condition::any(), |any, row| {
+            any.add(search_dirty::Column::Shard.eq(row.shard).and(search_dirty::Column::Id.eq(row.id)))
+        });
+        there.extend(search_dirty::Entity::find().filter(these).all(tx).await.db()?.iter().map(|row| row.id));
+    }
+    if removed + there.len() as u64 >= rows.len() as u64 {
+        return Ok(());
+    }
+    // Which of the absent ones we removed ourselves is not known any more: marking those too costs a look.
+    let gone: Vec<Mark> = rows.iter().filter(|row| !there.contains(&row.id)).map(Mark::again).collect();
+    mark_in(tx, &gone).await
 }
 
 /// Sets the priority of marks that were not moved on since they were read.

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -18,7 +18,7 @@ use contracts::{
     },
     inventory::{Availability, AvailabilityChanged, InventoryClient},
     order::{OrderPaid, OrderedLine},
-    pricing::{PriceChanged, PriceKind, PriceView, PricesOf, PricingClient},
+    pricing::{PriceChanged, PriceKind, PriceView, PricingClient},
     search::{CheckIndex, Search, SearchQuery, SearchResults, Sort, SuggestQuery},
 };
 use kernel::{Currency, Failure, FakeClock, Id, Money, Page, Result, Shard, Timestamp, code};
@@ -58,6 +58,8 @@ struct Thing {
     version: i64,
     sold: bool,
     price: i64,
+    /// Its price in yen, where it is sold for them.
+    yen: Option<i64>,
     stock: i64,
 }
 
@@ -70,12 +72,20 @@ struct World {
     hold_scan: AtomicBool,
     scanning: Notify,
     go_on: Notify,
+    /// Products that were read by their ids.
+    asked: AtomicUsize,
 }
 
 impl World {
     fn put(&self, n: u32, title: &str) {
-        let thing =
-            Thing { title: title.to_owned(), version: 1, sold: true, price: i64::from(1_000 + n), stock: 5 };
+        let thing = Thing {
+            title: title.to_owned(),
+            version: 1,
+            sold: true,
+            price: i64::from(1_000 + n),
+            yen: None,
+            stock: 5,
+        };
         self.things.lock().unwrap().insert(n, thing);
     }
 
@@ -178,6 +188,7 @@ impl Transport for World {
             ("catalog", "products") => {
                 let ids: Vec<ProductId> = read(&body);
                 assert!(ids.len() <= 500);
+                self.asked.fetch_add(ids.len(), Ordering::SeqCst);
                 answer(self.records(|n, _| ids.contains(&product_id(n))))
             }
             ("catalog", "skus") => answer(self.skus(&read::<Vec<SkuId>>(&body))),
@@ -186,16 +197,24 @@ impl Transport for World {
                 assert_eq!(read::<ListProducts>(&body).category, Some(category().id.to_string()));
                 answer(Page { items: self.records(|_, thing| thing.sold), next_cursor: None })
             }
-            ("pricing", "prices") => {
-                let asked: PricesOf = read(&body);
-                assert!(asked.sku_ids.len() <= 1_000);
-                answer(self.of_skus(&asked.sku_ids, |sku_id, thing| PriceView {
+            ("pricing", "every_price") => {
+                let ids: Vec<SkuId> = read(&body);
+                assert!(ids.len() <= 1_000);
+                let view = |sku_id, price, compare_at| PriceView {
                     sku_id,
-                    price: Money::new(thing.price, Currency::USD),
-                    compare_at: None,
+                    price,
+                    compare_at,
                     lowest_30_days: None,
                     kind: PriceKind::List,
-                }))
+                };
+                let dollars = self.of_skus(&ids, |sku_id, thing| {
+                    view(sku_id, Money::new(thing.price, Currency::USD), None)
+                });
+                let yen = self.of_skus(&ids, |sku_id, thing| {
+                    let money = |yen| Money::new(yen, Currency::JPY);
+                    thing.yen.map(|yen| view(sku_id, money(yen), Some(money(yen + 100))))
+                });
+                answer(dollars.into_iter().chain(yen.into_iter().flatten()).collect::<Vec<_>>())
             }
             ("inventory", "availability") => {
                 let ids: Vec<SkuId> = read(&body);
@@ -215,6 +234,10 @@ struct Shop {
 }
 
 async fn shop(things: u32) -> Shop {
+    shop_with(things, SearchConfig::default()).await
+}
+
+async fn shop_with(things: u32, search: SearchConfig) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(AT));
     let config = testing::config(folder.path());
@@ -225,12 +248,12 @@ async fn shop(things: u32) -> Shop {
     for n in 1..=things {
         world.put(n, &format!("Blue mug {n}"));
     }
-    let search = open(&db, folder.path(), &world);
+    let search = open(&db, folder.path(), &world, search);
     search.rebuild(&system(&db), ()).await.unwrap();
     Shop { folder, db, world, search, pos: 0 }
 }
 
-fn open(db: &Db, folder: &std::path::Path, world: &Arc<World>) -> Arc<SearchService> {
+fn open(db: &Db, folder: &std::path::Path, world: &Arc<World>, config: SearchConfig) -> Arc<SearchService> {
     let transport: Arc<dyn Transport> = world.clone();
     SearchService::open(
         db.clone(),
@@ -238,7 +261,7 @@ fn open(db: &Db, folder: &std::path::Path, world: &Arc<World>) -> Arc<SearchServ
         Arc::new(CatalogClient(transport.clone())),
         Arc::new(PricingClient(transport.clone())),
         Arc::new(InventoryClient(transport)),
-        SearchConfig::default(),
+        config,
     )
     .unwrap()
 }
@@ -257,6 +280,7 @@ impl Shop {
             aggregate: event.aggregate(),
             at: self.db.now(),
             body: serde_json::to_vec(event).unwrap(),
+            trace: None,
         }
     }
 
@@ -320,6 +344,90 @@ async fn prices_and_stock_follow_their_events() {
     assert!(!dear.items[0].product.in_stock);
     assert_eq!(dear.items[0].product.price, Some(Money::new(9_900, Currency::USD)));
     assert_eq!(shop.find(SearchQuery { in_stock: Some(true), ..SearchQuery::default() }).await.total, 1);
+}
+
+#[tokio::test]
+async fn prices_are_shown_sorted_and_filtered_in_the_currency_asked_for() {
+    let mut shop = shop(3).await;
+    for (n, price, yen) in [(1, 900, Some(200)), (2, 800, None), (3, 700, Some(150))] {
+        shop.world.change(n, |thing| (thing.price, thing.yen) = (price, yen));
+        shop.hears(&PriceChanged { sku_id: sku_id(n) }).await;
+    }
+    shop.refresh().await;
+    let asked = |currency| SearchQuery { currency, sort: Some(Sort::PriceAsc), ..SearchQuery::default() };
+    let prices = |results: &SearchResults| -> Vec<Option<Money>> {
+        results.items.iter().map(|hit| hit.product.price).collect()
+    };
+    let money = |amount, currency| Some(Money::new(amount, currency));
+    let (usd, jpy) = (Currency::USD, Currency::JPY);
+    let dollars = shop.find(asked(None)).await;
+    assert_eq!(prices(&dollars), [money(700, usd), money(800, usd), money(900, usd)]);
+    let yen = shop.find(asked(Some(jpy))).await;
+    assert_eq!(
+        prices(&yen),
+        [money(150, jpy), money(200, jpy), money(800, usd)],
+        "what is not sold in it last"
+    );
+    assert_eq!(yen.items[0].product.compare_at, money(250, jpy));
+    assert!(yen.facets.price[0].label.ends_with("JPY"), "{:?}", yen.facets.price);
+    let cheap = SearchQuery { max_price: Some(180), ..asked(Some(jpy)) };
+    assert_eq!(shop.find(cheap).await.total, 1);
+    let report = shop.search.check(&system(&shop.db), CheckIndex::default()).await.unwrap();
+    assert_eq!((report.stale, report.missing), (0, 0));
+    shop.world.change(3, |thing| thing.yen = Some(160));
+    let report = shop.search.check(&system(&shop.db), CheckIndex { repair: true }).await.unwrap();
+    assert_eq!((report.stale, report.repaired), (1, 1), "a price in any currency counts");
+}
+
+#[tokio::test]
+async fn many_events_are_one_effect_and_a_product_is_indexed_once() {
+    // A batch has room for the SKUs' marks, which go first; their products' come along.
+    let mut shop = shop_with(200, SearchConfig { batch: 200, ..SearchConfig::default() }).await;
+    let mut events = Vec::new();
+    for n in 1..=200 {
+        shop.world.change(n, |thing| thing.version = 2);
+        events.push(Arc::new(shop.event(&ProductChanged { product_id: product_id(n), version: 2 })));
+        events.push(Arc::new(shop.event(&PriceChanged { sku_id: sku_id(n) })));
+        events.push(Arc::new(shop.event(&AvailabilityChanged { sku_id: sku_id(n), in_stock: true })));
+    }
+    let mark = consumers::Mark(shop.search.clone());
+    assert!(mark.gathers());
+    mark.consume_all(&events).await.unwrap();
+    mark.consume_all(&events).await.unwrap(); // again, as after a crash
+    assert_eq!(store::count_due(&shop.db).await.unwrap(), 400);
+    let stock = store::due(&shop.db, 200).await.unwrap();
+    assert!(stock.iter().all(|row| row.priority == 0), "stock goes first");
+    let asked = shop.world.asked.load(Ordering::SeqCst);
+    assert_eq!(
+        shop.search.refresh_once().await.unwrap(),
+        400,
+        "the marks of SKUs settle their products' too"
+    );
+    assert_eq!(shop.world.asked.load(Ordering::SeqCst) - asked, 200, "each product is read once");
+    assert_eq!(store::count_due(&shop.db).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn marks_that_somebody_else_removed_are_made_again() {
+    let mut shop = shop(2).await;
+    shop.product_changed(1).await;
+    shop.product_changed(2).await;
+    let read = store::due(&shop.db, 10).await.unwrap();
+    // This process stands still; another one works on the first, and the second changes again.
+    store::settle(&shop.db, &read[..1]).await.unwrap();
+    shop.hears(&ProductChanged { product_id: product_id(2), version: 1 }).await;
+    store::settle(&shop.db, &read).await.unwrap();
+    assert_eq!(store::count_due(&shop.db).await.unwrap(), 2, "what it wrote may be older than what is there");
+}
+
+#[tokio::test]
+async fn in_stock_has_two_sides() {
+    let mut shop = shop(3).await;
+    shop.world.change(1, |thing| thing.stock = 0);
+    shop.hears(&AvailabilityChanged { sku_id: sku_id(1), in_stock: false }).await;
+    shop.refresh().await;
+    let total = async |in_stock| shop.find(SearchQuery { in_stock, ..SearchQuery::default() }).await.total;
+    assert_eq!((total(None).await, total(Some(true)).await, total(Some(false)).await), (3, 2, 1));
 }
 
 #[tokio::test]
@@ -512,7 +620,7 @@ async fn hot_words_are_those_with_results() {
 #[tokio::test]
 async fn a_second_process_hands_its_rebuild_over() {
     let mut shop = shop(3).await;
-    let other = open(&shop.db, shop.folder.path(), &shop.world);
+    let other = open(&shop.db, shop.folder.path(), &shop.world, SearchConfig::default());
     assert_eq!(other.search(&system(&shop.db), words("mug")).await.unwrap().total, 3);
     shop.world.put(4, "Silent mug");
     let ctx = system(&shop.db);

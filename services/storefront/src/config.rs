@@ -50,6 +50,11 @@ impl Default for StorefrontConfig {
 }
 
 impl StorefrontConfig {
+    /// The host name in `public_url`, where there is one.
+    pub fn public_host(&self) -> Option<String> {
+        Url::parse(&self.public_url).ok()?.host_str().map(str::to_owned)
+    }
+
     /// Refuses values that no page can be made with, naming them.
     pub(crate) fn validate(&self) -> Result<()> {
         let refuse = |key: &str, why: &str| Err(Failure::invalid(format!("storefront.{key}"), why));

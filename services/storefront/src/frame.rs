@@ -46,6 +46,24 @@ pub(crate) struct LanguageLink {
 }
 
 impl Frame {
+    /// A frame around a page that knows nobody and has no form that sends anything.
+    pub(crate) fn plain(locale: Locale, title: String) -> Self {
+        Self {
+            locale,
+            title,
+            description: None,
+            csrf: String::new(),
+            member: false,
+            units: 0,
+            here: "/".to_owned(),
+            words: String::new(),
+            flash: None,
+            origin: String::new(),
+            index: false,
+            refresh: None,
+        }
+    }
+
     /// A frame for tests.
     #[cfg(test)]
     pub(crate) fn sample(locale: Locale) -> Self {

@@ -17,7 +17,17 @@ use actix_web::{
 use askama::Template;
 use kernel::{Failure, code};
 
-use crate::{csp, error::PageError, frame::Frame, link, shop::Shop, visitor::Visitor};
+use platform_http::Asked;
+
+use crate::{
+    csp,
+    error::PageError,
+    frame::Frame,
+    link,
+    locale::Locale,
+    shop::Shop,
+    visitor::{LANGUAGE, Visitor},
+};
 
 /// The page for what went wrong.
 #[derive(Template)]
@@ -57,6 +67,34 @@ pub(crate) async fn not_found(request: HttpRequest) -> HttpResponse {
     let response = HttpResponse::from_error(error);
     let mut response = error_page(&visitor, &request, &response).unwrap_or(response);
     depart(&visitor, response.headers_mut());
+    response
+}
+
+/// The page for a request that reached no handler: over a limit, overloaded, too slow. It knows nobody and asks nobody.
+pub(crate) fn refused(asked: &Asked, failure: &Failure) -> HttpResponse {
+    let locale = asked
+        .cookie(LANGUAGE)
+        .and_then(Locale::parse)
+        .or_else(|| asked.languages().and_then(Locale::accepted))
+        .unwrap_or_default();
+    let status = StatusCode::from_u16(failure.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let page = ErrorPage {
+        page: Frame::plain(locale, locale.text(title_key(status))),
+        status: status.as_u16(),
+        text: locale.find(&error_key(failure.code())).unwrap_or_else(|| locale.text("error-other")),
+        request_id: asked.request_id.clone(),
+    };
+    let mut response = match page.render() {
+        Ok(html) => HttpResponse::build(status).content_type("text/html; charset=utf-8").body(html),
+        Err(_) => HttpResponse::new(status),
+    };
+    let headers = response.headers_mut();
+    csp::protect(headers);
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(seconds) = failure.problem().retry_after {
+        headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    headers.insert(HeaderName::from_static("x-robots-tag"), HeaderValue::from_static("noindex"));
     response
 }
 
@@ -139,6 +177,17 @@ pub(crate) fn error_key(code: &str) -> String {
     format!("error-{}", code.replace(['.', '_'], "-"))
 }
 
+fn title_key(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        404 => "error-title-404",
+        403 => "error-title-403",
+        429 => "error-title-429",
+        400..=499 => "error-title-4xx",
+        503 | 504 => "error-title-503",
+        _ => "error-title-500",
+    }
+}
+
 /// The page for an error by its text's key; texts that are missing fall back to the status' own.
 pub(crate) fn plain_error(
     visitor: &Visitor,
@@ -146,17 +195,9 @@ pub(crate) fn plain_error(
     key: &str,
     retry_after: Option<u32>,
 ) -> HttpResponse {
-    let title_key = match status.as_u16() {
-        404 => "error-title-404",
-        403 => "error-title-403",
-        429 => "error-title-429",
-        400..=499 => "error-title-4xx",
-        503 | 504 => "error-title-503",
-        _ => "error-title-500",
-    };
     let text = visitor.locale().find(key).unwrap_or_else(|| visitor.text("error-other"));
     // The address of a form's target may not be one that can be read.
-    let mut page = visitor.frame(visitor.text(title_key));
+    let mut page = visitor.frame(visitor.text(title_key(status)));
     if status != StatusCode::NOT_FOUND {
         page = page.at("/");
     }

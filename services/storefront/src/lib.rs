@@ -16,12 +16,9 @@ use actix_web::{
     middleware::from_fn,
     web::{self, Data, get, post},
 };
-use contracts::{
-    account::Accounts, cart::Carts, catalog::Catalog, inventory::Inventory, order::Orders, payment::Payments,
-    pricing::Pricing, search::Search,
-};
+use contracts::Contracts;
 use kernel::{Clock, Result};
-use platform_http::{NotFoundPage, Routes};
+use platform_http::{ErrorPage, NotFoundPage, Routes};
 use platform_runtime::{Module, SecretKey};
 
 mod assets;
@@ -63,22 +60,8 @@ use shop::Shop;
 
 /// What the pages are made from.
 pub struct StorefrontDeps {
-    /// Categories, products.
-    pub catalog: Arc<dyn Catalog>,
-    /// Prices of products.
-    pub pricing: Arc<dyn Pricing>,
-    /// Stock of products.
-    pub inventory: Arc<dyn Inventory>,
-    /// Carts.
-    pub carts: Arc<dyn Carts>,
-    /// Orders and quotes.
-    pub orders: Arc<dyn Orders>,
-    /// Payments.
-    pub payments: Arc<dyn Payments>,
-    /// Accounts and sessions.
-    pub accounts: Arc<dyn Accounts>,
-    /// Search and listings.
-    pub search: Arc<dyn Search>,
+    /// What the pages ask.
+    pub contracts: Contracts,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Signs forms: `keys.secret("storefront")`. The same in every process that serves pages.
@@ -97,14 +80,7 @@ pub fn module(deps: StorefrontDeps) -> Result<Module> {
 fn routes(deps: StorefrontDeps) -> Result<Routes> {
     deps.config.validate()?;
     let shop = Data::new(Shop {
-        catalog: deps.catalog,
-        pricing: deps.pricing,
-        inventory: deps.inventory,
-        carts: deps.carts,
-        orders: deps.orders,
-        payments: deps.payments,
-        accounts: deps.accounts,
-        search: deps.search,
+        contracts: deps.contracts,
         clock: deps.clock,
         categories: categories::Categories::default(),
         tokens: token::FormTokens::new(deps.form_key.expose())?,
@@ -112,6 +88,7 @@ fn routes(deps: StorefrontDeps) -> Result<Routes> {
     });
     Ok(Arc::new(move |cfg| {
         cfg.app_data(shop.clone());
+        cfg.app_data(ErrorPage::new(layer::refused));
         cfg.app_data(NotFoundPage::new(|request| Box::pin(layer::not_found(request))));
         // Pages are for people: they stay out of the API's document.
         cfg.map(|cfg| {

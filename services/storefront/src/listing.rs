@@ -92,6 +92,7 @@ impl Criteria {
             brand: some(&self.brand),
             min_price,
             max_price,
+            currency: Some(INDEX_CURRENCY),
             in_stock: self.in_stock.then_some(true),
             sort: SORTS.iter().find(|(_, name)| *name == self.sort).map(|(sort, _)| *sort),
             cursor: some(&self.cursor),

@@ -96,10 +96,15 @@ impl Locale {
 
     /// The text of `key` with values put in.
     pub(crate) fn text_with_all(self, key: &str, values: &[(&str, &str)]) -> String {
+        self.find_with(key, values).unwrap_or_else(|| key.to_owned())
+    }
+
+    /// The text of `key` with values put in, when there is one.
+    pub(crate) fn find_with(self, key: &str, values: &[(&str, &str)]) -> Option<String> {
         let value = |(name, value): &(&str, &str)| {
             (Cow::Owned((*name).to_owned()), FluentValue::from((*value).to_owned()))
         };
-        self.fill(key, values.iter().map(value).collect())
+        TEXTS.try_lookup_with_args(&self.identifier(), key, &values.iter().map(value).collect())
     }
 
     /// The text of `key` with a number, by the language's plural rules: `$count` chooses, `$number` is shown.

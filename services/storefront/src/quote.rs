@@ -2,7 +2,7 @@
 
 use contracts::{
     order::OrderLineView,
-    pricing::{Explanation, QuoteLine, Totals},
+    pricing::{Explanation, Parameter, QuoteLine, Totals},
 };
 use kernel::Money;
 
@@ -91,13 +91,32 @@ pub(crate) struct Step {
     pub(crate) amount: Option<String>,
 }
 
+/// What a step did, in the visitor's language; in the quote's own words where we have no such sentence.
+pub(crate) fn sentence(locale: Locale, step: &Explanation) -> String {
+    let key = format!("explain-{}", step.code.replace(['.', '_'], "-"));
+    let values: Vec<(&str, String)> = step
+        .params
+        .iter()
+        .map(|(name, value)| {
+            let value = match value {
+                Parameter::Money(amount) => format::money(locale, *amount),
+                Parameter::Number(number) => format::number(*number),
+                Parameter::Text(text) => text.clone(),
+            };
+            (name.as_str(), value)
+        })
+        .collect();
+    let values: Vec<(&str, &str)> = values.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    locale.find_with(&key, &values).unwrap_or_else(|| step.text.clone())
+}
+
 /// The steps.
 pub(crate) fn steps(locale: Locale, explanation: &[Explanation]) -> Vec<Step> {
     explanation
         .iter()
         .map(|step| Step {
             rule: locale.find(&error_key(&step.rule).replacen("error-", "rule-", 1)),
-            text: step.text.clone(),
+            text: sentence(locale, step),
             amount: step.amount.map(|amount| format::money(locale, amount)),
         })
         .collect()

@@ -5,8 +5,8 @@ use contracts::{
     account::{AccountView, AddressId, AddressInput, AddressView},
     cart::{CartChange, CartId, CartLine, CartView},
     catalog::{
-        BrandView, CategoryId, CategoryRef, ImageView, NamedValue, OptionView, ProductCard, ProductId,
-        ProductRecord, ProductState, SkuId, SkuRecord,
+        AttributeKind, AttributeValue, BrandView, CategoryId, CategoryRef, ImageView, NamedValue, OptionView,
+        ProductCard, ProductId, ProductRecord, ProductState, SkuId, SkuRecord,
     },
     order::{FulfilmentState, OrderHistoryView, OrderId, OrderLineView, OrderState, OrderView, PaymentState},
     payment::{IntentState, PaymentId, PaymentView},
@@ -29,6 +29,11 @@ pub(crate) fn at(minutes: i64) -> Timestamp {
 
 fn pair(name: &str, value: &str) -> NamedValue {
     NamedValue { name: name.to_owned(), value: value.to_owned() }
+}
+
+fn attribute(name: &str, value: &str, kind: AttributeKind, unit: Option<&str>) -> AttributeValue {
+    let unit = unit.map(str::to_owned);
+    AttributeValue { name: name.to_owned(), value: value.to_owned(), kind, unit, filterable: false }
 }
 
 fn image(number: i32) -> ImageView {
@@ -65,7 +70,11 @@ pub(crate) fn product() -> ProductRecord {
             .to_owned(),
         brand: Some(BrandView { id: id(11), slug: "harbour".to_owned(), name: "Harbour & Sons".to_owned() }),
         categories: vec![category(1, "apparel", "Apparel"), category(2, "shirts", "Shirts")],
-        attributes: vec![pair("Material", "100 % linen"), pair("Made in", "Portugal")],
+        attributes: vec![
+            attribute("Material", "100 % linen", AttributeKind::Text, None),
+            attribute("Weight of the cloth", "180", AttributeKind::Number, Some("g/m²")),
+            attribute("Washable", "true", AttributeKind::Boolean, None),
+        ],
         tags: vec![],
         images: (1..=4).map(image).collect(),
         options: vec![option("Size", &["S", "M"]), option("Colour", &["Sand", "Ink"])],
@@ -235,6 +244,8 @@ pub(crate) fn quote() -> QuoteView {
     let step = |rule: &str, text: &str, amount| Explanation {
         rule: rule.to_owned(),
         text: text.to_owned(),
+        code: rule.to_owned(),
+        params: [("market".to_owned(), "US".into()), ("currency".to_owned(), "USD".into())].into(),
         amount: Some(usd(amount)),
     };
     QuoteView {

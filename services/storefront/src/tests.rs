@@ -13,15 +13,15 @@ use actix_web::{
 };
 use async_trait::async_trait;
 use contracts::{
-    Ctx, Transport,
-    account::{AccountsClient, TokenPair},
-    cart::{CartView, CartsClient},
-    catalog::{CatalogClient, CategoryNode},
-    inventory::{Availability, InventoryClient},
-    order::{OrderState, OrdersClient},
-    payment::{IntentState, PaymentsClient},
-    pricing::{LineInput, PriceKind, PriceView, PricingClient},
-    search::{SearchClient, Suggestions},
+    Contracts, Ctx, Transport,
+    account::TokenPair,
+    cart::CartView,
+    catalog::CategoryNode,
+    inventory::Availability,
+    order::OrderState,
+    payment::IntentState,
+    pricing::{LineInput, PriceKind, PriceView},
+    search::Suggestions,
 };
 use futures::future::LocalBoxFuture;
 use kernel::{Clock, Failure, FakeClock, Page, Result};
@@ -177,17 +177,10 @@ async fn browser() -> Browser {
         calls: Mutex::default(),
         refuse_order: Mutex::default(),
     });
-    let accounts = Arc::new(AccountsClient(services.clone()));
-    let auth = Auth::new(&[services.signer.verifying_key()], accounts.clone(), clock.clone());
+    let contracts = Contracts::over(&(services.clone() as Arc<dyn Transport>));
+    let auth = Auth::new(&[services.signer.verifying_key()], contracts.accounts.clone(), clock.clone());
     let routes = routes(StorefrontDeps {
-        catalog: Arc::new(CatalogClient(services.clone())),
-        pricing: Arc::new(PricingClient(services.clone())),
-        inventory: Arc::new(InventoryClient(services.clone())),
-        carts: Arc::new(CartsClient(services.clone())),
-        orders: Arc::new(OrdersClient(services.clone())),
-        payments: Arc::new(PaymentsClient(services.clone())),
-        accounts,
-        search: Arc::new(SearchClient(services.clone())),
+        contracts,
         clock: clock.clone(),
         form_key: SecretKey::from_bytes([9; 32]),
         config: StorefrontConfig::default(),

@@ -3,7 +3,12 @@
 use std::{collections::BTreeSet, fs, path::Path};
 
 use askama::Template;
-use contracts::{order::OrderState, payment::IntentState};
+use contracts::{
+    order::OrderState,
+    payment::IntentState,
+    pricing::{Explanation, Parameter},
+};
+use kernel::{Currency, Money};
 
 use crate::{
     card::Card,
@@ -17,7 +22,7 @@ use crate::{
     pages::{
         account, addresses, cart, category, checkout, help, home, orders, pay, product, search, session,
     },
-    samples, states,
+    quote, samples, states,
     stock::Stock,
 };
 
@@ -90,13 +95,73 @@ fn pages_use_no_missing_text_and_no_text_is_idle() {
     let missing: Vec<_> = used.difference(&known).collect();
     assert!(missing.is_empty(), "used, but not written: {missing:?}");
 
-    let by_name = ["error-", "invalid-", "rule-", "reason-", "actor-", "hint-", "field-", "intent-state-"];
+    let by_name =
+        ["explain-", "error-", "invalid-", "rule-", "reason-", "actor-", "hint-", "field-", "intent-state-"];
     let idle: Vec<_> = known
         .difference(&used)
         .filter(|key| !by_name.iter().any(|prefix| key.starts_with(prefix)))
         .filter(|key| !code.contains(&format!("\"{key}\"")) && !templates.contains(&format!("\"{key}\"")))
         .collect();
     assert!(idle.is_empty(), "written, but not used: {idle:?}");
+}
+
+/// Every sentence that pricing can put into a quote (`pricing/src/compute.rs`).
+const SENTENCES: [&str; 18] = [
+    "tax.included",
+    "tax.added",
+    "price.list",
+    "price.list.reduced",
+    "price.sale",
+    "price.sale.reduced",
+    "tax.line.none",
+    "tax.line.on",
+    "tax.line.in",
+    "tax.shipping.none",
+    "tax.shipping.on",
+    "tax.shipping.in",
+    "rounding.half_up",
+    "rounding.half_up.shipping",
+    "subtotal",
+    "shipping.flat",
+    "total.added",
+    "total.contains",
+];
+
+#[test]
+fn every_sentence_of_a_quote_is_told_in_the_visitors_language() {
+    let money = |amount| Parameter::Money(Money::new(amount, Currency::USD));
+    for code in SENTENCES {
+        let params = [
+            ("market", "US-CA".into()),
+            ("currency", "USD".into()),
+            ("of", "SHIRT".into()),
+            ("rate", "7.25 %".into()),
+            ("exact", "4.347825 USD".into()),
+            ("quantity", 1_200_i64.into()),
+            ("price", money(1_999)),
+            ("before", money(2_500)),
+            ("base", money(5_997)),
+            ("rounded", money(435)),
+            ("subtotal", money(1)),
+            ("discount", money(2)),
+            ("shipping", money(3)),
+            ("tax", money(4)),
+        ];
+        let step = Explanation {
+            rule: code.to_owned(),
+            text: "in English".to_owned(),
+            code: code.to_owned(),
+            params: params.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            amount: None,
+        };
+        let [english, chinese] = [Locale::En, Locale::ZhCn].map(|locale| quote::sentence(locale, &step));
+        for told in [&english, &chinese] {
+            assert!(told != "in English" && !told.contains('{'), "{code}: {told}");
+        }
+        assert_ne!(english, chinese, "{code}");
+    }
+    let unknown = Explanation { code: "magic".to_owned(), ..samples::quote().explanation.remove(0) };
+    assert_eq!(quote::sentence(Locale::ZhCn, &unknown), unknown.text, "in the quote's own words");
 }
 
 #[test]
@@ -426,21 +491,4 @@ fn stock_is_told_in_words() {
     assert_eq!(Stock::of(-1), Stock::Out);
     assert_eq!(Stock::of(3).text(&page), "Only 3 left");
     assert_eq!(Stock::of(10), Stock::Plenty);
-}
-
-/// Writes every page into a folder, to be looked at: `MERIDIAN_PAGES=<folder> cargo test -p storefront -- --ignored pages_to_look_at`.
-#[test]
-#[ignore = "writes files to be looked at"]
-fn pages_to_look_at() {
-    #[expect(clippy::disallowed_methods, reason = "a tool for people, not a setting of the shop")]
-    let target = std::env::var("MERIDIAN_PAGES").expect("MERIDIAN_PAGES names a folder");
-    let assets = folder("assets");
-    for (locale, name, html) in pages() {
-        let folder = crate::assets::url("");
-        let html = html
-            .replace(&format!("{folder}htmx.min.js"), &format!("{assets}/vendor/htmx.min.js"))
-            .replace(&folder, &format!("{assets}/"))
-            .replace("\"/media/", &format!("\"{target}/media/"));
-        fs::write(format!("{target}/{name}.{}.html", locale.tag()), html).unwrap();
-    }
 }

@@ -37,7 +37,7 @@ const REFRESH: &str = "meridian_refresh";
 const VISITOR: &str = "meridian_visitor";
 const CART: &str = "meridian_cart";
 const UNITS: &str = "meridian_cart_units";
-const LANGUAGE: &str = "meridian_lang";
+pub(crate) const LANGUAGE: &str = "meridian_lang";
 const FLASH: &str = "meridian_flash";
 
 /// Access tokens are dropped by the browser this many seconds before they expire, so that a page seldom comes with one

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-/// The variable that names a TiDB, `host:port`, on which shops run instead of SQLite: root without a password.
-const TIDB: &str = "MERIDIAN_TEST_TIDB";
+use platform_db::testing;
 
 /// A shop's database.
 pub(crate) struct Database {
@@ -14,23 +13,21 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// SQLite under `data`; a fresh database on TiDB where there is one to test with.
-    pub(crate) fn for_data(data: &Path) -> Self {
-        #[expect(clippy::disallowed_methods, reason = "tests have no configuration to read it from")]
-        let address = std::env::var(TIDB).ok();
-        let Some((host, port)) = address.as_deref().and_then(|address| address.rsplit_once(':')) else {
+    /// SQLite in the data folder; a database on the TiDB of `MERIDIAN_TEST_TIDB`, where there is one to test with, for as
+    /// long as `folder` is there.
+    pub(crate) fn of_shop(folder: &Path, data: &Path) -> Self {
+        let Some(lent) = testing::tidb(folder).map(|config| config.tidb) else {
             let url = format!("sqlite://{}?mode=ro", data.join("meridian.db").display());
             return Self { url, environment: Vec::new() };
         };
-        let name = format!("shop_{:016x}", rand::random::<u64>());
         let told = |key: &str, value: &str| (format!("MERIDIAN__DATABASE__{key}"), value.to_owned());
         Self {
-            url: format!("mysql://root@{host}:{port}/{name}?ssl-mode=DISABLED"),
+            url: format!("mysql://root@{}:{}/{}?ssl-mode=DISABLED", lent.host, lent.port, lent.database),
             environment: vec![
                 told("ENGINE", "tidb"),
-                told("TIDB__HOST", host),
-                told("TIDB__PORT", port),
-                told("TIDB__DATABASE", &name),
+                told("TIDB__HOST", &lent.host),
+                told("TIDB__PORT", &lent.port.to_string()),
+                told("TIDB__DATABASE", &lent.database),
             ],
         }
     }

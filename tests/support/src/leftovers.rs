@@ -25,9 +25,7 @@ pub struct Leftovers {
 impl Leftovers {
     /// Counts in the database at `url`.
     pub async fn of(url: &str) -> Result<Self> {
-        let mut options = ConnectOptions::new(url);
-        options.max_connections(1).sqlx_logging(false);
-        let db = Database::connect(options).await?;
+        let db = open(url).await?;
         let found = Self {
             outbox: count(&db, "SELECT count(*) FROM outbox").await?,
             unconsumed: count(
@@ -73,6 +71,20 @@ const WRONG_STOCK: &str = "SELECT count(*) FROM stock_bucket b WHERE b.available
      OR b.reserved <> (SELECT coalesce(sum(l.quantity), 0) FROM hold_line l JOIN hold h ON h.shard = l.shard \
          AND h.id = l.hold_id WHERE h.state = 'reserved' AND l.sku_id = b.sku_id AND l.region = b.region \
          AND l.warehouse_id = b.warehouse_id AND l.n = b.n)";
+
+async fn open(url: &str) -> Result<DatabaseConnection> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    Ok(Database::connect(options).await?)
+}
+
+/// The one number a query of the database at `url` answers.
+pub(crate) async fn number(url: &str, sql: &str) -> Result<i64> {
+    let db = open(url).await?;
+    let found = count(&db, sql).await?;
+    db.close().await?;
+    Ok(found)
+}
 
 async fn count(db: &DatabaseConnection, sql: &str) -> Result<i64> {
     let statement = Statement::from_string(db.get_database_backend(), sql);

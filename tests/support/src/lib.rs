@@ -11,10 +11,19 @@
 mod client;
 mod database;
 mod leftovers;
+mod meilisearch_stand_in;
 mod process;
+mod receiver;
 mod shop;
 
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
+pub use meilisearch_stand_in::MeilisearchStandIn;
 pub use process::binary;
+pub use receiver::{Receiver, ToldLine, ToldSpan, lines_of, spans_of};
 pub use shop::{Shape, Shop, ShopBuilder};
+
+/// Whether this run is to try real servers: `cargo xtask test --real` says so by `MERIDIAN_TEST_PARTS=real`.
+pub fn on_real_parts() -> bool {
+    std::env::var("MERIDIAN_TEST_PARTS").is_ok_and(|parts| parts == "real")
+}

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
 
 /// The `meridian` binary beside the running test.
 ///
@@ -94,8 +95,8 @@ impl Process {
 
     /// SIGTERM, then waits for its end.
     pub(crate) async fn stop(&mut self, limit: Duration) -> Result<()> {
-        let pid = self.pid().to_string();
-        Command::new("kill").args(["-TERM", &pid]).status()?;
+        // What ended by itself takes no signal; how it ended is looked at below.
+        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {

@@ -1,6 +1,7 @@
 //! A shop on a folder of its own.
 
 use std::{
+    collections::BTreeMap,
     net::TcpListener,
     path::{Path, PathBuf},
     time::{Duration, Instant},
@@ -9,7 +10,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::{Client, Leftovers, database::Database, process::Process};
+use crate::{Client, Leftovers, database::Database, leftovers::number, process::Process};
 
 /// How long a debug build on a busy machine may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -42,18 +43,24 @@ impl Shape {
 pub struct Shop {
     folder: tempfile::TempDir,
     database: Database,
+    profile: &'static str,
     arguments: Vec<Vec<String>>,
     environment: Vec<(String, String)>,
     processes: Vec<Process>,
-    base: String,
+    /// Where each process listens; the last one is the entrance.
+    bases: Vec<String>,
     admin_password: String,
 }
+
+/// A little more than the test profile's `catalog.cache_ttl` and `pricing.cache_ttl`.
+const CACHES_LIVE: Duration = Duration::from_millis(300);
 
 /// Says how a shop is to be.
 #[derive(Clone, Debug)]
 pub struct ShopBuilder {
     shape: Shape,
     sample: bool,
+    profile: &'static str,
     environment: Vec<(String, String)>,
 }
 
@@ -72,6 +79,13 @@ impl ShopBuilder {
         self
     }
 
+    /// As people run it: what is measured must not have the test profile's short lives and busy jobs.
+    #[must_use]
+    pub fn as_shipped(mut self) -> Self {
+        self.profile = "prod";
+        self
+    }
+
     /// With this configuration variable, such as `ORDER__EXPIRY`.
     #[must_use]
     pub fn set(mut self, name: &str, value: impl ToString) -> Self {
@@ -85,7 +99,7 @@ impl ShopBuilder {
         let data = folder.path().join("data");
         let groups = self.shape.groups();
         let ports = free_ports(groups.len() + 1)?;
-        let database = Database::for_data(&data);
+        let database = Database::of_shop(folder.path(), &data);
         let mut environment = database.environment.clone();
         environment.extend(self.environment.iter().cloned());
         let sandbox = ports[groups.len()];
@@ -102,7 +116,7 @@ impl ShopBuilder {
             .iter()
             .zip(&ports)
             .map(|(group, port)| {
-                let mut line = vec!["--profile".to_owned(), "test".to_owned(), "--data".to_owned()];
+                let mut line = ["--profile", self.profile, "--data"].map(str::to_owned).to_vec();
                 line.push(data.to_string_lossy().into_owned());
                 line.extend(["serve", "--target", group, "--listen"].map(str::to_owned));
                 line.push(format!("127.0.0.1:{port}"));
@@ -112,14 +126,15 @@ impl ShopBuilder {
                 line
             })
             .collect();
-        let base = format!("http://127.0.0.1:{}", ports[groups.len() - 1]);
+        let bases = ports[..groups.len()].iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         let mut shop = Shop {
             folder,
             database,
+            profile: self.profile,
             arguments,
             environment,
             processes: Vec::new(),
-            base,
+            bases,
             admin_password: format!("admin-{:032x}", rand::random::<u128>()),
         };
         shop.run_command(&["migrate"], None)?;
@@ -136,7 +151,7 @@ impl ShopBuilder {
 impl Shop {
     /// A shop to be.
     pub fn builder() -> ShopBuilder {
-        ShopBuilder { shape: Shape::AllInOne, sample: false, environment: Vec::new() }
+        ShopBuilder { shape: Shape::AllInOne, sample: false, profile: "test", environment: Vec::new() }
     }
 
     /// An all-in-one shop with the defaults of the test profile.
@@ -156,7 +171,7 @@ impl Shop {
 
     /// Its entrance, `http://127.0.0.1:…`.
     pub fn base(&self) -> &str {
-        &self.base
+        self.bases.last().map_or("", String::as_str)
     }
 
     /// What its processes printed.
@@ -166,7 +181,7 @@ impl Shop {
 
     /// A client nobody knows yet.
     pub fn guest(&self) -> Client {
-        Client::new(&self.base)
+        Client::new(self.base())
     }
 
     /// A new shopper, logged in.
@@ -211,6 +226,42 @@ impl Shop {
         Ok(())
     }
 
+    /// kill -9 to the processes of one group: those of [`Shape::Split`], in the order they are listed there.
+    pub fn kill_group(&mut self, group: usize) -> Result<()> {
+        self.processes.get_mut(group).context("there is no such group")?.kill()
+    }
+
+    /// Starts a group again that was killed.
+    pub async fn start_group(&mut self, group: usize) -> Result<()> {
+        let line = self.arguments.get(group).context("there is no such group")?;
+        let mut process = Process::start(line, &self.environment, self.folder.path())?;
+        process.address(START).await?;
+        *self.processes.get_mut(group).context("there is no such group")? = process;
+        self.ready().await
+    }
+
+    /// Calls that a group's processes have made to other domains, by `<domain>.<method>`.
+    pub async fn calls_of(&self, group: usize) -> Result<BTreeMap<String, u64>> {
+        let base = self.bases.get(group).context("there is no such group")?;
+        let text = Client::new(base).get("/metrics").await?.text;
+        let mut calls = BTreeMap::new();
+        for line in text.lines().filter(|line| line.starts_with("client_requests_total{")) {
+            let label = |name: &str| {
+                let (_, rest) = line.split_once(&format!("{name}=\""))?;
+                rest.split_once('"').map(|(value, _)| value)
+            };
+            let (domain, method) = label("domain").zip(label("method")).context(line.to_owned())?;
+            let count: u64 = line.rsplit_once(' ').context(line.to_owned())?.1.parse()?;
+            *calls.entry(format!("{domain}.{method}")).or_default() += count;
+        }
+        Ok(calls)
+    }
+
+    /// The one number a query of the shop's database answers.
+    pub async fn number(&self, sql: &str) -> Result<i64> {
+        number(&self.database.url, sql).await
+    }
+
     /// Starts what is not running and waits until it is ready.
     pub async fn restart(&mut self) -> Result<()> {
         self.processes.clear();
@@ -248,7 +299,7 @@ impl Shop {
     pub fn run_command_on(&self, data: &Path, arguments: &[&str], input: Option<&str>) -> Result<String> {
         use std::io::Write;
         let mut child = std::process::Command::new(crate::binary()?)
-            .args(["--profile", "test", "--data"])
+            .args(["--profile", self.profile, "--data"])
             .arg(data)
             .args(arguments)
             .envs(self.environment.iter().cloned())
@@ -274,7 +325,11 @@ impl Shop {
     pub fn import_products(&self, csv: &str) -> Result<String> {
         let file = self.folder.path().join(format!("import-{:08x}.csv", rand::random::<u32>()));
         std::fs::write(&file, csv)?;
-        self.run_command(&["import", "products", path(&file)?], None)
+        let report = self.run_command(&["import", "products", path(&file)?], None)?;
+        // Another process imported: what this shop looked up just before may be believed as long as its caches live.
+        #[expect(clippy::disallowed_methods, reason = "the stated bound itself is waited for, once a test")]
+        std::thread::sleep(CACHES_LIVE);
+        Ok(report)
     }
 
     /// What is left over right now.

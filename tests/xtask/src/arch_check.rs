@@ -21,6 +21,7 @@ const PLATFORM: &[&str] = &[
     "platform-http",
     "platform-client",
     "platform-runtime",
+    "platform-trace",
 ];
 
 /// Where a crate from outside may be used: crates, or `crate:file` for one place inside a domain.
@@ -74,13 +75,17 @@ fn allowed(name: &str) -> Vec<&'static str> {
     let core = ["kernel", "contracts"];
     let platform = |crates: &[&'static str]| core.iter().chain(crates).copied().collect::<Vec<_>>();
     match name {
-        "kernel" | "migrations" | "xtask" | "support" => vec![],
-        "loadtest" => vec!["support"],
+        "kernel" | "migrations" | "stack" => vec![],
+        "xtask" => vec!["stack"],
+        "support" => vec!["platform-db", "stack"],
+        "loadtest" => vec!["support", "stack"],
         "contracts" => vec!["kernel"],
-        "platform-db" | "platform-cache" | "platform-index" | "platform-http" => platform(&[]),
-        "platform-bus" => platform(&["platform-db"]),
-        "platform-client" => platform(&["platform-http"]),
-        "platform-runtime" => platform(&["platform-db", "platform-bus", "platform-http"]),
+        "platform-trace" => vec![],
+        "platform-cache" | "platform-index" => platform(&[]),
+        "platform-db" | "platform-http" => platform(&["platform-trace"]),
+        "platform-bus" => platform(&["platform-db", "platform-trace"]),
+        "platform-client" => platform(&["platform-http", "platform-trace"]),
+        "platform-runtime" => platform(&["platform-db", "platform-bus", "platform-http", "platform-trace"]),
         "storefront" => platform(&["platform-http", "platform-runtime"]),
         name if DOMAINS.contains(&name) => platform(PLATFORM),
         // The binary and the tests compose everything.
@@ -88,7 +93,7 @@ fn allowed(name: &str) -> Vec<&'static str> {
             .iter()
             .chain(PLATFORM)
             .chain(DOMAINS)
-            .chain(&["migrations", "storefront", "meridian", "support"])
+            .chain(&["migrations", "storefront", "meridian", "support", "stack"])
             .copied()
             .collect(),
     }

@@ -14,10 +14,18 @@ pub(crate) fn root() -> PathBuf {
     here.ancestors().nth(2).unwrap_or(here).to_path_buf()
 }
 
-/// A command in the workspace's folder.
+/// A command in the workspace's folder. It is not told about this package: build scripts that look at the package's
+/// variables (ring's) would run again, and all that depends on them be built anew, whenever cargo is called by a person and
+/// by a task in turn.
 pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        let known = name.to_string_lossy();
+        if known.starts_with("CARGO_PKG_") || known.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
     command
 }
 
@@ -25,6 +33,26 @@ pub(crate) fn command(program: impl AsRef<OsStr>) -> Command {
 pub(crate) fn run(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot start {command:?}"))?;
     if status.success() { Ok(()) } else { bail!("{command:?} ended with {status}") }
+}
+
+/// The features everything is built with, so that one task does not undo another's build: the Pulsar adapter wherever it
+/// can be built (it needs `protoc`).
+pub(crate) fn features() -> &'static [&'static str] {
+    let protoc = Command::new("protoc").arg("--version").output().is_ok();
+    if protoc { &["meridian/pulsar"] } else { &[] }
+}
+
+/// Builds the workspace's binaries, with the tests: without them cargo would give the dependencies other features, and the
+/// tests' build would make them all anew.
+pub(crate) fn build_binaries(quiet: bool) -> Result<()> {
+    let mut build = command("cargo");
+    build
+        .args(["build", "--workspace", "--bins", "--tests"])
+        .arg(format!("--features={}", features().join(",")));
+    if quiet {
+        build.arg("--quiet");
+    }
+    run(&mut build)
 }
 
 /// A binary of the workspace as cargo put it beside this one (`profile`: `debug` or `release`), wherever the target folder is.
@@ -36,7 +64,7 @@ pub(crate) fn built(profile: &str, program: &str) -> Result<PathBuf> {
 
 /// What a command of the `meridian` binary prints.
 pub(crate) fn meridian(arguments: &[&str]) -> Result<String> {
-    run(command("cargo").args(["build", "--quiet", "--workspace", "--bins"]))?;
+    build_binaries(true)?;
     let output =
         Command::new(built("debug", "meridian")?).args(arguments).stderr(Stdio::inherit()).output()?;
     if !output.status.success() {

@@ -66,6 +66,46 @@ pub(crate) mod brand {
     impl ActiveModelBehavior for ActiveModel {}
 }
 
+pub(crate) mod attribute_set {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "attribute_set")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub id: Uuid,
+        pub name: String,
+        pub name_key: String,
+        pub attributes: Vec<u8>,
+        pub created_at: i64,
+        pub updated_at: i64,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
+pub(crate) mod category_attribute_set {
+    use sea_orm::entity::prelude::*;
+
+    #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+    #[sea_orm(table_name = "category_attribute_set")]
+    pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub category_id: Uuid,
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub set_id: Uuid,
+        pub position: i32,
+    }
+
+    #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
+    pub enum Relation {}
+
+    impl ActiveModelBehavior for ActiveModel {}
+}
+
 pub(crate) mod product {
     use sea_orm::entity::prelude::*;
 

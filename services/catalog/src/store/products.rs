@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use contracts::catalog::{
-    ImageId, ImageView, NamedValue, OptionView, ProductId, ProductRecord, SkuId, SkuRecord,
+    AttributeValue, ImageId, ImageView, NamedValue, OptionView, ProductId, ProductRecord, SkuId, SkuRecord,
 };
 use kernel::{Failure, Result, Timestamp};
 use platform_db::DbResult;
@@ -228,7 +228,7 @@ impl TryFrom<ProductRows> for Known {
                 description: product.description,
                 brand: None,
                 categories: Vec::new(),
-                attributes: details.attributes,
+                attributes: details.attributes.into_iter().map(as_text).collect(),
                 tags: details.tags,
                 images,
                 skus: live,
@@ -243,6 +243,11 @@ impl TryFrom<ProductRows> for Known {
             retired,
         })
     }
+}
+
+/// An attribute before its category is asked what it is.
+fn as_text(attribute: NamedValue) -> AttributeValue {
+    AttributeValue { name: attribute.name, value: attribute.value, ..AttributeValue::default() }
 }
 
 /// An image as shoppers see it; one without a text is described by the product's title.

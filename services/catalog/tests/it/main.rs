@@ -1,6 +1,8 @@
 //! The catalog over a real database.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
 
+mod attributes;
+
 use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};

@@ -5,4 +5,5 @@ mod contention;
 mod fixture;
 mod holds;
 mod invariants;
+mod measuring;
 mod stock;

@@ -47,7 +47,7 @@ async fn report(shop: &Shop, import: &ImportView) -> Result<()> {
     let mut cursor = None;
     loop {
         let page = ListImportErrors { import_id: import.id, cursor, limit: Some(MAX_LIMIT) };
-        let errors = shop.imports.errors(&ctx, page).await?;
+        let errors = shop.contracts.imports.errors(&ctx, page).await?;
         for error in errors.items {
             let column = error.column.map(|column| format!(" {column}:")).unwrap_or_default();
             eprintln!("line {}: {}:{column} {}", error.line, error.key, error.reason);

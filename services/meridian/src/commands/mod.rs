@@ -1,6 +1,7 @@
 //! What the subcommands do, one a file.
 
 pub(crate) mod backup;
+pub(crate) mod bus;
 pub(crate) mod import;
 pub(crate) mod reference;
 pub(crate) mod search;

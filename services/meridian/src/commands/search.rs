@@ -10,11 +10,11 @@ pub(crate) async fn run(shop: &Shop, command: &Search) -> Result<()> {
     let ctx = shop.system_ctx("search");
     match command {
         Search::Rebuild => {
-            print(&shop.search.rebuild(&ctx, ()).await?);
+            print(&shop.contracts.search.rebuild(&ctx, ()).await?);
             Ok(())
         }
         Search::Check { repair } => {
-            let report = shop.search.check(&ctx, CheckIndex { repair: *repair }).await?;
+            let report = shop.contracts.search.check(&ctx, CheckIndex { repair: *repair }).await?;
             print(&report);
             let wrong = report.missing + report.extra + report.stale;
             if wrong > report.repaired {

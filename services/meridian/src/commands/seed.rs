@@ -124,7 +124,7 @@ async fn products(shop: &Shop, seed: &Seed) -> Result<()> {
         let to = (from + BATCH).min(seed.products);
         let drafts: Vec<Draft> = (from..to).map(|number| Draft::new(seed.seed, number)).collect();
         let batch = drafts.iter().map(|draft| draft.product.clone()).collect();
-        let results = shop.catalog.import_products(&ctx, batch).await?;
+        let results = shop.contracts.catalog.import_products(&ctx, batch).await?;
         let mut prices = Vec::new();
         let mut stock = Vec::new();
         for (draft, result) in drafts.iter().zip(results) {
@@ -144,10 +144,10 @@ async fn products(shop: &Shop, seed: &Seed) -> Result<()> {
             }
         }
         for chunk in prices.chunks(1_000) {
-            shop.pricing.set_prices(&ctx, chunk.to_vec()).await?;
+            shop.contracts.pricing.set_prices(&ctx, chunk.to_vec()).await?;
         }
         for chunk in stock.chunks(1_000) {
-            shop.inventory.set_initial(&ctx, chunk.to_vec()).await?;
+            shop.contracts.inventory.set_initial(&ctx, chunk.to_vec()).await?;
         }
         bar.inc(u64::from(to - from));
         from = to;
@@ -270,7 +270,7 @@ async fn user(shop: &Shop, seed: u64, number: u32, password: String) -> Result<b
     let system = shop.system_ctx("seed");
     let email = format!("user{number}-{seed}@example.com");
     let register = Register { email, password, name: format!("Shopper {number}") };
-    let account = match shop.accounts.register(&system, register).await {
+    let account = match shop.contracts.accounts.register(&system, register).await {
         Ok(account) => account,
         Err(failure) if failure.is(contracts::account::code::EMAIL_TAKEN) => return Ok(false),
         Err(failure) => return Err(failure).context("registering a user"),
@@ -292,6 +292,6 @@ async fn user(shop: &Shop, seed: u64, number: u32, password: String) -> Result<b
         postal_code: format!("{:05}", 10_000 + number % 80_000),
         is_default: true,
     };
-    shop.accounts.add_address(&Ctx { caller, ..system }, address).await?;
+    shop.contracts.accounts.add_address(&Ctx { caller, ..system }, address).await?;
     Ok(true)
 }

@@ -16,8 +16,14 @@ const SAMPLE_CATEGORIES: &[u8] = include_bytes!("../../sample/categories.json");
 
 /// Serves until Ctrl-C or SIGTERM.
 pub(crate) async fn run(settings: Settings, serve: &Serve) -> Result<()> {
-    let telemetry = Telemetry::start(&settings.config.section("telemetry")?)?;
     let targets = Targets::parse(&serve.target)?;
+    let telemetry = Telemetry::start(&settings.config.section("telemetry")?, &targets.to_string())?;
+    let ended = serve_with(settings, serve, targets, telemetry.clone()).await;
+    telemetry.flush().await;
+    ended
+}
+
+async fn serve_with(settings: Settings, serve: &Serve, targets: Targets, telemetry: Telemetry) -> Result<()> {
     let app = settings.app(serve.listen)?;
     let shop = Shop::open(settings, &targets).await?;
     if targets.is_all() && !serve.no_sample {
@@ -45,8 +51,8 @@ fn announce(address: std::net::SocketAddr, targets: &Targets) {
 async fn import_sample(shop: &Shop) -> Result<()> {
     let ctx = shop.system_ctx("sample");
     let first = contracts::catalog::ScanProducts { after: None, limit: 1 };
-    if !shop.catalog.scan_products(&ctx, first).await?.is_empty()
-        || !shop.catalog.categories(&ctx, ()).await?.is_empty()
+    if !shop.contracts.catalog.scan_products(&ctx, first).await?.is_empty()
+        || !shop.contracts.catalog.categories(&ctx, ()).await?.is_empty()
     {
         return Ok(());
     }

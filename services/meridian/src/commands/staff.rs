@@ -23,7 +23,7 @@ pub(crate) async fn run(shop: &Shop, command: &Staff) -> Result<()> {
     ensure!((12..=128).contains(&password.chars().count()), "a staff password has 12 to 128 characters");
     let ctx = shop.system_ctx("staff");
     let staff = CreateStaff { email: email.clone(), password, roles: roles.clone() };
-    let account = shop.accounts.create_staff(&ctx, staff).await?;
+    let account = shop.contracts.accounts.create_staff(&ctx, staff).await?;
     println!("{} {} {}", account.id, account.email, account.roles.join(","));
     Ok(())
 }

@@ -56,6 +56,7 @@ pub(crate) mod orders {
         pub cancel_reason: Option<String>,
         pub payment_id: Option<Uuid>,
         pub payment_number: Option<String>,
+        pub trace: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -184,6 +185,7 @@ pub(crate) fn order_row(order: &Order, updated_at: Timestamp) -> Result<orders::
         cancel_reason: order.cancel_reason.map(|reason| reason.word().to_owned()),
         payment_id: order.payment_id.map(PaymentId::uuid),
         payment_number: order.payment_number.clone(),
+        trace: order.trace.clone(),
     })
 }
 
@@ -264,6 +266,7 @@ pub(crate) fn order(row: orders::Model, lines: Vec<order_line::Model>) -> Result
         cancel_reason: row.cancel_reason.as_deref().map(CancelReason::parse).transpose()?,
         payment_id: row.payment_id.map(PaymentId::from_uuid),
         payment_number: row.payment_number,
+        trace: row.trace,
     })
 }
 

@@ -109,16 +109,17 @@ impl Sandbox {
             body.map(serde_json::to_vec).transpose().map_err(ChannelError::unavailable)?.unwrap_or_default();
         let id = format!("{method} {path}");
         let (timestamp, signature) = self.requests.sign(&id, self.clock.now(), &body);
-        let answer = self
+        let mut request = self
             .client
             .request(method, format!("{base}{path}"))
             .header("content-type", "application/json")
             .header(TIMESTAMP, timestamp)
             .header(SIGNATURE, signature)
-            .body(body)
-            .send()
-            .await
-            .map_err(ChannelError::unavailable)?;
+            .body(body);
+        if let Some(trace) = platform_trace::traceparent() {
+            request = request.header(platform_trace::HEADER, trace);
+        }
+        let answer = request.send().await.map_err(ChannelError::unavailable)?;
         let status = answer.status();
         let body = read(answer).await?;
         if status.is_success() {

@@ -10,6 +10,7 @@ use actix_web::{
 use kernel::{Failure, Result, code};
 use platform_runtime::Tasks;
 use serde::{Serialize, de::DeserializeOwned};
+use tracing::Instrument;
 
 use super::Inner;
 use crate::channel::{
@@ -85,7 +86,9 @@ where
             .map_err(|error| Failure::new(code::MALFORMED).detail(error.to_string()))?;
         work(body).await
     };
-    match outcome.await {
+    // What another party would record of this is not ours; this one lets us see it.
+    let caller = req.headers().get(platform_trace::HEADER).and_then(|value| value.to_str().ok());
+    match outcome.instrument(platform_trace::rejoin("sandbox.provider", caller)).await {
         Ok(value) => HttpResponse::Ok().json(value),
         Err(failure) => {
             if failure.status() >= 500 {

@@ -76,6 +76,8 @@ pub(crate) mod attempt {
         /// When to ask the provider next, while it is pending.
         pub next_sync_at: i64,
         pub syncs: i32,
+        /// The trace it was opened in: its order's. What the provider says later belongs there.
+        pub trace: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

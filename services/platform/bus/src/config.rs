@@ -5,10 +5,27 @@ use std::time::Duration;
 use kernel::{Failure, Result};
 use serde::{Deserialize, Serialize};
 
+mod pulsar;
+
+pub use pulsar::{Peer, PulsarConfig};
+
+/// Who brings events to consumers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BusEngine {
+    /// Consumers follow the event log in the database.
+    #[default]
+    Embedded,
+    /// The log is relayed to Apache Pulsar, from which consumers get it. Needs the cargo feature `pulsar`.
+    Pulsar,
+}
+
 /// Section `bus`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BusConfig {
+    /// Who brings events to consumers.
+    pub engine: BusEngine,
     /// Log positions a subscription looks at in one round, over all shards.
     pub batch: u32,
     /// Aggregates a subscription works on at once.
@@ -54,12 +71,15 @@ pub struct BusConfig {
     /// Events older than this go even when a subscription has not seen them (it may no longer exist), dead letters too.
     #[serde(with = "humantime_serde")]
     pub keep_at_most: Duration,
+    /// The broker of the engine `pulsar`.
+    pub pulsar: PulsarConfig,
 }
 
 impl Default for BusConfig {
     fn default() -> Self {
         const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
+            engine: BusEngine::Embedded,
             batch: 512,
             concurrency: 16,
             timeout: Duration::from_secs(30),
@@ -77,6 +97,7 @@ impl Default for BusConfig {
             cursor: Duration::from_millis(50),
             keep: 7 * DAY,
             keep_at_most: 28 * DAY,
+            pulsar: PulsarConfig::default(),
         }
     }
 }
@@ -114,6 +135,18 @@ impl BusConfig {
         if self.keep_at_most < self.keep {
             return wrong("keep_at_most", "must not be shorter than keep");
         }
-        Ok(())
+        match self.engine {
+            BusEngine::Embedded => Ok(()),
+            BusEngine::Pulsar if cfg!(feature = "pulsar") => self.pulsar.validate(),
+            BusEngine::Pulsar => Err(built_without()),
+        }
     }
+}
+
+/// The engine is not part of this program.
+pub(crate) fn built_without() -> Failure {
+    Failure::internal(
+        "bus.engine is \"pulsar\", but this program was built without it: build with `cargo build --release \
+         --features pulsar` (that needs protoc; Debian: protobuf-compiler), or set bus.engine = \"embedded\"",
+    )
 }

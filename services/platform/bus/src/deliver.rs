@@ -6,6 +6,7 @@ use contracts::Event;
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use kernel::{Failure, Result, Shard, Timestamp, code};
 use tokio_util::sync::CancellationToken;
+use tracing::{Instrument, Span};
 
 use crate::{
     BusConfig, Consumer,
@@ -35,6 +36,10 @@ impl Courier {
         parked: &ParkedSet,
         now: Timestamp,
     ) -> Option<Vec<ParkedOf>> {
+        if events.len() > 1 && parked.is_empty() && self.consumer.gathers() && self.all_at_once(events).await
+        {
+            return Some(Vec::new());
+        }
         let mut queues: HashMap<(Shard, &str), Vec<&Arc<Event>>> = HashMap::new();
         for event in events {
             queues.entry((event.shard, &event.aggregate)).or_default().push(event);
@@ -46,6 +51,27 @@ impl Courier {
         let parked: Vec<Option<Vec<ParkedOf>>> =
             stream::iter(deliveries).buffer_unordered(self.config.concurrency).collect().await;
         Some(parked.into_iter().collect::<Option<Vec<_>>>()?.into_iter().flatten().collect())
+    }
+
+    /// The whole batch as one effect; false when that failed.
+    async fn all_at_once(&self, events: &[Arc<Event>]) -> bool {
+        let subscription = self.consumer.subscription();
+        let consuming = AssertUnwindSafe(self.consumer.consume_all(events)).catch_unwind();
+        match tokio::time::timeout(self.config.timeout, consuming).await {
+            Ok(Ok(Ok(()))) => {
+                metrics::counter!("bus_consumed_total", "subscription" => subscription)
+                    .increment(events.len() as u64);
+                true
+            }
+            Ok(Ok(Err(failure))) => {
+                tracing::warn!(subscription, ?failure, "events were not consumed together; now one by one");
+                false
+            }
+            Ok(Err(_)) | Err(_) => {
+                tracing::warn!(subscription, "events were not consumed together; now one by one");
+                false
+            }
+        }
     }
 
     /// One aggregate's events: the first that fails is parked, and all behind it.
@@ -88,6 +114,11 @@ impl Courier {
 
     /// One try; what the consumer says about its failure goes to the log with its cause.
     pub(crate) async fn once(&self, event: &Event) -> Result<()> {
+        let span = consuming(self.consumer.subscription(), event);
+        self.consume(event).instrument(span).await
+    }
+
+    async fn consume(&self, event: &Event) -> Result<()> {
         let subscription = self.consumer.subscription();
         let consuming = AssertUnwindSafe(self.consumer.consume(event)).catch_unwind();
         let outcome = match tokio::time::timeout(self.config.timeout, consuming).await {
@@ -99,15 +130,18 @@ impl Courier {
         };
         match &outcome {
             Ok(()) => metrics::counter!("bus_consumed_total", "subscription" => subscription).increment(1),
-            Err(failure) => tracing::warn!(
-                subscription,
-                shard = event.shard.number(),
-                pos = event.pos,
-                topic = event.topic,
-                aggregate = event.aggregate,
-                ?failure,
-                "event was not consumed"
-            ),
+            Err(failure) => {
+                platform_trace::failed(failure.code());
+                tracing::warn!(
+                    subscription,
+                    shard = event.shard.number(),
+                    pos = event.pos,
+                    topic = event.topic,
+                    aggregate = event.aggregate,
+                    ?failure,
+                    "event was not consumed"
+                );
+            }
         }
         outcome
     }
@@ -120,4 +154,22 @@ impl Courier {
 /// Whether trying again in a moment may help. A consumer that took too long already had its time.
 fn is_transient(failure: &Failure) -> bool {
     matches!(failure.status(), 409 | 425 | 429 | 500..) && !failure.is(code::TIMEOUT)
+}
+
+/// The span of one try, in the trace the event happened in.
+pub(crate) fn consuming(subscription: &'static str, event: &Event) -> Span {
+    let span = tracing::debug_span!(
+        target: "meridian",
+        parent: None,
+        "consume",
+        otel.name = subscription,
+        otel.kind = "consumer",
+        messaging.destination.name = event.topic,
+        shard = event.shard.number(),
+        pos = event.pos,
+    );
+    if let Some(trace) = &event.trace {
+        platform_trace::continue_from(&span, trace);
+    }
+    span
 }

@@ -1,9 +1,9 @@
 //! The embedded bus: follows the event log in the database.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use kernel::{Cursor, Failure, MAX_LIMIT, Page, Result, Shard};
+use kernel::{Page, Result, Shard};
 use platform_db::Db;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -11,15 +11,12 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Bus, BusConfig, Consumer, DeadLetter, Pruned, Selection,
     deliver::Courier,
-    prune, sequence,
-    store::{self, Place},
+    prune, sequence, store,
     subscription::Subscription,
+    subscriptions,
     turn::Turn,
     watch::{Sight, Watcher},
 };
-
-/// The lease's column takes 100 characters, `bus/` included.
-const LONGEST_NAME: usize = 90;
 
 /// Follows `event_log` for the consumers of this process, and sequences what was written.
 pub struct EmbeddedBus {
@@ -35,15 +32,7 @@ impl EmbeddedBus {
     /// are too long, and a configuration that cannot work.
     pub fn new(db: Db, consumers: Vec<Arc<dyn Consumer>>, config: BusConfig) -> Result<Self> {
         config.validate()?;
-        let mut names = BTreeSet::new();
-        for consumer in &consumers {
-            let name = consumer.subscription();
-            if name.is_empty() || name.len() > LONGEST_NAME || !names.insert(name) {
-                return Err(Failure::internal(format!(
-                    "subscription {name:?} is there twice or has no fit name"
-                )));
-            }
-        }
+        subscriptions::check(&consumers, &[])?;
         let holder = db.ids().uuid(Shard::new(0)).to_string();
         let sight = Arc::new(Sight::new(db.shards()));
         Ok(Self { db, consumers, config: Arc::new(config), sight, holder })
@@ -76,15 +65,9 @@ impl EmbeddedBus {
 impl Bus for EmbeddedBus {
     async fn run(&self, shutdown: CancellationToken) {
         let mut loops = JoinSet::new();
-        // A loop that panics takes the others down with it, and whoever runs the bus sees it end too early.
         let stop = shutdown.child_token();
         self.spawn_all(&mut loops, &stop);
-        while let Some(ended) = loops.join_next().await {
-            if let Err(error) = ended {
-                tracing::error!(%error, "a loop of the bus panicked");
-                stop.cancel();
-            }
-        }
+        subscriptions::run_to_end(loops, &stop).await;
     }
 
     async fn quiescent(&self) -> Result<bool> {
@@ -107,12 +90,7 @@ impl Bus for EmbeddedBus {
     }
 
     async fn dead_letters(&self, cursor: Option<&str>, limit: u32) -> Result<Page<DeadLetter>> {
-        let after = cursor.map(Cursor::decode::<Place>).transpose()?;
-        let limit = limit.clamp(1, MAX_LIMIT);
-        let letters = store::dead_letters(&self.db, after, limit + 1).await?;
-        Ok(Page::cut(letters, limit, |letter| {
-            (letter.subscription.clone(), letter.shard.number(), letter.pos)
-        }))
+        subscriptions::dead_letters(&self.db, cursor, limit).await
     }
 
     async fn replay_dead(&self, selection: Selection) -> Result<u64> {
@@ -122,12 +100,7 @@ impl Bus for EmbeddedBus {
     }
 
     async fn replay(&self, subscription: &str, shard: Shard, from: i64) -> Result<()> {
-        if shard.number() >= self.db.shards() {
-            return Err(Failure::not_found("shard"));
-        }
-        if !store::all_cursors(&self.db).await?.contains_key(subscription) {
-            return Err(Failure::not_found("subscription"));
-        }
+        subscriptions::find(&self.db, subscription, shard).await?;
         store::rewind(&self.db, subscription, shard, from).await?;
         self.sight.look.notify_one();
         Ok(())

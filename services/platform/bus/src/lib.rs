@@ -1,6 +1,8 @@
 //! Events from the log to their consumers: retry with backoff, dead letters, replay.
 //!
-//! The port is [`Bus`] with its [`Consumer`]s; the embedded adapter is [`EmbeddedBus`], which follows `event_log`.
+//! The port is [`Bus`] with its [`Consumer`]s; [`open`] makes the one that the configuration names. The embedded adapter is
+//! [`EmbeddedBus`], which follows `event_log`; `PulsarBus` (cargo feature `pulsar`) relays the log to a broker by position
+//! and takes the events from there.
 //!
 //! - Delivery is at least once. A consumer's effect is one write whose closure first asks [`platform_db::Tx::first_time`],
 //!   so an event that comes again has no second effect.
@@ -14,16 +16,24 @@
 mod config;
 mod deliver;
 mod embedded;
+mod open;
 mod port;
 mod prune;
+#[cfg(feature = "pulsar")]
+mod pulsar;
+mod retries;
 mod retry;
 mod sequence;
 mod store;
 mod subscription;
+mod subscriptions;
 mod tail;
 mod turn;
 mod watch;
 
-pub use config::BusConfig;
+pub use config::{BusConfig, BusEngine, Peer, PulsarConfig};
 pub use embedded::EmbeddedBus;
-pub use port::{Bus, Consumer, DeadLetter, Pruned, Selection};
+pub use open::{SetupStep, open, setup};
+pub use port::{Bus, Consumer, DeadLetter, Pruned, Selection, Sharing};
+#[cfg(feature = "pulsar")]
+pub use pulsar::PulsarBus;

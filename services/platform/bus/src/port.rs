@@ -1,5 +1,7 @@
 //! What a bus is to those who use it.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use contracts::Event;
 use kernel::{Page, Result, Shard, Timestamp};
@@ -16,8 +18,37 @@ pub trait Consumer: Send + Sync + 'static {
     /// The topics it takes.
     fn topics(&self) -> &'static [&'static str];
 
+    /// How several processes share its events.
+    fn sharing(&self) -> Sharing {
+        Sharing::ByAggregate
+    }
+
     /// Takes one event. A failure is retried with backoff and at last becomes a dead letter.
     async fn consume(&self, event: &Event) -> Result<()>;
+
+    /// Whether it takes what waits together, with [`Consumer::consume_all`]: for effects that cost a commit each and are the
+    /// same in any order.
+    fn gathers(&self) -> bool {
+        false
+    }
+
+    /// Takes many events as one effect, those of an aggregate in their order. After a failure each comes again alone.
+    async fn consume_all(&self, events: &[Arc<Event>]) -> Result<()> {
+        for event in events {
+            self.consume(event).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How the processes of a subscription share its events. The embedded bus gives all of them to one process at a time,
+/// each aggregate's in order: both kinds are content with that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sharing {
+    /// The events of an aggregate go to one process at a time, in order (a broker calls it key-shared).
+    ByAggregate,
+    /// Any event goes to any process, in no order: for effects that do not depend on it.
+    Freely,
 }
 
 /// Brings events from the log to consumers.
@@ -39,6 +70,11 @@ pub trait Bus: Send + Sync + 'static {
     /// Delivers the events of `shard` from position `from` on again to a subscription, effects included: what it noted as
     /// consumed from there on is forgotten. Events that were pruned do not come again.
     async fn replay(&self, subscription: &str, shard: Shard, from: i64) -> Result<()>;
+
+    /// What keeps events from flowing at the moment, for readiness; None when nothing does. The shop goes on without.
+    fn trouble(&self) -> Option<String> {
+        None
+    }
 
     /// Deletes events that are older than configured and consumed everywhere, with their inbox rows.
     async fn prune(&self) -> Result<Pruned>;

@@ -1,5 +1,7 @@
 //! Forgetting events that are old.
 
+use std::collections::BTreeMap;
+
 use kernel::{Result, Shard, Timestamp};
 use platform_db::Db;
 
@@ -13,14 +15,25 @@ const SLICE: u32 = 500;
 
 /// Deletes what is older than `keep` and seen by all, and what is older than `keep_at_most` in any case.
 pub(crate) async fn prune(db: &Db, config: &BusConfig) -> Result<Pruned> {
+    let seen = store::least_cursors(db).await?;
+    prune_behind(db, config, &seen, &BTreeMap::new()).await
+}
+
+/// The same; what lies behind `kept` stays, however old it is.
+pub(crate) async fn prune_behind(
+    db: &Db,
+    config: &BusConfig,
+    seen: &BTreeMap<Shard, i64>,
+    kept: &BTreeMap<Shard, i64>,
+) -> Result<Pruned> {
     let now = db.now();
     let (old, ancient) = (now.minus(config.keep), now.minus(config.keep_at_most));
     let subscriptions = store::subscriptions(db).await?;
-    let seen = store::least_cursors(db).await?;
     let mut pruned = Pruned::default();
     for shard in db.every_shard() {
         let seen = seen.get(&shard).copied().unwrap_or(i64::MAX);
-        let limits = Limits { old, ancient, seen };
+        let kept = kept.get(&shard).copied().unwrap_or(i64::MAX);
+        let limits = Limits { old, ancient, seen, kept };
         prune_shard(db, shard, &limits, &subscriptions, &mut pruned).await?;
     }
     Ok(pruned)
@@ -31,6 +44,8 @@ struct Limits {
     ancient: Timestamp,
     /// What every subscription has seen.
     seen: i64,
+    /// What lies behind it stays in any case.
+    kept: i64,
 }
 
 async fn prune_shard(
@@ -44,13 +59,18 @@ async fn prune_shard(
     let mut from = first - 1;
     loop {
         let page = store::aged(db, shard, from, SLICE).await?;
-        let gone =
-            |(pos, at): &(i64, Timestamp)| *at < limits.ancient || (*at < limits.old && *pos <= limits.seen);
+        let gone = |(pos, at): &(i64, Timestamp)| {
+            *pos <= limits.kept && (*at < limits.ancient || (*at < limits.old && *pos <= limits.seen))
+        };
         let Some((to, _)) = page.iter().take_while(|event| gone(event)).last().copied() else {
             return Ok(());
         };
-        let ancient =
-            page.iter().take_while(|(_, at)| *at < limits.ancient).last().map_or(from, |(pos, _)| *pos);
+        let ancient = page
+            .iter()
+            .take_while(|(_, at)| *at < limits.ancient)
+            .last()
+            .map_or(from, |(pos, _)| *pos)
+            .min(to);
         let slice = Slice {
             range: Range { shard, from, to },
             ancient: Range { shard, from, to: ancient },

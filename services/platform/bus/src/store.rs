@@ -2,6 +2,8 @@
 
 mod letters;
 mod prune;
+#[cfg(feature = "pulsar")]
+mod replay;
 mod retry;
 
 use std::collections::HashMap;
@@ -11,6 +13,8 @@ use kernel::{Failure, Result, Shard, Timestamp};
 use platform_db::{Db, DbResult, Tx};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
+#[cfg(feature = "pulsar")]
+pub(crate) use self::replay::{advance_replay, begin_replay, relayed_cursors, replay_of};
 pub(crate) use self::{
     letters::{Place, dead_letters, revive, rewind},
     prune::{
@@ -53,7 +57,7 @@ async fn execute(tx: &Tx, sql: String, values: Vec<Value>) -> Result<u64> {
     Ok(tx.execute_raw(statement).await.db()?.rows_affected())
 }
 
-const EVENT: &str = "e.shard, e.pos, e.topic, e.aggregate, e.at, e.body";
+const EVENT: &str = "e.shard, e.pos, e.topic, e.aggregate, e.at, e.body, e.trace";
 
 fn event(row: &QueryResult) -> Result<Event> {
     Ok(Event {
@@ -63,6 +67,7 @@ fn event(row: &QueryResult) -> Result<Event> {
         aggregate: row.try_get_by_index(3).db()?,
         at: Timestamp::from_micros(row.try_get_by_index(4).db()?),
         body: row.try_get_by_index(5).db()?,
+        trace: row.try_get_by_index(6).db()?,
     })
 }
 
@@ -81,6 +86,19 @@ pub(crate) async fn events(db: &Db, topics: &[&'static str], ranges: &[Range]) -
     let sql = format!(
         "SELECT {EVENT} FROM event_log e WHERE e.topic IN ({topics}) AND ({ranges}) ORDER BY e.shard, e.pos"
     );
+    query(db.read(), sql, values).await?.iter().map(event).collect()
+}
+
+/// All events in the ranges, by shard and position.
+#[cfg(feature = "pulsar")]
+pub(crate) async fn all_events(db: &Db, ranges: &[Range]) -> Result<Vec<Event>> {
+    if ranges.is_empty() {
+        return Ok(Vec::new());
+    }
+    let values =
+        ranges.iter().flat_map(|range| [number(range.shard), range.from.into(), range.to.into()]).collect();
+    let ranges = vec!["(e.shard = ? AND e.pos > ? AND e.pos <= ?)"; ranges.len()].join(" OR ");
+    let sql = format!("SELECT {EVENT} FROM event_log e WHERE {ranges} ORDER BY e.shard, e.pos");
     query(db.read(), sql, values).await?.iter().map(event).collect()
 }
 

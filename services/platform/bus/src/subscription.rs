@@ -3,8 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use contracts::Event;
-use futures::{StreamExt, future::BoxFuture, stream};
-use kernel::{Result, Shard};
+use kernel::Result;
 use platform_db::Db;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -12,16 +11,14 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     BusConfig,
     deliver::{Courier, ParkedOf},
-    retry::{Due, ParkedSet, next_try},
-    store::{self, Outcome, Parked, Range, Round},
+    retries::Retries,
+    store::{self, Parked, Range, Round},
     turn::Turn,
     watch::{Sight, State, ranges},
 };
 
 /// How often the clock is asked whether a parked event is due.
 const DUE: Duration = Duration::from_millis(100);
-/// Parked events that are retried in one round.
-const RETRIES: usize = 64;
 
 /// A subscription at work.
 pub(crate) struct Subscription {
@@ -30,7 +27,7 @@ pub(crate) struct Subscription {
     db: Db,
     config: Arc<BusConfig>,
     sight: Arc<Sight>,
-    courier: Courier,
+    retries: Retries,
     turn: Turn,
     stop: CancellationToken,
     /// Everything up to here was delivered, a position a shard. What lies between `written` and this is delivered again
@@ -40,7 +37,6 @@ pub(crate) struct Subscription {
     written: Vec<i64>,
     /// Since when they differ.
     moved: Option<Instant>,
-    parked: ParkedSet,
 }
 
 impl Subscription {
@@ -55,20 +51,8 @@ impl Subscription {
         let topics = courier.consumer.topics();
         let stop = courier.stop.clone();
         let (seen, written) = (Vec::new(), Vec::new());
-        Self {
-            name,
-            topics,
-            db,
-            config,
-            sight,
-            courier,
-            turn,
-            stop,
-            seen,
-            written,
-            moved: None,
-            parked: ParkedSet::default(),
-        }
+        let retries = Retries::new(db.clone(), Arc::clone(&config), courier);
+        Self { name, topics, db, config, sight, retries, turn, stop, seen, written, moved: None }
     }
 
     /// Works until it is told to stop; then writes its cursor and gives its lease away.
@@ -112,7 +96,7 @@ impl Subscription {
         let end = ends.borrow_and_update().clone();
         let worked = if self.has_work(&end) && self.my_turn().await? {
             // Not one or the other: what was parked must not starve what is new, nor the other way round.
-            self.retry_due().await? | self.advance(&end).await?
+            self.retries.retry_due().await? | self.advance(&end).await?
         } else {
             false
         };
@@ -127,12 +111,12 @@ impl Subscription {
 
     fn has_work(&self, end: &[i64]) -> bool {
         (self.may_read() && self.seen.iter().zip(end).any(|(seen, end)| end > seen))
-            || !self.parked.due(self.db.now(), 1).is_empty()
+            || !self.retries.parked.due(self.db.now(), 1).is_empty()
     }
 
     /// Too many parked events mean that something is down: reading on would only park more.
     fn may_read(&self) -> bool {
-        self.parked.len() < usize::try_from(self.config.parked).unwrap_or(usize::MAX)
+        self.retries.parked.len() < usize::try_from(self.config.parked).unwrap_or(usize::MAX)
     }
 
     /// Whether this process may work now. Whoever begins takes the state from the database.
@@ -149,12 +133,7 @@ impl Subscription {
         self.written = store::cursors(&self.db, self.name).await?;
         self.seen.clone_from(&self.written);
         self.moved = None;
-        self.reload_parked().await
-    }
-
-    async fn reload_parked(&mut self) -> Result<()> {
-        self.parked = ParkedSet::load(store::parked(&self.db, self.name, self.config.parked).await?);
-        Ok(())
+        self.retries.reload().await
     }
 
     /// Takes over what somebody else changed: a rewound cursor, revived dead letters, or another process's work.
@@ -173,8 +152,8 @@ impl Subscription {
         }
         let live = usize::try_from(state.live(self.name)).unwrap_or(usize::MAX);
         let limit = usize::try_from(self.config.parked).unwrap_or(usize::MAX);
-        if live.min(limit) != self.parked.len().min(limit) {
-            self.reload_parked().await?;
+        if live.min(limit) != self.retries.parked.len().min(limit) {
+            self.retries.reload().await?;
         }
         Ok(())
     }
@@ -189,7 +168,8 @@ impl Subscription {
             return Ok(false);
         }
         let events = self.read(&ranges).await?;
-        let Some(parked) = self.courier.deliver(&events, &self.parked, self.db.now()).await else {
+        let Some(parked) = self.retries.courier.deliver(&events, &self.retries.parked, self.db.now()).await
+        else {
             return Ok(false);
         };
         for range in &ranges {
@@ -227,7 +207,7 @@ impl Subscription {
         let rows: Vec<Parked> = parked.iter().map(|(row, _)| row.clone()).collect();
         self.write(rows).await?;
         for (row, aggregate) in parked {
-            self.parked.insert((row.shard, row.pos), row.attempts, row.next_at, aggregate);
+            self.retries.parked.insert((row.shard, row.pos), row.attempts, row.next_at, aggregate);
         }
         Ok(())
     }
@@ -254,59 +234,10 @@ impl Subscription {
         }
     }
 
-    /// Tries parked events whose time has come, one of each aggregate. False when there are none.
-    async fn retry_due(&mut self) -> Result<bool> {
-        let due = self.parked.due(self.db.now(), RETRIES);
-        if due.is_empty() {
-            return Ok(false);
-        }
-        let places: Vec<(Shard, i64)> = due.iter().map(|due| due.place).collect();
-        let events = store::events_at(&self.db, &places).await?;
-        let mut tries: Vec<BoxFuture<'_, ((Shard, i64), Outcome)>> = Vec::with_capacity(due.len());
-        for due in due {
-            let event = events.iter().find(|event| (event.shard, event.pos) == due.place);
-            tries.push(Box::pin(self.try_again(due, event)));
-        }
-        let outcomes: Vec<_> = stream::iter(tries).buffer_unordered(self.config.concurrency).collect().await;
-        store::note_retries(&self.db, self.name, outcomes.clone()).await?;
-        for (place, outcome) in outcomes {
-            match outcome {
-                Outcome::Failed { attempts, next_at, dead: false, .. } => {
-                    self.parked.postpone(place, attempts, next_at)
-                }
-                Outcome::Done | Outcome::Failed { .. } => self.parked.remove(place),
-            }
-        }
-        Ok(true)
-    }
-
-    async fn try_again(&self, due: Due, event: Option<&Event>) -> ((Shard, i64), Outcome) {
-        let Some(event) = event else {
-            tracing::error!(subscription = self.name, "a parked event is no longer in the log");
-            return (due.place, Outcome::Done);
-        };
-        self.courier.count_retry();
-        let Err(failure) = self.courier.once(event).await else { return (due.place, Outcome::Done) };
-        let attempts = due.attempts.saturating_add(1);
-        let dead = attempts >= self.config.tries;
-        if dead {
-            tracing::error!(
-                subscription = self.name,
-                shard = event.shard.number(),
-                pos = event.pos,
-                topic = event.topic,
-                attempts,
-                "event became a dead letter"
-            );
-        }
-        let next_at = next_try(&self.config, self.db.now(), attempts);
-        (due.place, Outcome::Failed { attempts, next_at, error: failure.to_string(), dead })
-    }
-
     /// Waits for something to do.
     async fn rest(&mut self, ends: &mut watch::Receiver<Vec<i64>>, state: &mut watch::Receiver<Arc<State>>) {
         let cursor = self.moved.map(|since| since + self.config.cursor);
-        let due = (!self.parked.is_empty()).then(|| Instant::now() + DUE);
+        let due = (!self.retries.parked.is_empty()).then(|| Instant::now() + DUE);
         let wake = cursor.into_iter().chain(due).min();
         tokio::select! {
             () = self.stop.cancelled() => {}

@@ -86,6 +86,7 @@ mod tests {
                 aggregate: String::new(),
                 at: Timestamp::default(),
                 body: Vec::new(),
+                trace: None,
             })
             .collect()
     }

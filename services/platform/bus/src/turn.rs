@@ -11,6 +11,7 @@ use tokio::time::Instant;
 #[derive(Debug)]
 pub(crate) struct Turn {
     name: String,
+    shard: Shard,
     holder: String,
     ttl: Duration,
     stall: Duration,
@@ -21,8 +22,20 @@ pub(crate) struct Turn {
 
 impl Turn {
     pub(crate) fn new(subscription: &str, holder: String, ttl: Duration, stall: Duration) -> Self {
+        Self::on_shard(subscription, Shard::new(0), holder, ttl, stall)
+    }
+
+    /// Turns that are taken shard by shard.
+    pub(crate) fn on_shard(
+        subscription: &str,
+        shard: Shard,
+        holder: String,
+        ttl: Duration,
+        stall: Duration,
+    ) -> Self {
         Self {
             name: format!("bus/{subscription}"),
+            shard,
             holder,
             ttl,
             stall,
@@ -41,7 +54,7 @@ impl Turn {
     /// so an idle process writes nothing.
     pub(crate) async fn take(&mut self, db: &Db) -> Result<bool> {
         if self.asked.is_none_or(|asked| asked.elapsed() >= self.ttl / 3) {
-            self.works = db.lease(&self.name, Shard::new(0), &self.holder, self.ttl).await?.is_some();
+            self.works = db.lease(&self.name, self.shard, &self.holder, self.ttl).await?.is_some();
             self.asked = Some(Instant::now());
         }
         if !self.works && self.still.as_ref().is_some_and(|(_, since)| since.elapsed() >= self.stall) {
@@ -64,7 +77,7 @@ impl Turn {
     pub(crate) async fn give_up(&mut self, db: &Db) -> Result<()> {
         self.works = false;
         if self.asked.take().is_some() {
-            db.release_lease(&self.name, Shard::new(0), &self.holder).await?;
+            db.release_lease(&self.name, self.shard, &self.holder).await?;
         }
         Ok(())
     }

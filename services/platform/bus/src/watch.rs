@@ -55,6 +55,20 @@ impl State {
     }
 }
 
+#[cfg(feature = "pulsar")]
+impl State {
+    /// Whether a subscription has cursors, if only on some shards.
+    pub(crate) fn has_cursors(&self, subscription: &str) -> bool {
+        self.cursors.contains_key(subscription)
+    }
+
+    /// The positions of a subscription's cursors, on the shards where it has one.
+    pub(crate) fn positions(&self, subscription: &str) -> Vec<(Shard, i64)> {
+        let cursors = self.cursors.get(subscription).map(Vec::as_slice).unwrap_or_default();
+        (0_u16..).zip(cursors).filter_map(|(number, pos)| Some((Shard::new(number), (*pos)?))).collect()
+    }
+}
+
 impl Sight {
     pub(crate) fn new(shards: u16) -> Self {
         Self {
@@ -157,7 +171,7 @@ impl Watcher<'_> {
     }
 }
 
-fn gauge(value: u64) -> f64 {
+pub(crate) fn gauge(value: u64) -> f64 {
     u32::try_from(value).map_or(f64::from(u32::MAX), f64::from)
 }
 

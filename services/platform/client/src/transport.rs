@@ -15,6 +15,7 @@ use reqwest::{
     header::{CONTENT_TYPE, HeaderValue},
 };
 use tokio::sync::Semaphore;
+use tracing::Instrument;
 
 use crate::{ClientConfig, breaker::Breaker};
 
@@ -89,9 +90,12 @@ impl HttpTransport {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/json"))
             .header("x-request-id", &ctx.request_id)
             .header(ASSERTION_HEADER, assertion)
-            .body(body)
-            .build()
-            .map_err(Failure::internal)?;
+            .body(body);
+        let request = match platform_trace::traceparent() {
+            Some(trace) => request.header(platform_trace::HEADER, trace),
+            None => request,
+        };
+        let request = request.build().map_err(Failure::internal)?;
         let mut pauses = CONNECT_AGAIN.into_iter();
         loop {
             // The body is held in memory, so that a copy shares it.
@@ -147,7 +151,24 @@ impl Transport for HttpTransport {
             .get(domain)
             .ok_or_else(|| Failure::internal(format!("client.targets has no {domain}")))?;
         let started = Instant::now();
-        let answer = self.attempt(ctx, target, &format!("/internal/{domain}/{method}"), body).await;
+        let path = format!("/internal/{domain}/{method}");
+        let span = tracing::debug_span!(
+            target: "meridian",
+            "call",
+            otel.name = path.as_str(),
+            otel.kind = "client",
+            peer.service = domain,
+        );
+        let attempt = async {
+            let answer = self.attempt(ctx, target, &path, body).await;
+            if let Err(failure) = &answer
+                && failure.status() >= 500
+            {
+                platform_trace::failed(failure.code());
+            }
+            answer
+        };
+        let answer = attempt.instrument(span).await;
         let status = answer.as_ref().map_or_else(Failure::status, |_| 200);
         let labels =
             [("domain", domain.to_owned()), ("method", method.to_owned()), ("status", status.to_string())];

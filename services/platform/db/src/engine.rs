@@ -37,7 +37,8 @@ impl Engine {
                 let queue = Queue::start(sqlite.clone(), config, ids, clock, signals);
                 Self::Sqlite(Embedded { sqlite, queue })
             }
-            EngineName::Tidb => Self::Tidb(Tidb::open(config, ids, clock, signals).await?),
+            // Boxed: the futures of its connections are large, and everybody who opens a database would contain them.
+            EngineName::Tidb => Self::Tidb(Box::pin(Tidb::open(config, ids, clock, signals)).await?),
         })
     }
 
@@ -59,13 +60,28 @@ impl Engine {
                 change(embedded.sqlite.writer()).await.map_err(Failure::internal)
             }
             Self::Tidb(tidb) => {
-                let session = tidb.schema_session().await?;
+                let session = Box::pin(tidb.schema_session()).await?;
                 let outcome = change(&session).await.map_err(Failure::internal);
                 // The lock goes with its session.
                 session.close().await.map_err(Failure::internal)?;
                 outcome
             }
         }
+    }
+
+    /// Sets the gauges of connections and of waiting writes.
+    pub(crate) fn measure(&self) {
+        let waiting = match self {
+            Self::Sqlite(embedded) => {
+                embedded.sqlite.measure();
+                embedded.queue.waiting()
+            }
+            Self::Tidb(tidb) => {
+                tidb.measure();
+                tidb.waiting()
+            }
+        };
+        metrics::gauge!("db_queue_depth").set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
     }
 
     pub(crate) async fn check_shards(&self, shards: u16) -> Result<()> {

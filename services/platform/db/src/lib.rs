@@ -15,6 +15,7 @@ mod config;
 mod engine;
 mod error;
 mod lease;
+mod observe;
 mod once;
 mod read;
 mod rows;
@@ -152,6 +153,11 @@ impl Db {
     /// Says what commits of this process touched.
     pub fn stamps(&self) -> &Stamps {
         &self.0.stamps
+    }
+
+    /// Sets the gauges of connections and of waiting writes.
+    pub fn measure(&self) {
+        self.0.engine.measure();
     }
 
     /// Fires after a commit of this process that published events.

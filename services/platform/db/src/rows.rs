@@ -11,6 +11,9 @@ use crate::{Db, DbResult};
 
 /// Statements insert powers of two of rows, so that few different texts are prepared.
 const MOST_ROWS: usize = 128;
+/// In SQLite a statement more costs two switches of threads, and a text more only a slot of the statement cache: up to so
+/// many rows, a group's, go at once.
+const AT_ONCE: usize = 64;
 /// SQLite binds at most 32,766 variables.
 const MOST_VARIABLES: usize = 32_000;
 
@@ -107,8 +110,12 @@ impl Rows {
             let fit = (MOST_VARIABLES / table.columns.len().max(1)).min(MOST_ROWS);
             let mut rest = table.rows.as_slice();
             while !rest.is_empty() {
-                // The largest power of two that fits.
-                let size = 1 << rest.len().min(fit).max(1).ilog2();
+                let size = if backend == DbBackend::Sqlite && rest.len() <= fit.min(AT_ONCE) {
+                    rest.len()
+                } else {
+                    // The largest power of two that fits.
+                    1 << rest.len().min(fit).max(1).ilog2()
+                };
                 let (now, later) = rest.split_at(size);
                 connection.execute_raw(table.statement(backend, now)).await?;
                 rest = later;
@@ -134,9 +141,9 @@ impl Table {
     }
 }
 
-const OUTBOX: &[&str] = &["shard", "id", "topic", "aggregate", "at", "body"];
+const OUTBOX: &[&str] = &["shard", "id", "topic", "aggregate", "at", "body", "trace"];
 
-/// The outbox row of an event.
+/// The outbox row of an event, with the trace of whoever publishes it.
 pub(crate) fn event_row<E: EventBody>(
     id: uuid::Uuid,
     shard: Shard,
@@ -151,5 +158,6 @@ pub(crate) fn event_row<E: EventBody>(
         event.aggregate().into(),
         at.micros().into(),
         body.into(),
+        platform_trace::traceparent().into(),
     ])
 }

@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use contracts::Event;
 use kernel::{Failure, Result, Shard, Timestamp, code};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 use uuid::Uuid;
 
 use crate::{Db, DbResult, Rows, engine::Engine};
 
-const LOG: &[&str] = &["shard", "pos", "topic", "aggregate", "at", "body"];
-const WAITING: &str = "SELECT shard, id, topic, aggregate, at, body FROM outbox";
+const LOG: &[&str] = &["shard", "pos", "topic", "aggregate", "at", "body", "trace"];
+const WAITING: &str = "SELECT shard, id, topic, aggregate, at, body, trace FROM outbox";
 
 impl Db {
     /// Moves up to `most` events from `outbox` to `event_log`, giving each shard's the next positions without gaps, by
@@ -48,7 +48,7 @@ impl Db {
         let connection = self.read();
         let statement = Statement::from_sql_and_values(
             connection.get_database_backend(),
-            "SELECT shard, pos, topic, aggregate, at, body FROM event_log WHERE shard = ? AND pos > ? ORDER BY pos LIMIT ?",
+            "SELECT shard, pos, topic, aggregate, at, body, trace FROM event_log WHERE shard = ? AND pos > ? ORDER BY pos LIMIT ?",
             [i32::from(shard.number()).into(), pos.into(), limit.into()],
         );
         connection.query_all_raw(statement).await.db()?.iter().map(event).collect()
@@ -77,6 +77,7 @@ fn event(row: &QueryResult) -> Result<Event> {
         aggregate: row.try_get_by_index(3).db()?,
         at: Timestamp::from_micros(row.try_get_by_index(4).db()?),
         body: row.try_get_by_index(5).db()?,
+        trace: row.try_get_by_index(6).db()?,
     })
 }
 
@@ -104,7 +105,7 @@ pub(crate) async fn waiting(
     // A range of the primary key for each shard.
     let ranges = vec!["(shard = ? AND id >= ?)"; shards.len()].join(" OR ");
     let sql = format!("{WAITING} WHERE {ranges} ORDER BY shard, id LIMIT ?");
-    let values = shards.iter().flat_map(|shard| [Value::from(i32::from(shard.number())), from.into()]);
+    let values = shards.iter().flat_map(|shard| [number(*shard), from.into()]);
     let values = values.chain([most.into()]);
     read(connection, Statement::from_sql_and_values(connection.get_database_backend(), sql, values)).await
 }
@@ -117,6 +118,7 @@ async fn read(connection: &impl ConnectionTrait, select: Statement) -> Result<Ba
             row.try_get_by_index::<String>(3).db()?.into(),
             row.try_get_by_index::<i64>(4).db()?.into(),
             row.try_get_by_index::<Vec<u8>>(5).db()?.into(),
+            row.try_get_by_index::<Option<String>>(6).db()?.into(),
         ];
         shards.entry(shard_of(&row)?).or_default().push((row.try_get_by_index(1).db()?, columns));
     }
@@ -136,64 +138,90 @@ impl Batch {
 
     /// Gives the events their positions.
     pub(crate) async fn move_on(&self, tx: &impl ConnectionTrait) -> Result<()> {
+        let counts = self.0.iter().map(|(shard, events)| (*shard, events.len())).collect();
+        let cursors = advance(tx, &counts).await?;
         let mut log = Rows::new();
         for (shard, events) in &self.0 {
-            let mut pos = advance(tx, *shard, events.len()).await?;
+            let mut pos = cursors.get(shard).copied().unwrap_or(0);
             for (_, columns) in events {
                 pos += 1;
-                let key: [Value; 2] = [i32::from(shard.number()).into(), pos.into()];
+                let key: [Value; 2] = [number(*shard), pos.into()];
                 log.raw("event_log", LOG, key.into_iter().chain(columns.iter().cloned()).collect());
             }
-            delete(tx, *shard, events).await?;
         }
-        log.insert_into(tx).await.db()
+        self.delete(tx).await?;
+        log.insert(tx).await
+    }
+
+    async fn delete(&self, tx: &impl ConnectionTrait) -> Result<()> {
+        let keys: Vec<(Shard, Uuid)> =
+            self.0.iter().flat_map(|(shard, events)| events.iter().map(|(id, _)| (*shard, *id))).collect();
+        let backend = tx.get_database_backend();
+        for chunk in keys.chunks(256) {
+            let mut chunk = chunk.to_vec();
+            if backend == DbBackend::MySql
+                && let Some(last) = chunk.last().copied()
+            {
+                // Powers of two, so that few different texts are prepared; naming a row twice costs nothing.
+                chunk.resize(chunk.len().next_power_of_two(), last);
+            }
+            let marks = vec!["(shard = ? AND id = ?)"; chunk.len()].join(" OR ");
+            let statement = Statement::from_sql_and_values(
+                backend,
+                format!("DELETE FROM outbox WHERE {marks}"),
+                chunk.iter().flat_map(|&(shard, id)| [number(shard), id.into()]),
+            );
+            tx.execute_raw(statement).await.db()?;
+        }
+        Ok(())
     }
 }
 
-/// Moves the shard's cursor on by `count` and returns where it stood.
-async fn advance(tx: &impl ConnectionTrait, shard: Shard, count: usize) -> Result<i64> {
+/// Moves the shards' cursors on by their counts and returns where they stood (absent: at 0). A statement for all shards,
+/// not one a shard: the writer waits while a sequencer is at work.
+async fn advance(tx: &impl ConnectionTrait, counts: &BTreeMap<Shard, usize>) -> Result<BTreeMap<Shard, i64>> {
     let backend = tx.get_database_backend();
-    let number: Value = i32::from(shard.number()).into();
+    let marks = vec!["?"; counts.len()].join(",");
     let select = Statement::from_sql_and_values(
         backend,
-        "SELECT pos FROM shard_cursor WHERE shard = ?",
-        [number.clone()],
+        format!("SELECT shard, pos FROM shard_cursor WHERE shard IN ({marks})"),
+        counts.keys().map(|shard| number(*shard)),
     );
-    let current: Option<i64> =
-        tx.query_one_raw(select).await.db()?.map(|row| row.try_get_by_index(0)).transpose().db()?;
-    let from = current.unwrap_or(0);
-    let to = from + i64::try_from(count).map_err(Failure::internal)?;
-    let statement = if current.is_some() {
-        Statement::from_sql_and_values(
-            backend,
-            "UPDATE shard_cursor SET pos = ? WHERE shard = ? AND pos = ?",
-            [to.into(), number, from.into()],
-        )
+    let mut stood = BTreeMap::new();
+    for row in tx.query_all_raw(select).await.db()? {
+        stood.insert(shard_of(&row)?, row.try_get_by_index::<i64>(1).db()?);
+    }
+    let mut steps = Vec::with_capacity(stood.len());
+    let mut fresh = Rows::new();
+    for (&shard, &count) in counts {
+        let count = i64::try_from(count).map_err(Failure::internal)?;
+        match stood.get(&shard) {
+            Some(from) => steps.push((shard, *from, from + count)),
+            None => fresh.raw("shard_cursor", &["shard", "pos"], vec![number(shard), count.into()]),
+        }
+    }
+    fresh.insert(tx).await?;
+    if steps.is_empty() {
+        return Ok(stood);
+    }
+    let cases = vec!["WHEN ? THEN ?"; steps.len()].join(" ");
+    let guards = vec!["(shard = ? AND pos = ?)"; steps.len()].join(" OR ");
+    let update = Statement::from_sql_and_values(
+        backend,
+        format!("UPDATE shard_cursor SET pos = CASE shard {cases} END WHERE {guards}"),
+        steps
+            .iter()
+            .flat_map(|&(shard, _, to)| [number(shard), to.into()])
+            .chain(steps.iter().flat_map(|&(shard, from, _)| [number(shard), from.into()])),
+    );
+    let moved = tx.execute_raw(update).await.db()?.rows_affected();
+    if usize::try_from(moved).ok() == Some(steps.len()) {
+        Ok(stood)
     } else {
-        Statement::from_sql_and_values(
-            backend,
-            "INSERT INTO shard_cursor (shard, pos) VALUES (?, ?)",
-            [number, to.into()],
-        )
-    };
-    if tx.execute_raw(statement).await.db()?.rows_affected() == 1 {
-        Ok(from)
-    } else {
-        Err(Failure::new(code::CONFLICT).detail("another sequencer moved the cursor"))
+        Err(Failure::new(code::CONFLICT).detail("another sequencer moved a cursor"))
     }
 }
 
-async fn delete(tx: &impl ConnectionTrait, shard: Shard, events: &[Waiting]) -> Result<()> {
-    for chunk in events.chunks(256) {
-        let marks = vec!["?"; chunk.len()].join(",");
-        let number: Value = i32::from(shard.number()).into();
-        let ids = chunk.iter().map(|(id, _)| Value::from(*id));
-        let statement = Statement::from_sql_and_values(
-            tx.get_database_backend(),
-            format!("DELETE FROM outbox WHERE shard = ? AND id IN ({marks})"),
-            std::iter::once(number).chain(ids),
-        );
-        tx.execute_raw(statement).await.db()?;
-    }
-    Ok(())
+fn number(shard: Shard) -> Value {
+    i32::from(shard.number()).into()
 }

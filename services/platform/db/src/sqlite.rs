@@ -19,9 +19,9 @@ use sea_orm::{
     },
 };
 
-use crate::{DbConfig, DbResult, Synchronous};
+use crate::{DbConfig, DbResult, Synchronous, observe};
 
-pub(crate) use self::writer::Queue;
+pub(crate) use self::writer::{Append, Queue};
 
 const FILE: &str = "meridian.db";
 const LOCK: &str = "meridian.lock";
@@ -79,6 +79,14 @@ impl Sqlite {
     /// Queues for the right to write. SQLite alone would let writers poll with sleeps; the lock file wakes them.
     pub(crate) async fn turn(&self) -> Result<Turn> {
         take_turn(&self.lock).await
+    }
+
+    /// Sets the gauges of the pools.
+    pub(crate) fn measure(&self) {
+        for (name, connection) in [("readers", &self.readers), ("writer", &self.writer)] {
+            let pool = connection.get_sqlite_connection_pool();
+            observe::pool(name, pool.size(), pool.num_idle());
+        }
     }
 
     pub(crate) async fn check_shards(&self, shards: u16) -> Result<()> {
@@ -177,7 +185,7 @@ async fn connect(
                 })
                 .busy_timeout(BUSY)
                 .foreign_keys(true)
-                .statement_cache_capacity(512)
+                .statement_cache_capacity(1_024)
                 .pragma("cache_size", "-65536")
                 .pragma("temp_store", "memory")
                 .pragma("mmap_size", "268435456")
@@ -185,5 +193,7 @@ async fn connect(
                 .pragma("query_only", if query_only { "on" } else { "off" })
                 .disable_statement_logging()
         });
-    Database::connect(options).await.db()
+    let mut connection = Database::connect(options).await.db()?;
+    observe::observe(&mut connection, "sqlite");
+    Ok(connection)
 }

@@ -1,16 +1,16 @@
 //! Databases for tests (feature `testing`).
 
-use std::path::Path;
+mod lend;
 
-use sha2::{Digest, Sha256};
+use std::path::Path;
 
 use crate::{DbConfig, EngineName, Synchronous, TidbConfig};
 
-/// The variable that names a TiDB, `host:port`: root without a password.
+/// The variable that names a TiDB, `host:port`: root without a password. `cargo xtask test --real` sets it.
 pub const TIDB: &str = "MERIDIAN_TEST_TIDB";
 
-/// A database for a test that has `folder` to itself: SQLite there, which does not wait for the disk; a database of its
-/// own on the TiDB that `MERIDIAN_TEST_TIDB=host:port` names, where it is set. The same folder is the same database.
+/// A database for a test that has `folder` to itself: SQLite there, which does not wait for the disk; one on the TiDB that
+/// `MERIDIAN_TEST_TIDB=host:port` names, where it is set. The same folder is the same database.
 pub fn config(folder: &Path) -> DbConfig {
     tidb(folder).unwrap_or_else(|| sqlite(folder))
 }
@@ -20,19 +20,39 @@ pub fn sqlite(folder: &Path) -> DbConfig {
     DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder) }
 }
 
-/// A database on TiDB for `folder`; None where `MERIDIAN_TEST_TIDB` is not set.
+/// A database on TiDB for as long as `folder` is there, and somebody connected to it; None where `MERIDIAN_TEST_TIDB` is not
+/// set. To make tables takes seconds there, so databases are lent again, emptied.
+///
+/// # Panics
+/// When the server cannot be used: a test that asks for one fails.
 pub fn tidb(folder: &Path) -> Option<DbConfig> {
+    let server = server()?;
+    let database = lend::to(server.clone(), folder.to_path_buf());
+    Some(on(TidbConfig { database, ..server }, folder))
+}
+
+/// A database on TiDB that nobody had before and that has no tables.
+///
+/// # Panics
+/// When there is one of this name already.
+pub fn new_tidb(folder: &Path) -> Option<DbConfig> {
+    let server = server()?;
+    let database = lend::fresh(folder);
+    Some(on(TidbConfig { database, ..server }, folder))
+}
+
+fn on(tidb: TidbConfig, folder: &Path) -> DbConfig {
+    DbConfig { engine: EngineName::Tidb, readers: 4, tidb, ..sqlite(folder) }
+}
+
+fn server() -> Option<TidbConfig> {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration to read it from")]
     let address = std::env::var(TIDB).ok()?;
     let (host, port) = address.rsplit_once(':')?;
-    let digest = Sha256::digest(folder.as_os_str().as_encoded_bytes());
-    let name: String = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
-    let tidb = TidbConfig {
+    Some(TidbConfig {
         host: host.to_owned(),
         port: port.parse().ok()?,
-        database: format!("test_{name}"),
         connections: 12,
         ..TidbConfig::default()
-    };
-    Some(DbConfig { engine: EngineName::Tidb, readers: 4, tidb, ..sqlite(folder) })
+    })
 }

@@ -21,25 +21,24 @@ use kernel::{Clock, Ids, Result, Shard};
 use sea_orm::{
     DatabaseConnection, DbErr, SqlxMySqlConnector,
     sqlx::{
-        ConnectOptions as _, Executor, MySqlPool,
+        ConnectOptions as _, Executor,
         mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
     },
 };
 use secrecy::ExposeSecret;
 use tokio::sync::{Semaphore, oneshot};
+use tracing::Span;
 
 pub(crate) use self::session::Session;
 use self::{append::Appender, sequence::Scan};
 use crate::{
-    DbConfig, DbResult, Reader, Rows, TidbConfig, Tls,
+    DbConfig, DbResult, Reader, Rows, TidbConfig, Tls, observe,
     work::{Signals, Work},
     write::Settled,
 };
 
 /// Statements kept prepared on each connection.
 const STATEMENTS: usize = 256;
-/// How often the pools' sizes are told to the metrics.
-const MEASURE: Duration = Duration::from_secs(5);
 
 /// What every session is set to. A transaction that stands idle is ended by the server, a lock is waited for a second.
 const SETTINGS: &str = "SET SESSION tidb_idle_transaction_timeout = 1, innodb_lock_wait_timeout = 1, \
@@ -60,8 +59,8 @@ struct Core {
     locking: DatabaseConnection,
     inserting: DatabaseConnection,
     reading: DatabaseConnection,
-    pools: [MySqlPool; 3],
-    /// Writes that may wait.
+    /// Writes that may wait, in all and now.
+    queue: usize,
     room: Arc<Semaphore>,
     scan: Scan,
     ids: Ids,
@@ -81,20 +80,16 @@ impl Tidb {
         let writing = tidb.connections / 2;
         let locking = pool(&tidb, writing, "SET SESSION tidb_txn_mode = 'pessimistic'").await.db()?;
         let inserting = pool(&tidb, tidb.connections - writing, "SET SESSION tidb_txn_mode = 'optimistic'");
-        let inserting = inserting.await.db()?;
         let replica = if tidb.closest_reads { "closest-replicas" } else { "leader" };
         let readers = format!(
             "SET SESSION tidb_replica_read = '{replica}', max_execution_time = {}",
             tidb.statement.as_millis()
         );
-        let reading = pool(&tidb, config.readers, &readers).await.db()?;
-        measure([("locking", &locking), ("inserting", &inserting), ("reading", &reading)]);
-        let connection = SqlxMySqlConnector::from_sqlx_mysql_pool;
         let core = Arc::new(Core {
-            locking: connection(locking.clone()),
-            inserting: connection(inserting.clone()),
-            reading: connection(reading.clone()),
-            pools: [locking, inserting, reading],
+            locking,
+            inserting: inserting.await.db()?,
+            reading: pool(&tidb, config.readers, &readers).await.db()?,
+            queue: config.queue,
             room: Arc::new(Semaphore::new(config.queue)),
             scan: Scan::default(),
             config: tidb,
@@ -122,8 +117,25 @@ impl Tidb {
         rows: Rows,
         settled: Settled,
         done: oneshot::Sender<Result<()>>,
+        span: Span,
     ) -> Result<()> {
-        self.appender.push(rows, settled, done)
+        self.appender.push(rows, settled, done, span)
+    }
+
+    /// Sets the gauges of the pools.
+    pub(crate) fn measure(&self) {
+        let core = &self.core;
+        for (name, connection) in
+            [("locking", &core.locking), ("inserting", &core.inserting), ("reading", &core.reading)]
+        {
+            let pool = connection.get_mysql_connection_pool();
+            observe::pool(name, pool.size(), pool.num_idle());
+        }
+    }
+
+    /// How many writes are under way or wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.core.queue - self.core.room.available_permits() + self.appender.waiting()
     }
 
     /// Up to `most` events from `outbox` to `event_log`.
@@ -163,18 +175,7 @@ impl Core {
     }
 }
 
-impl Drop for Core {
-    fn drop(&mut self) {
-        // Ends the measuring task, whose handles would keep the pools open. Whoever drops this cannot wait.
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            for pool in self.pools.clone() {
-                runtime.spawn(async move { pool.close().await });
-            }
-        }
-    }
-}
-
-fn connect_options(config: &TidbConfig) -> MySqlConnectOptions {
+pub(crate) fn connect_options(config: &TidbConfig) -> MySqlConnectOptions {
     let mut options = MySqlConnectOptions::new()
         .host(&config.host)
         .port(config.port)
@@ -219,26 +220,12 @@ fn pool_options(config: &TidbConfig, connections: u32, settings: String) -> MySq
         })
 }
 
-async fn pool(config: &TidbConfig, connections: u32, settings: &str) -> Result<MySqlPool, DbErr> {
-    pool_options(config, connections, settings.to_owned())
+async fn pool(config: &TidbConfig, connections: u32, settings: &str) -> Result<DatabaseConnection, DbErr> {
+    let pool = pool_options(config, connections, settings.to_owned())
         .connect_with(connect_options(config).database(&config.database))
         .await
-        .map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into())))
-}
-
-/// Tells the pools' sizes to the metrics until the pools are closed or nobody else has them.
-fn measure(pools: [(&'static str, &MySqlPool); 3]) {
-    let pools = pools.map(|(name, pool)| (name, pool.clone()));
-    #[expect(clippy::disallowed_methods, reason = "ends by itself when the pools are closed")]
-    tokio::spawn(async move {
-        let mut tick = tokio::time::interval(MEASURE);
-        while !pools[0].1.is_closed() {
-            tick.tick().await;
-            for (name, pool) in &pools {
-                let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-                metrics::gauge!("db_pool_connections", "pool" => *name).set(f64::from(pool.size()));
-                metrics::gauge!("db_pool_idle", "pool" => *name).set(f64::from(idle));
-            }
-        }
-    });
+        .map_err(|error| DbErr::Conn(sea_orm::RuntimeErr::SqlxError(error.into())))?;
+    let mut connection = SqlxMySqlConnector::from_sqlx_mysql_pool(pool);
+    observe::observe(&mut connection, "mysql");
+    Ok(connection)
 }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use kernel::{Failure, Result, Shard, code};
 use tokio::sync::{Notify, oneshot};
+use tracing::{Instrument, Span};
 
 use crate::{Stamps, Tx, error::is_retryable};
 
@@ -46,12 +47,16 @@ pub(crate) struct Closure<I, T, F> {
     pub(crate) work: F,
     pub(crate) outcome: Option<Result<T>>,
     pub(crate) done: oneshot::Sender<Result<T>>,
+    /// Events that it publishes belong to the trace of who asked for it.
+    pub(crate) span: Span,
 }
 
 /// A closure without its types.
 #[async_trait]
 pub(crate) trait Work: Send {
     fn shard(&self) -> Shard;
+    /// Its place in a trace.
+    fn span(&self) -> &Span;
     /// Runs the closure and keeps its outcome; true when it succeeded.
     async fn run(&mut self, tx: &Tx) -> bool;
     /// Keeps a failure that came after the closure.
@@ -73,8 +78,13 @@ where
         self.shard
     }
 
+    fn span(&self) -> &Span {
+        &self.span
+    }
+
     async fn run(&mut self, tx: &Tx) -> bool {
-        let running = tokio::time::timeout(LONGEST, (self.work)(tx, &self.input));
+        let work = (self.work)(tx, &self.input).instrument(self.span.clone());
+        let running = tokio::time::timeout(LONGEST, work);
         let outcome = WRITING.scope((), running).await.unwrap_or_else(|_| Err(Failure::new(code::TIMEOUT)));
         self.outcome.insert(outcome).is_ok()
     }
@@ -88,6 +98,8 @@ where
     }
 
     fn finish(self: Box<Self>) {
+        // A span ends where it was last entered: with the commit, not with the closure.
+        self.span.in_scope(|| ());
         // A caller that went away does not want the answer; the effect stands.
         let _ = self.done.send(self.outcome.unwrap_or_else(|| Err(closed())));
     }

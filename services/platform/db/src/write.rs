@@ -7,6 +7,7 @@ use tokio::sync::oneshot;
 use crate::{
     Db, Rows, Tx,
     engine::Engine,
+    sqlite::Append,
     work::{Closure, closed, outside_writes},
 };
 
@@ -33,7 +34,8 @@ impl Db {
     {
         outside_writes()?;
         let (done, answer) = oneshot::channel();
-        let job = Box::new(Closure { shard, input, work, outcome: None, done });
+        let span = platform_trace::step("db.write");
+        let job = Box::new(Closure { shard, input, work, outcome: None, done, span });
         match &self.0.engine {
             Engine::Sqlite(sqlite) => sqlite.queue.write(job)?,
             Engine::Tidb(tidb) => tidb.write(job)?,
@@ -50,9 +52,12 @@ impl Db {
     pub(crate) async fn append_settled(&self, shard: Shard, rows: Rows, settled: Settled) -> Result<()> {
         outside_writes()?;
         let (done, answer) = oneshot::channel();
+        let span = platform_trace::step("db.append");
         match &self.0.engine {
-            Engine::Sqlite(sqlite) => sqlite.queue.append(shard, rows, done)?,
-            Engine::Tidb(tidb) => tidb.append(rows, settled, done)?,
+            Engine::Sqlite(sqlite) => {
+                sqlite.queue.append(Append { shard, rows, outcome: None, done, span })?
+            }
+            Engine::Tidb(tidb) => tidb.append(rows, settled, done, span)?,
         }
         answer.await.map_err(|_| closed())?
     }

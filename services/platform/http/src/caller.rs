@@ -87,7 +87,9 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
         }
     }
     if let Caller::User { id, .. } = &ctx.caller {
-        tracing::Span::current().record("user.id", tracing::field::display(id));
+        let span = tracing::Span::current();
+        span.record("user.id", tracing::field::display(id));
+        span.record("shard", id.shard().number());
         if shared.is_limited(req.head()) {
             shared.limits.user(*id)?;
         }

@@ -42,6 +42,9 @@ pub struct HttpServerConfig {
     pub compress: bool,
     /// Proxies whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Host names, without a port, by which staff reach the shop, such as `shop.example`. `localhost`, addresses and the
+    /// name in `storefront.public_url` always are. Default none.
+    pub staff_hosts: Vec<String>,
     /// How long `/readyz` says `draining` before the server stops accepting. Default `0s`; in a cluster a little more
     /// than the readiness period.
     #[serde(with = "humantime_serde")]
@@ -69,6 +72,7 @@ impl Default for HttpServerConfig {
             max_in_flight: 4_096,
             compress: true,
             trusted_proxies: Vec::new(),
+            staff_hosts: Vec::new(),
             drain_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(15),
             rate_limit: RateLimitConfig::default(),

@@ -26,12 +26,14 @@ use actix_web::{
 use futures::{FutureExt, future::LocalBoxFuture};
 use kernel::{Failure, Result, code};
 use metrics::{Counter, Histogram};
+use platform_trace::Fact;
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
     HttpError,
     caller::{RequestId, bearer},
     error::{PROBLEM_JSON, from_status, problem, status},
+    error_page::Browser,
     fallback::for_programs,
     shared::Shared,
 };
@@ -148,6 +150,8 @@ struct Passage {
     span: Span,
     shared: Arc<Shared>,
     meters: Rc<Meters>,
+    /// Who wants a page in place of a problem.
+    browser: Option<Browser>,
 }
 
 impl Passage {
@@ -159,13 +163,35 @@ impl Passage {
             http.method = %method,
             request.id = id.0.as_str(),
             user.id = Empty,
+            shard = Empty,
+            otel.kind = Empty,
         );
-        Self { kind, id, method, uri: req.uri().clone(), started: Instant::now(), span, shared, meters }
+        if platform_trace::is_on() {
+            span.record("otel.kind", "server");
+            let parent = req.headers().get(platform_trace::HEADER).and_then(|value| value.to_str().ok());
+            parent.into_iter().for_each(|parent| platform_trace::continue_from(&span, parent));
+        }
+        let browser = Browser::of(req, &id.0);
+        Self {
+            kind,
+            id,
+            method,
+            uri: req.uri().clone(),
+            started: Instant::now(),
+            span,
+            shared,
+            meters,
+            browser,
+        }
     }
 
     /// Lets the request in, or says why not. Limits come before the bound on requests in flight, so that one caller
     /// cannot fill it.
     fn admit(&self, req: &ServiceRequest) -> Result<Permit> {
+        if self.kind == Kind::Public && !self.shared.may_host(req.head()) {
+            let detail = "add the name to http.staff_hosts, if staff are to use it";
+            return Err(Failure::new(code::HOST).detail(detail));
+        }
         if self.kind == Kind::Public && self.shared.is_limited(req.head()) {
             let token =
                 req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
@@ -188,8 +214,9 @@ impl Passage {
     }
 
     fn refuse(&self, req: ServiceRequest, failure: &Failure) -> ServiceResponse<BoxBody> {
-        let response = req.into_response(problem(failure));
-        self.answer(response)
+        let response =
+            self.browser.as_ref().map_or_else(|| problem(failure), |browser| browser.page(failure));
+        self.answer(req.into_response(response))
     }
 
     /// Finishes an answer.
@@ -218,7 +245,7 @@ impl Passage {
         self.log(&failure);
         let route = self.shared.routes.pattern(self.uri.path()).map(str::to_owned);
         self.record(route, status(&failure));
-        Lost { failure, id: self.id.0.clone() }.into()
+        Lost { failure, id: self.id.0.clone(), browser: self.browser.clone() }.into()
     }
 
     fn name(&self, headers: &mut HeaderMap) {
@@ -242,6 +269,7 @@ impl Passage {
     fn record(&self, route: Option<String>, status: StatusCode) {
         let elapsed = self.started.elapsed();
         let route = route.unwrap_or_else(|| "unmatched".to_owned());
+        self.trace(&route, status);
         let (http_status, elapsed_ms) = (status.as_u16(), elapsed.as_secs_f64() * 1e3);
         // Fields of the event and not of the span: a span that learns a field later is written anew by the JSON layer.
         // Reads that succeed are the bulk and say little.
@@ -251,6 +279,26 @@ impl Passage {
             tracing::info!(http.route = route, http.status = http_status, elapsed_ms, "answered");
         }
         self.meters.record(&self.method, route, status, elapsed);
+    }
+
+    /// What the request's span is called is known at its end: `POST /api/v1/orders`.
+    fn trace(&self, route: &str, status: StatusCode) {
+        // A dispatcher's path has one of our own names in it, unless there is no such method.
+        let path = if self.kind == Kind::Internal && status != StatusCode::NOT_FOUND {
+            self.uri.path()
+        } else {
+            route
+        };
+        platform_trace::rename(|| format!("{} {path}", label(&self.method)));
+        platform_trace::note(|| {
+            vec![
+                Fact::new("http.route", route.to_owned()),
+                Fact::new("http.response.status_code", i64::from(status.as_u16())),
+            ]
+        });
+        if status.is_server_error() {
+            platform_trace::failed(status.as_str());
+        }
     }
 }
 
@@ -277,6 +325,7 @@ impl Drop for Permit {
 struct Lost {
     failure: Failure,
     id: String,
+    browser: Option<Browser>,
 }
 
 impl std::fmt::Display for Lost {
@@ -297,8 +346,10 @@ impl ResponseError for Lost {
     }
 
     fn error_response(&self) -> HttpResponse {
-        let mut response = problem(&self.failure);
-        secure(response.headers_mut(), true);
+        let page = self.browser.as_ref().map(|browser| browser.page(&self.failure));
+        let programs = page.is_none();
+        let mut response = page.unwrap_or_else(|| problem(&self.failure));
+        secure(response.headers_mut(), programs);
         if let Ok(id) = HeaderValue::from_str(&self.id) {
             response.headers_mut().insert(X_REQUEST_ID, id);
         }

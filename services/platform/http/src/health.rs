@@ -23,7 +23,16 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// The probes of `/readyz`, by name.
 #[derive(Clone, Default)]
-pub(crate) struct Probes(pub(crate) Vec<(String, Probe)>);
+pub(crate) struct Probes(pub(crate) Vec<NamedProbe>);
+
+/// A probe of `/readyz`.
+#[derive(Clone)]
+pub(crate) struct NamedProbe {
+    pub(crate) name: String,
+    pub(crate) probe: Probe,
+    /// Whether the process cannot serve without it; otherwise it is only degraded.
+    pub(crate) needed: bool,
+}
 
 /// The text of `/metrics`, where there is any.
 #[derive(Clone, Default)]
@@ -51,28 +60,33 @@ pub(crate) async fn healthz() -> HttpResponse {
 }
 
 pub(crate) async fn readyz(shared: Data<Shared>, probes: Data<Probes>) -> HttpResponse {
-    let probes = join_all(probes.0.iter().map(|(name, probe)| async move {
+    let answers = join_all(probes.0.iter().map(|NamedProbe { name, probe, needed }| async move {
         let reason = match tokio::time::timeout(PROBE_TIMEOUT, probe()).await {
             Ok(Ok(())) => None,
             Ok(Err(failure)) => Some(failure.message().to_owned()),
             Err(_) => Some(format!("no answer within {PROBE_TIMEOUT:?}")),
         };
-        ProbeView { name: name.clone(), ok: reason.is_none(), reason }
+        (ProbeView { name: name.clone(), ok: reason.is_none(), reason }, *needed)
     }))
     .await;
     let status = if shared.draining.load(Ordering::Acquire) {
         "draining"
-    } else if probes.iter().all(|probe| probe.ok) {
-        "ready"
-    } else {
+    } else if answers.iter().any(|(probe, needed)| *needed && !probe.ok) {
         "not_ready"
+    } else if answers.iter().any(|(probe, _)| !probe.ok) {
+        "degraded"
+    } else {
+        "ready"
     };
-    let mut response =
-        if status == "ready" { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let probes = answers.into_iter().map(|(probe, _)| probe).collect();
+    let serves = matches!(status, "ready" | "degraded");
+    let mut response = if serves { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header((CACHE_CONTROL, "no-store")).json(Health { status, probes })
 }
 
-pub(crate) async fn metrics(metrics: Data<Metrics>) -> HttpResponse {
+pub(crate) async fn metrics(metrics: Data<Metrics>, shared: Data<Shared>) -> HttpResponse {
+    let in_flight = u32::try_from(shared.in_flight.load(Ordering::Acquire)).unwrap_or(u32::MAX);
+    metrics::gauge!("http_requests_in_flight").set(f64::from(in_flight));
     match &metrics.0 {
         Some(exposition) => HttpResponse::Ok()
             .content_type("text/plain; version=0.0.4; charset=utf-8")

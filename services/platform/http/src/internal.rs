@@ -40,7 +40,9 @@ pub(crate) async fn dispatch(
     let (domain, method) = segments.into_inner();
     let service = internal.domains.get(domain.as_str()).ok_or_else(|| Failure::not_found("domain"))?;
     let left = ctx.deadline.since(shared.clock.now()).min(MAX_DEADLINE);
-    tracing::Span::current().record("user.id", ctx.principal().as_str());
+    let span = tracing::Span::current();
+    span.record("user.id", ctx.principal().as_str());
+    span.record("shard", ctx.shard().number());
     let answer = tokio::time::timeout(left, service.dispatch(&ctx, &method, &body))
         .await
         .map_err(|_| Failure::new(code::TIMEOUT))??;

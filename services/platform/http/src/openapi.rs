@@ -17,7 +17,7 @@ use utoipa::{
 };
 use utoipa_actix_web::AppExt;
 
-use crate::{Routes, error::PROBLEM_JSON};
+use crate::{Routes, error::PROBLEM_JSON, shared::STAFF};
 
 /// Errors every operation can give: status and what it means.
 const ERRORS: [(u16, &str); 14] = [
@@ -38,6 +38,8 @@ const ERRORS: [(u16, &str); 14] = [
 ];
 /// Beside them, where an answer took too long.
 const TIMEOUT: (u16, &str) = (504, "No answer in time");
+/// Beside them, where staff work.
+const HOST: (u16, &str) = (421, "The `Host` is not a name by which staff reach the shop");
 
 /// What the tags stand for.
 const TAGS: &[(&str, &str)] = &[
@@ -76,7 +78,7 @@ pub fn openapi(routes: &[Routes]) -> OpenApi {
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
             parameters(path, operation);
-            errors(operation);
+            errors(path, operation);
             identify(path, method, operation, &mut ids);
             tags.extend(operation.tags.iter().flatten().cloned());
         }
@@ -98,7 +100,7 @@ fn components(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     components.schemas.insert(Problem::name().into_owned(), Problem::schema());
     components.schemas.insert(FieldError::name().into_owned(), FieldError::schema());
-    for (status, meaning) in ERRORS.into_iter().chain([TIMEOUT]) {
+    for (status, meaning) in ERRORS.into_iter().chain([TIMEOUT, HOST]) {
         components.responses.insert(format!("Problem{status}"), RefOr::T(response(status, meaning)));
     }
     let bearer = HttpBuilder::new()
@@ -177,7 +179,7 @@ fn response(status: u16, meaning: &str) -> Response {
     .build()
 }
 
-fn errors(operation: &mut Operation) {
+fn errors(path: &str, operation: &mut Operation) {
     // The specification wants a description of every answer; a handler need not repeat what the status says.
     for (status, answer) in &mut operation.responses.responses {
         if let RefOr::T(answer) = answer
@@ -188,7 +190,8 @@ fn errors(operation: &mut Operation) {
             answer.description = reason.unwrap_or("See the status").to_owned();
         }
     }
-    for (status, _) in ERRORS.into_iter().chain([TIMEOUT]) {
+    let of_staff = path.starts_with(STAFF).then_some(HOST);
+    for (status, _) in ERRORS.into_iter().chain([TIMEOUT]).chain(of_staff) {
         let reference = Ref::from_response_name(format!("Problem{status}"));
         operation.responses.responses.entry(status.to_string()).or_insert(RefOr::Ref(reference));
     }

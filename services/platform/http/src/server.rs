@@ -27,7 +27,7 @@ use crate::{
     docs::{self, Docs},
     fallback::fallback,
     gate::Gate,
-    health::{self, Metrics, Probe, Probes},
+    health::{self, Metrics, NamedProbe, Probe, Probes},
     internal::{self, Internal},
     limits::Limits,
     openapi,
@@ -95,7 +95,20 @@ impl Server {
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
         let probe: Probe = Arc::new(move || Box::pin(ask()));
-        self.probes.0.push((name.into(), probe));
+        self.probes.0.push(NamedProbe { name: name.into(), probe, needed: true });
+        self
+    }
+
+    /// Adds a probe of something the process can do without: while it fails `/readyz` answers 200 with the status
+    /// `degraded` and the reason.
+    #[must_use]
+    pub fn degraded<F, Fut>(mut self, name: impl Into<String>, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        let probe: Probe = Arc::new(move || Box::pin(ask()));
+        self.probes.0.push(NamedProbe { name: name.into(), probe, needed: false });
         self
     }
 

@@ -9,13 +9,18 @@ use std::{
     time::Duration,
 };
 
-use actix_web::{HttpRequest, dev::RequestHead, http::header::CONTENT_TYPE, web::Data};
+use actix_web::{
+    HttpRequest,
+    dev::RequestHead,
+    http::header::{CONTENT_TYPE, HOST},
+    web::Data,
+};
 use kernel::{Clock, Failure, Result};
 
 use crate::{Auth, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable};
 
 /// Where staff work.
-const STAFF: &str = "/api/v1/admin/";
+pub(crate) const STAFF: &str = "/api/v1/admin/";
 
 /// One a process.
 pub(crate) struct Shared {
@@ -54,6 +59,27 @@ impl Shared {
     pub(crate) fn is_limited(&self, head: &RequestHead) -> bool {
         !self.config.rate_limit.exempt_loopback
             || !self.address(head).is_some_and(|ip| ip.to_canonical().is_loopback())
+    }
+
+    /// Whether the request's host name may be used for its path. Staff's paths answer to `localhost`, to addresses and to
+    /// the names that are configured: a page elsewhere whose name is made to lead here (DNS rebinding) gets nothing, even
+    /// where the network or a proxy would let it in. Clients that send no host are no browsers.
+    pub(crate) fn may_host(&self, head: &RequestHead) -> bool {
+        if !head.uri.path().starts_with(STAFF) {
+            return true;
+        }
+        let sent = head.headers().get(HOST).map(|value| value.to_str().unwrap_or("?"));
+        let Some(host) = sent.or_else(|| head.uri.authority().map(|authority| authority.as_str())) else {
+            return true;
+        };
+        let name = match host.rsplit_once(':') {
+            Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+            _ => host,
+        };
+        let bare = name.strip_prefix('[').and_then(|name| name.strip_suffix(']')).unwrap_or(name);
+        name.eq_ignore_ascii_case("localhost")
+            || bare.parse::<IpAddr>().is_ok()
+            || self.config.staff_hosts.iter().any(|known| known.eq_ignore_ascii_case(name))
     }
 
     /// How long a request may take. Bodies that are neither JSON nor a form are uploads, and only staff upload: nobody

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
-use kernel::Result;
+use kernel::{Currency, Money, Result};
 use uuid::Uuid;
 
 /// A category or brand as a document carries it.
@@ -40,8 +40,8 @@ pub struct Document {
     pub description: String,
     /// Codes of its SKUs; searched as a whole.
     pub sku_codes: Vec<String>,
-    /// Lowest price in minor units, where it has one.
-    pub price: Option<i64>,
+    /// Lowest price in each currency it is sold in, none negative; of two in one currency the first counts.
+    pub prices: Vec<Money>,
     /// Whether any SKU can be bought now.
     pub in_stock: bool,
     /// When it was first published, in microseconds; 0 when unknown.
@@ -66,9 +66,9 @@ pub enum Change {
 pub enum Order {
     /// Best match first; without words, newest first.
     Relevance,
-    /// Cheapest first; those without a price last.
+    /// Cheapest first, in the search's currency; those without a price in it last.
     PriceAsc,
-    /// Dearest first; those without a price last.
+    /// Dearest first, in the search's currency; those without a price in it last.
     PriceDesc,
     /// Newest first.
     Newest,
@@ -79,16 +79,16 @@ pub enum Order {
 /// What hits must be, beside matching the words.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Filters {
-    /// In this category or below it, by id or slug; an unknown one has no hits.
+    /// In this category or below it, by id or slug in any case; an unknown one has no hits.
     pub category: Option<String>,
-    /// Of this brand, by id or slug; an unknown one has no hits.
+    /// Of this brand, by id or slug in any case; an unknown one has no hits.
     pub brand: Option<String>,
-    /// Lowest price, inclusive.
+    /// Lowest price, inclusive, in minor units of the search's currency.
     pub min_price: Option<i64>,
-    /// Highest price, inclusive.
+    /// Highest price, inclusive, in minor units of the search's currency.
     pub max_price: Option<i64>,
-    /// Only what can be bought.
-    pub in_stock: bool,
+    /// `true`: only what can be bought. `false`: only what cannot. Absent: both.
+    pub in_stock: Option<bool>,
 }
 
 /// A search.
@@ -98,6 +98,8 @@ pub struct Query {
     pub words: String,
     /// What hits must be.
     pub filters: Filters,
+    /// What prices are compared in. A document that is not sold in it is found, but not by a price.
+    pub currency: Currency,
     /// Order of hits.
     pub order: Order,
     /// Hits to leave out.
@@ -133,7 +135,7 @@ pub struct FacetCount {
 /// How many hits cost so much.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PriceRange {
-    /// From, inclusive, in minor units.
+    /// From, inclusive, in minor units of the search's currency.
     pub min: i64,
     /// To, inclusive.
     pub max: i64,
@@ -170,22 +172,25 @@ pub struct Found {
 }
 
 /// What a check compares.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The document's id.
     pub id: Uuid,
     /// Its version.
     pub version: i64,
-    /// Its price.
-    pub price: Option<i64>,
+    /// Its prices, by currency code.
+    pub prices: Vec<Money>,
     /// Whether it can be bought.
     pub in_stock: bool,
 }
 
 /// An index of products.
 ///
-/// Errors: `server.unavailable` while there is nothing to search yet, when another process holds the writer's place, or when
-/// too many searches wait; `server.internal` when the storage fails.
+/// A word matches as it is, as the beginning of a word when it is the last one and still being typed, and with typos: none in
+/// words of up to four letters, one from five on, two from nine on; a wrong first letter counts as two.
+///
+/// Errors: `server.unavailable` while there is nothing to search yet, when another process holds the writer's place, when
+/// too many searches wait, or while the server that searches cannot be reached; `server.internal` when the storage fails.
 #[async_trait]
 pub trait ProductIndex: Send + Sync + fmt::Debug {
     /// Searches.

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, anyhow};
 use kernel::{Failure, code};
-use platform_bus::{Bus, BusConfig, EmbeddedBus};
+use platform_bus::{Bus, BusConfig};
 use platform_db::Db;
 use platform_http::{AssertionKey, Auth, Bound, HttpServerConfig, Probe, Routes, Server};
 use tokio::task::JoinHandle;
@@ -82,11 +82,9 @@ impl App {
     pub async fn start(self) -> Result<Running> {
         let tasks = Tasks::new();
         let mut parts = Parts::of(self.registry.in_order()?);
-        let bus: Arc<dyn Bus> = Arc::new(EmbeddedBus::new(
-            self.db.clone(),
-            std::mem::take(&mut parts.consumers),
-            self.config.bus.clone(),
-        )?);
+        let consumers = std::mem::take(&mut parts.consumers);
+        let bus = platform_bus::open(self.db.clone(), consumers, self.config.bus.clone())
+            .map_err(|failure| with_cause(&failure))?;
         parts.jobs.push(operations::prune_job(Arc::clone(&bus)));
         let jobs = Jobs::new(
             self.db.clone(),
@@ -98,6 +96,7 @@ impl App {
 
         let mut server = Server::new(self.config.http, Arc::clone(self.db.clock())).routes(parts.routes);
         server = server.ready("tasks", ask(tasks.probe())).ready("database", database(self.db.clone()));
+        server = server.degraded("bus", flowing(Arc::clone(&bus)));
         for (name, probe) in parts.probes {
             server = server.ready(name, ask(probe));
         }
@@ -108,7 +107,7 @@ impl App {
             server = server.dispatch(key, parts.dispatch);
         }
         if let Some(telemetry) = self.telemetry {
-            telemetry.keep(&tasks);
+            telemetry.keep(&tasks, &self.db);
             let exposition = telemetry.exposition();
             server = server.metrics(move || exposition());
         }
@@ -304,6 +303,19 @@ fn note_end(module: &str, ended: std::result::Result<kernel::Result<()>, tokio::
 
 fn ask(probe: Probe) -> impl Fn() -> futures::future::BoxFuture<'static, kernel::Result<()>> + Send + Sync {
     move || probe()
+}
+
+/// What is bought is safe in the database whatever the bus does: trouble there is told, and the shop goes on.
+fn flowing(
+    bus: Arc<dyn Bus>,
+) -> impl Fn() -> futures::future::BoxFuture<'static, kernel::Result<()>> + Send + Sync {
+    move || {
+        let answer = match bus.trouble() {
+            None => Ok(()),
+            Some(trouble) => Err(Failure::new(code::UNAVAILABLE).detail(trouble)),
+        };
+        Box::pin(async move { answer })
+    }
 }
 
 fn database(db: Db) -> impl Fn() -> futures::future::BoxFuture<'static, kernel::Result<()>> + Send + Sync {

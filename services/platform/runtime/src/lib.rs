@@ -31,4 +31,4 @@ pub use operations::operations_routes_for_document;
 pub use registry::Registry;
 pub use shutdown::shutdown_signal;
 pub use tasks::Tasks;
-pub use telemetry::{LogFormat, Telemetry, TelemetryConfig};
+pub use telemetry::{LogFormat, METRICS, Metric, MetricKind, OtlpConfig, Telemetry, TelemetryConfig};

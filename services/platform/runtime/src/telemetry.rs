@@ -1,15 +1,28 @@
-//! Logs and metrics.
+//! Logs, metrics and traces.
+
+mod config;
+mod lines;
+mod metrics_table;
+mod otlp;
 
 use std::{
     fs,
     sync::{Arc, OnceLock},
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Result, anyhow};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use serde::{Deserialize, Serialize};
+use platform_db::Db;
 use tokio::time::{Duration, Instant};
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer, Registry, fmt, fmt::format::JsonFields, layer::SubscriberExt, util::SubscriberInitExt,
+};
+
+pub use config::{LogFormat, OtlpConfig, TelemetryConfig};
+pub use metrics_table::{METRICS, Metric, MetricKind};
+
+use lines::JsonLines;
+use otlp::Pipeline;
 
 use crate::Tasks;
 
@@ -22,60 +35,47 @@ const UPKEEP: Duration = Duration::from_secs(5);
 /// The size of a page on the machines we run on; `statm` counts in pages.
 const PAGE: u32 = 4_096;
 
-/// How a log line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum LogFormat {
-    /// For machines: an object a line.
-    Json,
-    /// For people.
-    #[default]
-    Text,
-}
-
-/// Section `telemetry` of the configuration.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TelemetryConfig {
-    /// How a log line is written.
-    pub format: LogFormat,
-    /// What is logged, as `tracing-subscriber`'s filter has it: `info,platform_bus=debug`.
-    pub filter: String,
-}
-
-impl Default for TelemetryConfig {
-    fn default() -> Self {
-        Self { format: LogFormat::Text, filter: "info,sqlx=warn,sea_orm=warn,tantivy=warn".to_owned() }
-    }
-}
-
-/// The metrics of this process. Cheap to clone; all clones, and all that are started in one process, are the same.
+/// What a process tells of itself. Cheap to clone; all clones, and all that are started in one process, are the same.
 #[derive(Clone)]
 pub struct Telemetry {
     prometheus: PrometheusHandle,
     started: Instant,
+    pipeline: Option<Pipeline>,
 }
 
 static INSTALLED: OnceLock<Telemetry> = OnceLock::new();
 
 impl Telemetry {
-    /// Sends logs to standard error and collects metrics, from now on and for the whole process. The second start keeps
-    /// what the first one set up. An error names a filter that cannot be read.
-    pub fn start(config: &TelemetryConfig) -> Result<Self> {
-        let filter = EnvFilter::try_new(&config.filter)
-            .with_context(|| format!("configuration key telemetry.filter: {:?}", config.filter))?;
-        let registry = tracing_subscriber::registry().with(filter);
-        let lines = fmt::layer().with_writer(std::io::stderr);
-        // Fails when a subscriber is there already: the first start, or a test's.
-        let _ = match config.format {
-            LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init(),
-            LogFormat::Text => registry.with(lines.with_target(false)).try_init(),
+    /// Sends logs to standard error, traces and logs to the collector where there is one, and collects metrics, from now on
+    /// and for the whole process. `targets` says which modules run in it. Call it before the database is opened. The second
+    /// start keeps what the first one set up. An error names the setting that cannot work.
+    pub fn start(config: &TelemetryConfig, targets: &str) -> Result<Self> {
+        config.validate().map_err(|failure| anyhow!("configuration: {}", described(&failure)))?;
+        if let Some(installed) = INSTALLED.get() {
+            return Ok(installed.clone());
+        }
+        let filter = || config.filter().map_err(|failure| anyhow!("configuration: {}", described(&failure)));
+        let lines = lines(config, targets);
+        let pipeline = config.otlp.is_on().then(|| Pipeline::start(config, targets)).transpose()?;
+        // Fails when a subscriber is there already: a test's.
+        let _ = match &pipeline {
+            // Without a collector the filter stands before everything: what it keeps out costs a comparison.
+            None => tracing_subscriber::registry().with(lines).with(filter()?).try_init(),
+            Some(pipeline) => {
+                let mut layers = vec![lines.with_filter(filter()?).boxed(), pipeline.spans()];
+                layers.extend(pipeline.lines(filter()?));
+                tracing_subscriber::registry().with(layers).try_init()
+            }
         };
-        Self::metrics_only()
+        Self::install(pipeline)
     }
 
     /// Collects metrics and leaves logs alone: for tests and short commands.
     pub fn metrics_only() -> Result<Self> {
+        Self::install(None)
+    }
+
+    fn install(pipeline: Option<Pipeline>) -> Result<Self> {
         if let Some(installed) = INSTALLED.get() {
             return Ok(installed.clone());
         }
@@ -83,10 +83,11 @@ impl Telemetry {
             .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
             .set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &COUNTS)?
             .build_recorder();
-        let fresh = Self { prometheus: recorder.handle(), started: Instant::now() };
+        let fresh = Self { prometheus: recorder.handle(), started: Instant::now(), pipeline };
         let installed = INSTALLED.get_or_init(|| {
             // Fails when somebody else's recorder is there: then ours stays empty.
             let _ = metrics::set_global_recorder(recorder);
+            METRICS.iter().for_each(Metric::describe);
             fresh
         });
         Ok(installed.clone())
@@ -107,12 +108,21 @@ impl Telemetry {
         Arc::new(move || telemetry.render())
     }
 
-    /// Keeps the metrics small while nobody scrapes them.
-    pub(crate) fn keep(&self, tasks: &Tasks) {
-        let (telemetry, stop) = (self.clone(), tasks.token());
+    /// Sends what waits to the collector, for as long as `telemetry.otlp.flush` says: the last thing a process does.
+    pub async fn flush(&self) {
+        if let Some(pipeline) = self.pipeline.clone() {
+            // The threads it waits for use this runtime.
+            let _ = tokio::task::spawn_blocking(move || pipeline.end()).await;
+        }
+    }
+
+    /// Keeps the metrics small while nobody scrapes them, and looks after what only shows when looked at.
+    pub(crate) fn keep(&self, tasks: &Tasks, db: &Db) {
+        let (telemetry, db, stop) = (self.clone(), db.clone(), tasks.token());
         tasks.spawn("telemetry.upkeep", async move {
             while stop.run_until_cancelled(tokio::time::sleep(UPKEEP)).await.is_some() {
                 telemetry.prometheus.run_upkeep();
+                db.measure();
             }
         });
     }
@@ -122,6 +132,27 @@ impl std::fmt::Debug for Telemetry {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Telemetry").field("started", &self.started).finish_non_exhaustive()
     }
+}
+
+/// What is written for people or machines.
+fn lines(config: &TelemetryConfig, targets: &str) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    match config.format {
+        LogFormat::Json => lines
+            .event_format(JsonLines {
+                service: config.service.clone(),
+                region: config.region.clone(),
+                targets: targets.to_owned(),
+            })
+            .fmt_fields(JsonFields::new())
+            .boxed(),
+        LogFormat::Text => lines.with_target(false).boxed(),
+    }
+}
+
+fn described(failure: &kernel::Failure) -> String {
+    let fields = failure.fields().iter().map(|field| format!("{} {}", field.pointer, field.detail));
+    fields.collect::<Vec<_>>().join("; ")
 }
 
 /// Memory in RAM, where the system tells.
@@ -150,6 +181,6 @@ mod tests {
     #[test]
     fn a_filter_that_cannot_be_read_is_named() {
         let config = TelemetryConfig { filter: "info,=".to_owned(), ..TelemetryConfig::default() };
-        assert!(format!("{:#}", Telemetry::start(&config).unwrap_err()).contains("telemetry.filter"));
+        assert!(format!("{:#}", Telemetry::start(&config, "").unwrap_err()).contains("telemetry.filter"));
     }
 }

@@ -104,6 +104,31 @@ fn every_step_is_told() {
         ]
     );
     assert_eq!(computed.totals.total, usd(5_997 + 599 + 435));
+    let codes: Vec<_> = computed.explanation.iter().map(|step| step.code.as_str()).collect();
+    assert_eq!(
+        codes,
+        [
+            "tax.added",
+            "price.sale.reduced",
+            "tax.line.on",
+            "rounding.half_up",
+            "subtotal",
+            "shipping.flat",
+            "tax.shipping.none",
+            "total.added",
+        ]
+    );
+    let price = &computed.explanation[1].params;
+    assert_eq!(price["of"], Parameter::Text("shirt".to_owned()));
+    assert_eq!(
+        (&price["quantity"], &price["before"]),
+        (&Parameter::Number(3), &Parameter::Money(usd(2_500)))
+    );
+    // On the wire money stays money, and reads back as what it was.
+    let wire = serde_json::to_value(&computed.explanation).unwrap();
+    assert_eq!(wire[1]["params"]["price"], serde_json::json!({"amount": 1_999, "currency": "USD"}));
+    let back: Vec<contracts::pricing::Explanation> = serde_json::from_value(wire).unwrap();
+    assert_eq!(back, computed.explanation);
 }
 
 #[test]

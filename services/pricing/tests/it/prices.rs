@@ -75,6 +75,7 @@ async fn own_changes_show_at_once_and_others_after_an_event() {
         aggregate: a.to_string(),
         at: f.db.now(),
         body: serde_json::to_vec(&PriceChanged { sku_id: a }).unwrap(),
+        trace: None,
     };
     let forget = Forget(Arc::clone(&f.service));
     forget.consume(&event).await.unwrap();

@@ -10,7 +10,7 @@ use actix_web::{
 use askama::Template;
 use contracts::{
     Ctx,
-    catalog::{CategoryRef, NamedValue, ProductRecord, SkuId, SkuRecord},
+    catalog::{AttributeKind, AttributeValue, CategoryRef, ProductRecord, SkuId, SkuRecord},
     pricing::{MAX_QUANTITY, PriceView, PricesOf},
 };
 use kernel::Result;
@@ -75,7 +75,8 @@ pub(crate) struct ProductPage {
     pub(crate) chosen: Chosen,
     /// Sanitised by the catalog.
     pub(crate) description: String,
-    pub(crate) attributes: Vec<NamedValue>,
+    /// Name and value, as people read them.
+    pub(crate) attributes: Vec<(String, String)>,
     pub(crate) structured_data: String,
     pub(crate) canonical: String,
 }
@@ -167,10 +168,20 @@ pub(crate) fn view(
         pickers: pickers(&base, product, sku, live),
         chosen: chosen(locale, sku, live),
         description: product.description.clone(),
-        attributes: product.attributes.clone(),
+        attributes: product.attributes.iter().map(|it| (it.name.clone(), in_words(&page, it))).collect(),
         structured_data: listed::json_ld(&page, product, &offers),
         canonical: page.absolute(&base),
         page,
+    }
+}
+
+/// An attribute's value as people read it.
+fn in_words(page: &Frame, attribute: &AttributeValue) -> String {
+    match (attribute.kind, &attribute.unit) {
+        (AttributeKind::Boolean, _) if attribute.value == "true" => page.t("answer-yes"),
+        (AttributeKind::Boolean, _) => page.t("answer-no"),
+        (AttributeKind::Number, Some(unit)) => format!("{}\u{a0}{unit}", attribute.value),
+        _ => attribute.value.clone(),
     }
 }
 

@@ -81,7 +81,7 @@ async fn limits_answer_429_and_say_when() -> Result<()> {
     let shop = Shop::builder()
         .set("HTTP__RATE_LIMIT__ENABLED", "true")
         .set("HTTP__RATE_LIMIT__EXEMPT_LOOPBACK", "false")
-        .set("HTTP__RATE_LIMIT__PER_ADDRESS", "60")
+        .set("HTTP__RATE_LIMIT__PER_ADDRESS", "10")
         .start()
         .await?;
     let guest = shop.guest();
@@ -93,11 +93,25 @@ async fn limits_answer_429_and_say_when() -> Result<()> {
             break;
         }
     }
-    let limited = limited.ok_or_else(|| anyhow::anyhow!("200 requests in a burst passed a limit of 60"))?;
+    let limited = limited.ok_or_else(|| anyhow::anyhow!("200 requests in a burst passed a limit of 10"))?;
     ensure!(
         limited.code() == "request.rate_limited" && limited.header("retry-after").is_some(),
         "{limited:?}"
     );
+    for (language, words) in [("en", "That was a lot at once"), ("zh-CN", "lang=\"zh-CN\"")] {
+        let accept = [("Accept", "text/html,*/*;q=0.8"), ("Accept-Language", language)];
+        let page = guest.send(Method::GET, "/cart", &accept, None).await?;
+        ensure!(page.status == 429 && page.header("retry-after").is_some(), "{page:?}");
+        let html = page.header("content-type").is_some_and(|media| media.starts_with("text/html"));
+        ensure!(html && page.text.contains("<h1>") && page.text.contains(words), "{page:?}");
+        ensure!(
+            page.header("content-security-policy").is_some_and(|policy| policy.contains("script-src 'self'"))
+        );
+    }
+    ensure!(
+        guest.get("/cart").await?.code() == "request.rate_limited",
+        "who does not ask for HTML gets a problem"
+    );
     ensure!(guest.get("/healthz").await?.status == 200, "probes are not limited");
-    Ok(())
+    shop.finish().await
 }

@@ -1,10 +1,12 @@
 //! Flows across services, through the API of the real binary, all-in-one and split.
 
 mod accounts;
+mod attributes;
 mod backup;
 mod buying;
 mod carts;
 mod catalog;
+mod endpoint;
 mod importing;
 mod inputs;
 mod paying;
@@ -14,3 +16,4 @@ mod routes;
 mod scars;
 mod searching;
 mod shelf;
+mod tracing;

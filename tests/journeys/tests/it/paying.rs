@@ -98,7 +98,8 @@ async fn a_wrong_amount_goes_to_a_person_and_pays_nothing() -> Result<()> {
     p.payment_when("conflicted").await?;
     let order = p.order_when("payment_state", "conflicted").await?;
     ensure!(order["state"] == "pending_payment", "{order}");
-    Ok(())
+    ensure!(available(&p.shop, "copper-lamp").await? == 19, "its stock stays set aside until it expires");
+    p.shop.finish().await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,6 +20,7 @@ enum Access {
 }
 use Access::{Member, Public, Staff};
 
+const ATTRIBUTES: &str = r#"{"name":"N","attributes":[]}"#;
 const ADDRESS: &str = r#"{"recipient":"A","phone":"123","country":"US","city":"B","line1":"C"}"#;
 const ORDER: &str = r#"{"address_id":"adr_00000000000000000000000001","items":[{"sku_id":"sku_00000000000000000000000001","quantity":1}]}"#;
 const PRODUCT: &str = r#"{"title":"T","skus":[{}]}"#;
@@ -64,6 +65,12 @@ const ROUTES: &[(&str, &str, Access, &str, bool)] = &[
     ("POST", "/api/v1/admin/brands", Staff, r#"{"name":"N"}"#, false),
     ("PUT", "/api/v1/admin/brands/{id}", Staff, r#"{"name":"N"}"#, true),
     ("DELETE", "/api/v1/admin/brands/{id}", Staff, "", true),
+    ("GET", "/api/v1/admin/attribute-sets", Staff, "", false),
+    ("POST", "/api/v1/admin/attribute-sets", Staff, ATTRIBUTES, false),
+    ("PUT", "/api/v1/admin/attribute-sets/{id}", Staff, ATTRIBUTES, true),
+    ("DELETE", "/api/v1/admin/attribute-sets/{id}", Staff, "", true),
+    ("GET", "/api/v1/admin/categories/{id}/attributes", Staff, "", true),
+    ("PUT", "/api/v1/admin/categories/{id}/attribute-sets", Staff, r#"{"set_ids":[]}"#, true),
     ("GET", "/api/v1/admin/products", Staff, "", false),
     ("POST", "/api/v1/admin/products", Staff, PRODUCT, false),
     ("GET", "/api/v1/admin/products/{id}", Staff, "", true),
@@ -124,6 +131,7 @@ fn unknown(path: &str) -> String {
         p if p.contains("addresses") => "adr_00000000000000000000000001",
         p if p.contains("users") => "usr_00000000000000000000000001",
         p if p.contains("categories") => "cat_00000000000000000000000001",
+        p if p.contains("/attribute-sets/") => "ats_00000000000000000000000001",
         p if p.contains("brands") => "brd_00000000000000000000000001",
         p if p.contains("products") => "prd_00000000000000000000000001",
         p if p.contains("warehouses") => "whs_00000000000000000000000001",

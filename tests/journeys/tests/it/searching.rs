@@ -1,13 +1,33 @@
-//! Search through the API.
+//! Search through the API: on tantivy, and on a stand-in for a Meilisearch server.
 
 use anyhow::{Context, Result, ensure};
-use support::Shop;
+use support::{MeilisearchStandIn, Shape, Shop};
 
 use crate::shelf::{fill, until};
 
+/// A shop that searches on this server.
+async fn shop_on(server: &MeilisearchStandIn, shape: Shape) -> Result<Shop> {
+    Shop::builder()
+        .shape(shape)
+        .set("SEARCH__ENGINE", "meilisearch")
+        .set("SEARCH__MEILISEARCH__URL", server.url())
+        .set("SEARCH__MEILISEARCH__KEY", server.key())
+        .start()
+        .await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn words_typos_chinese_filters_sorts_and_facets() -> Result<()> {
-    let shop = Shop::start().await?;
+    searches(Shop::start().await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn words_typos_chinese_filters_sorts_and_facets_on_meilisearch() -> Result<()> {
+    let server = MeilisearchStandIn::start()?;
+    searches(shop_on(&server, Shape::Split).await?).await
+}
+
+async fn searches(shop: Shop) -> Result<()> {
     fill(&shop)?;
     let guest = shop.guest();
     let search = async |query: &str| guest.get(&format!("/api/v1/search?{query}")).await?.expect(200);
@@ -54,8 +74,49 @@ async fn words_typos_chinese_filters_sorts_and_facets() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_index_is_checked_and_rebuilt_from_the_command_line() -> Result<()> {
-    let shop = Shop::start().await?;
+async fn the_index_is_checked_and_rebuilt() -> Result<()> {
+    checks_and_rebuilds(Shop::start().await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_is_checked_and_rebuilt_on_meilisearch() -> Result<()> {
+    let server = MeilisearchStandIn::start()?;
+    checks_and_rebuilds(shop_on(&server, Shape::AllInOne).await?).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_shop_goes_on_while_meilisearch_is_away_and_fills_it_when_it_comes_back_empty() -> Result<()> {
+    let mut server = MeilisearchStandIn::start()?;
+    let shop = shop_on(&server, Shape::AllInOne).await?;
+    fill(&shop)?;
+    let guest = shop.guest();
+    until(async || {
+        let total = guest.get("/api/v1/search").await?.expect(200)?["total"] == 4;
+        Ok(total.then_some(()))
+    })
+    .await?;
+    server.stop();
+    until(async || {
+        let answer = guest.get("/api/v1/search?q=away").await?;
+        Ok((answer.status == 503 && answer.text.contains("search server")).then_some(()))
+    })
+    .await?;
+    let ready = guest.get("/readyz").await?;
+    ensure!(ready.status == 503 && ready.text.contains("the search server cannot be reached"), "{ready:?}");
+    ensure!(guest.get("/api/v1/products/copper-lamp").await?.status == 200, "the shop goes on");
+    ensure!(guest.get("/").await?.status == 200, "its pages too");
+    server.wipe();
+    server.resume()?;
+    until(async || {
+        let answer = guest.get("/api/v1/search?q=copper").await?;
+        Ok((answer.status == 200 && answer.expect(200)?["total"] == 1).then_some(()))
+    })
+    .await?;
+    until(async || Ok((guest.get("/readyz").await?.status == 200).then_some(()))).await?;
+    shop.finish().await
+}
+
+async fn checks_and_rebuilds(shop: Shop) -> Result<()> {
     fill(&shop)?;
     let admin = shop.admin().await?;
     until(async || Ok((shop.guest().get("/api/v1/search").await?.expect(200)?["total"] == 4).then_some(())))
@@ -66,6 +127,9 @@ async fn the_index_is_checked_and_rebuilt_from_the_command_line() -> Result<()> 
         report["missing"] == 0 && report["extra"] == 0 && report["stale"] == 0 && report["expected"] == 4,
         "{report}"
     );
+    let stale =
+        admin.post("/api/v1/admin/search/check", &serde_json::json!({"repair": true})).await?.expect(200)?;
+    ensure!(stale["stale"] == 0 && stale["repaired"] == 0, "{stale}");
     let rebuilt = admin.post("/api/v1/admin/search/rebuild", &serde_json::json!({})).await?;
     ensure!(rebuilt.status < 300, "{rebuilt:?}");
     ensure!(shop.guest().get("/api/v1/search").await?.expect(200)?["total"] == 4);

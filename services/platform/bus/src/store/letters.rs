@@ -72,6 +72,20 @@ pub(crate) async fn revive(db: &Db, selection: Selection) -> Result<u64> {
 /// Forgets what a subscription consumed of a shard from position `from` on, then sets its cursor before it. When the
 /// process ends in between nothing is delivered again, and asking once more finishes it.
 pub(crate) async fn rewind(db: &Db, subscription: &str, shard: Shard, from: i64) -> Result<()> {
+    let from = forget(db, subscription, shard, from).await?;
+    db.write(shard, (subscription.to_owned(), shard, from), |tx, (subscription, shard, from)| {
+        Box::pin(async move {
+            let sql =
+                "UPDATE subscription_cursor SET pos = ? WHERE subscription = ? AND shard = ? AND pos >= ?";
+            let values = vec![(from - 1).into(), subscription.clone().into(), number(*shard), (*from).into()];
+            execute(tx, sql.to_owned(), values).await.map(|_| ())
+        })
+    })
+    .await
+}
+
+/// Forgets what a subscription consumed of a shard from position `from` on. Returns the first position there is.
+pub(super) async fn forget(db: &Db, subscription: &str, shard: Shard, from: i64) -> Result<i64> {
     let first = super::first_position(db, shard).await?;
     let end = db.log_ends().await?.get(&shard).copied().unwrap_or(0);
     // Never before what was pruned, never behind the end: there is nothing to deliver there.
@@ -95,13 +109,5 @@ pub(crate) async fn rewind(db: &Db, subscription: &str, shard: Shard, from: i64)
         .await?;
         low = low.saturating_add(SLICE);
     }
-    db.write(shard, (subscription.to_owned(), shard, from), |tx, (subscription, shard, from)| {
-        Box::pin(async move {
-            let sql =
-                "UPDATE subscription_cursor SET pos = ? WHERE subscription = ? AND shard = ? AND pos >= ?";
-            let values = vec![(from - 1).into(), subscription.clone().into(), number(*shard), (*from).into()];
-            execute(tx, sql.to_owned(), values).await.map(|_| ())
-        })
-    })
-    .await
+    Ok(from)
 }

@@ -11,6 +11,7 @@ use std::{
 use kernel::{Clock, Failure, Ids, Result, Shard};
 use sea_orm::ConnectionTrait;
 use tokio::sync::{mpsc, oneshot};
+use tracing::{Instrument, Span};
 use uuid::Uuid;
 
 use super::Sqlite;
@@ -32,11 +33,13 @@ enum Job {
     Append(Append),
 }
 
-struct Append {
-    shard: Shard,
-    rows: Rows,
-    outcome: Option<Result<()>>,
-    done: oneshot::Sender<Result<()>>,
+/// Rows that wait.
+pub(crate) struct Append {
+    pub(crate) shard: Shard,
+    pub(crate) rows: Rows,
+    pub(crate) outcome: Option<Result<()>>,
+    pub(crate) done: oneshot::Sender<Result<()>>,
+    pub(crate) span: Span,
 }
 
 impl Queue {
@@ -64,8 +67,13 @@ impl Queue {
     }
 
     /// Queues rows.
-    pub(crate) fn append(&self, shard: Shard, rows: Rows, done: oneshot::Sender<Result<()>>) -> Result<()> {
-        self.push(Job::Append(Append { shard, rows, outcome: None, done }))
+    pub(crate) fn append(&self, append: Append) -> Result<()> {
+        self.push(Job::Append(append))
+    }
+
+    /// How many wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
     }
 
     fn push(&self, job: Job) -> Result<()> {
@@ -93,10 +101,12 @@ impl Writer {
             metrics::histogram!("db_group_size")
                 .record(f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX)));
             let jobs = std::mem::take(&mut group);
-            for job in self.settle(jobs).await {
+            let span = platform_trace::serving("db.transaction", jobs.iter().map(Job::span));
+            for job in self.settle(jobs).instrument(span).await {
                 match job {
                     Job::Write(work) => work.finish(),
                     Job::Append(append) => {
+                        append.span.in_scope(|| ());
                         let _ = append.done.send(append.outcome.unwrap_or_else(|| Err(closed())));
                     }
                 }
@@ -246,6 +256,13 @@ impl Writer {
 }
 
 impl Job {
+    fn span(&self) -> &Span {
+        match self {
+            Self::Write(work) => work.span(),
+            Self::Append(append) => &append.span,
+        }
+    }
+
     /// A group that cannot commit fails every member; the cause goes to the log once.
     fn fail(&mut self, failure: &Failure) {
         let failure = Failure::from(failure.problem());

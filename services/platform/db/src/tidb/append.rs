@@ -6,6 +6,7 @@ use futures::StreamExt;
 use kernel::Result;
 use sea_orm::Value;
 use tokio::sync::{Semaphore, mpsc, oneshot};
+use tracing::{Instrument, Span};
 
 use super::{Core, session::Again, transact::Effort};
 use crate::{
@@ -30,6 +31,7 @@ pub(super) struct Waiting {
     bytes: usize,
     settled: Settled,
     done: oneshot::Sender<Result<()>>,
+    span: Span,
 }
 
 /// The queue of appends.
@@ -49,12 +51,32 @@ impl Appender {
         Self(queue)
     }
 
-    pub(super) fn push(&self, rows: Rows, settled: Settled, done: oneshot::Sender<Result<()>>) -> Result<()> {
+    /// How many wait to be gathered.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.max_capacity() - self.0.capacity()
+    }
+
+    pub(super) fn push(
+        &self,
+        rows: Rows,
+        settled: Settled,
+        done: oneshot::Sender<Result<()>>,
+        span: Span,
+    ) -> Result<()> {
         let bytes = rows.values().map(size).sum();
-        self.0.try_send(Waiting { rows, bytes, settled, done }).map_err(|error| match error {
+        self.0.try_send(Waiting { rows, bytes, settled, done, span }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => overloaded(),
             mpsc::error::TrySendError::Closed(_) => closed(),
         })
+    }
+}
+
+impl Waiting {
+    fn tell(self, outcome: Result<()>) {
+        // A span ends where it was last entered: with the commit.
+        self.span.in_scope(|| ());
+        // A caller that went away does not want the answer; the effect stands.
+        let _ = self.done.send(outcome);
     }
 }
 
@@ -95,7 +117,11 @@ impl Gatherer {
             let core = Arc::clone(&self.core);
             #[expect(clippy::disallowed_methods, reason = "ends by itself: its tries end at a deadline")]
             tokio::spawn(async move {
-                core.settle(group.members).await;
+                let span = platform_trace::serving(
+                    "db.transaction",
+                    group.members.iter().map(|member| &member.span),
+                );
+                core.settle(group.members).instrument(span).await;
                 drop(lane);
             });
         }
@@ -115,7 +141,7 @@ impl Core {
             match self.insert(&all, &mut unknown).await {
                 Ok(()) => {
                     for member in group {
-                        let _ = member.done.send(Ok(()));
+                        member.tell(Ok(()));
                     }
                     return;
                 }
@@ -136,8 +162,7 @@ impl Core {
                     }
                     outcome => outcome,
                 };
-                // A caller that went away does not want the answer; the effect stands.
-                let _ = member.done.send(outcome);
+                member.tell(outcome);
             })
             .await;
     }

@@ -108,6 +108,9 @@ async fn once(core: &Core, shards: &[Shard], from: Uuid, most: u32) -> Result<us
     }
     if moved < usize::try_from(most).unwrap_or(usize::MAX) {
         core.scan.drained(&batch);
+    } else if from.is_nil() {
+        // There is more from the beginning on.
+        core.scan.again();
     }
     Ok(moved)
 }

@@ -108,7 +108,8 @@ impl Session {
     /// When the transaction began, by the clock of the cluster (PD's), which all processes share.
     pub(crate) async fn now(&self) -> Result<Timestamp> {
         // A timestamp of PD: milliseconds since 1970, then 18 bits of a counter.
-        let sql = "SELECT CAST((TIDB_CURRENT_TSO() >> 18) * 1000 AS SIGNED)";
+        // A cached plan of a prepared statement would answer with its first answer for ever.
+        let sql = "SELECT /*+ IGNORE_PLAN_CACHE() */ CAST((TIDB_CURRENT_TSO() >> 18) * 1000 AS SIGNED)";
         let row = self.query_one(Statement::from_string(DbBackend::MySql, sql)).await.db()?;
         let row = row.ok_or_else(|| Failure::internal("the database has no time"))?;
         Ok(Timestamp::from_micros(row.try_get_by_index(0).db()?))

@@ -21,8 +21,9 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 pub(super) fn start(core: &Arc<Core>, mut work: Box<dyn Work>) -> Result<()> {
     let place = core.room.clone().try_acquire_owned().map_err(|_| overloaded())?;
     let core = Arc::clone(core);
+    let span = platform_trace::serving("db.transaction", std::iter::once(work.span()));
     let task = async move {
-        settle(&core, work.as_mut()).await;
+        settle(&core, work.as_mut()).instrument(span).await;
         drop(place);
         work.finish();
     };

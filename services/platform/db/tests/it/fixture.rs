@@ -23,14 +23,10 @@ impl Fixture {
         Self::of(folder, config).await
     }
 
-    /// None where there is no TiDB to run on.
-    pub(crate) async fn tidb() -> Option<Self> {
+    pub(crate) async fn tidb() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let Some(config) = testing::tidb(folder.path()) else {
-            eprintln!("TiDB: not run, {} names no server", testing::TIDB);
-            return None;
-        };
-        Some(Self::of(folder, config).await)
+        let config = testing::tidb(folder.path()).expect("MERIDIAN_TEST_TIDB names a server");
+        Self::of(folder, config).await
     }
 
     pub(crate) async fn of(folder: tempfile::TempDir, config: DbConfig) -> Self {

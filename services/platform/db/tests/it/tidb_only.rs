@@ -23,8 +23,9 @@ use crate::{
 };
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a TiDB: cargo xtask test --real"]
 async fn a_process_paused_inside_a_transaction_delays_others_two_seconds_at_most() {
-    let Some(f) = Fixture::tidb().await else { return };
+    let f = Fixture::tidb().await;
     f.db.write(Shard::new(0), (), |tx, ()| {
         Box::pin(async move {
             tx.execute_unprepared("INSERT INTO database_setting VALUES ('n', 0)").await.unwrap();
@@ -109,19 +110,20 @@ async fn pump(mut client: TcpStream, mut server: TcpStream, trouble: Arc<AtomicU
 }
 
 /// A database behind a proxy, and the proxy's trouble.
-async fn behind_a_proxy() -> Option<(Fixture, Db, Arc<AtomicU8>)> {
-    let f = Fixture::tidb().await?;
+async fn behind_a_proxy() -> (Fixture, Db, Arc<AtomicU8>) {
+    let f = Fixture::tidb().await;
     let trouble = Arc::new(AtomicU8::new(PASS));
     let mut config: DbConfig = f.config.clone();
     let to = format!("{}:{}", config.tidb.host, config.tidb.port);
     (config.tidb.host, config.tidb.port) = proxy(to, Arc::clone(&trouble)).await;
     let db = open(&config, &f.clock).await;
-    Some((f, db, trouble))
+    (f, db, trouble)
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a TiDB: cargo xtask test --real"]
 async fn a_commit_whose_answer_is_lost_is_one_effect() {
-    let Some((f, db, trouble)) = behind_a_proxy().await else { return };
+    let (f, db, trouble) = behind_a_proxy().await;
     for (round, lost) in [LOSE_THE_ANSWER, LOSE_THE_QUESTION].into_iter().enumerate() {
         let key = |door: &str| format!("{door} {round}");
         trouble.store(lost, Ordering::Relaxed);
@@ -151,8 +153,9 @@ async fn a_commit_whose_answer_is_lost_is_one_effect() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a TiDB: cargo xtask test --real"]
 async fn an_event_whose_commit_is_unknown_is_consumed_once() {
-    let Some((f, db, trouble)) = behind_a_proxy().await else { return };
+    let (f, db, trouble) = behind_a_proxy().await;
     f.db.append(Shard::new(0), Rows::new().event(&f.db, Shard::new(0), &event()).unwrap()).await.unwrap();
     while f.db.sequence_once(10).await.unwrap() == 0 {}
     let event = f.db.log_after(Shard::new(0), 0, 1).await.unwrap().remove(0);
@@ -171,8 +174,9 @@ async fn an_event_whose_commit_is_unknown_is_consumed_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a TiDB: cargo xtask test --real"]
 async fn a_backup_is_refused_and_says_who_makes_it() {
-    let Some(f) = Fixture::tidb().await else { return };
+    let f = Fixture::tidb().await;
     let refused = f.db.backup(&f.folder.path().join("copy.db")).await.unwrap_err();
     assert!(refused.message().contains("BR"), "{}", refused.message());
 }

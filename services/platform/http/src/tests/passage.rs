@@ -190,3 +190,79 @@ async fn a_trusted_proxy_names_the_caller_and_nobody_else_does() {
     assert_eq!(address(&["10.0.0.1", "10.0.0.2"], "6.6.6.6, 1.2.3.4, 10.0.0.2"), "1.2.3.4");
     assert_eq!(address(&["10.0.0.1"], "nonsense"), "10.0.0.1");
 }
+
+/// A shop with a page for browsers that are turned away.
+fn shop_with_pages(change: impl FnOnce(&mut HttpServerConfig)) -> Shop {
+    let mut shop = Shop::with(change);
+    let pages: Routes = Arc::new(|cfg| {
+        cfg.app_data(ErrorPage::new(|asked, failure| {
+            let status = actix_web::http::StatusCode::from_u16(failure.status()).unwrap();
+            let words = format!("{} {:?} {:?}", failure.code(), asked.languages(), asked.cookie("lang"));
+            HttpResponse::build(status).content_type("text/html").body(words)
+        }));
+        cfg.map(|cfg| {
+            cfg.route("/hang", actix_web::web::get().to(std::future::pending::<HttpResponse>));
+            cfg
+        });
+    });
+    shop.server = shop.server.routes([pages]);
+    shop
+}
+
+fn browser(path: &str) -> TestRequest {
+    TestRequest::get()
+        .uri(path)
+        .insert_header(("accept", "text/html,application/xhtml+xml;q=0.9"))
+        .insert_header(("accept-language", "zh"))
+        .insert_header(("cookie", "a=b; lang=en"))
+}
+
+#[actix_web::test]
+async fn browsers_that_are_turned_away_get_a_page_and_programs_a_problem() {
+    let slow = shop_with_pages(|config| config.deadline = Duration::from_millis(20));
+    let page = slow.ask(browser("/hang")).await;
+    assert_eq!((page.status, page.text().as_str()), (504, r#"server.timeout Some("zh") Some("en")"#));
+    assert_eq!(page.headers["content-type"], "text/html");
+    assert_eq!(page.headers["x-request-id"].len(), 32);
+    assert_eq!(slow.get("/hang").await.problem(504), "server.timeout");
+    assert_eq!(slow.ask(browser("/api/v1/fail/hang")).await.problem(504), "server.timeout");
+
+    let full = shop_with_pages(|config| config.max_in_flight = 0);
+    let page = full.ask(browser("/")).await;
+    assert!(page.status == 503 && page.text().starts_with("server.unavailable"), "{}", page.text());
+    assert_eq!(full.get("/").await.problem(503), "server.unavailable");
+}
+
+#[actix_web::test]
+async fn staffs_paths_answer_to_names_that_staff_use() {
+    let shop = Shop::with(|config| {
+        config.rate_limit.enabled = false;
+        config.staff_hosts = vec!["shop.example".to_owned()];
+    });
+    let status = async |path: &str, host: &str| {
+        shop.ask(TestRequest::get().uri(path).insert_header(("host", host))).await.status
+    };
+    for host in [
+        "localhost",
+        "LOCALHOST:8080",
+        "127.0.0.1:8080",
+        "[::1]:8080",
+        "[::1]",
+        "shop.example:443",
+        "Shop.Example",
+    ] {
+        assert_eq!(status("/api/v1/admin/things", host).await, 401, "{host}");
+    }
+    // A name of somebody else's that leads here.
+    for host in [
+        "evil.example",
+        "evil.example:8080",
+        "localhost.evil.example",
+        "shop.example.evil",
+        "127.0.0.1.evil",
+        "",
+    ] {
+        assert_eq!(status("/api/v1/admin/things", host).await, 421, "{host}");
+        assert_eq!(status("/api/v1/ctx", host).await, 200, "shoppers' paths answer to any: {host}");
+    }
+}

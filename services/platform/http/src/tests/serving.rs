@@ -94,6 +94,21 @@ async fn readiness_names_what_is_missing() {
 }
 
 #[actix_web::test]
+async fn what_can_be_done_without_degrades() {
+    let mut shop = Shop::new();
+    shop.server = shop.server.degraded("bus", || async {
+        Err(Failure::new(code::UNAVAILABLE).detail("the broker does not answer"))
+    });
+    let reply = shop.get("/readyz").await;
+    assert_eq!(reply.status, 200);
+    let health = reply.json();
+    assert_eq!(health["status"], "degraded");
+    assert_eq!(health["probes"][0]["reason"], "the broker does not answer");
+    shop.server = shop.server.ready("database", || async { Err(Failure::new(code::UNAVAILABLE)) });
+    assert_eq!(shop.get("/readyz").await.status, 503);
+}
+
+#[actix_web::test]
 async fn metrics_are_shown_where_there_are_any() {
     assert_eq!(Shop::new().get("/metrics").await.status, 404);
     let mut shop = Shop::new();

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use kernel::Currency;
 use tantivy::{
     DocAddress, DocId, Score, SegmentOrdinal, SegmentReader,
     collector::{Collector, SegmentCollector},
@@ -21,7 +22,9 @@ pub(crate) struct Plan {
     pub(crate) brand: Option<Vec<u32>>,
     pub(crate) min_price: Option<i64>,
     pub(crate) max_price: Option<i64>,
-    pub(crate) in_stock: bool,
+    pub(crate) in_stock: Option<bool>,
+    /// What prices are compared in.
+    pub(crate) currency: Currency,
     pub(crate) order: Order,
     /// Hits to keep.
     pub(crate) keep: usize,
@@ -41,15 +44,15 @@ impl Plan {
     }
 
     /// Larger is better.
-    fn rank(&self, segment: &Segment, doc: usize, score: Score) -> u64 {
+    fn rank(&self, segment: &Segment, doc: usize, price: Option<i64>, score: Score) -> u64 {
         match self.order {
             Order::Relevance => {
                 // Positive floats sort like their bits.
                 let sold = u32::try_from(segment.sold[doc].max(0)).unwrap_or(u32::MAX);
                 (u64::from(score.max(0.0).to_bits()) << 32) | u64::from(sold)
             }
-            Order::PriceAsc => segment.prices[doc].map_or(0, |price| !ascending(price)),
-            Order::PriceDesc => segment.prices[doc].map_or(0, ascending),
+            Order::PriceAsc => price.map_or(0, |price| !ascending(price)),
+            Order::PriceDesc => price.map_or(0, ascending),
             Order::Newest => ascending(segment.published_at[doc]),
             Order::BestSelling => ascending(segment.sold[doc]),
         }
@@ -129,10 +132,12 @@ impl Collector for Everything {
 
     fn for_segment(&self, ordinal: SegmentOrdinal, _: &SegmentReader) -> tantivy::Result<InSegment> {
         let segment = self.segments.get(ordinal as usize).cloned();
+        let segment = segment
+            .ok_or_else(|| tantivy::TantivyError::InternalError("segment is not decoded".to_owned()))?;
         Ok(InSegment {
             ordinal,
-            segment: segment
-                .ok_or_else(|| tantivy::TantivyError::InternalError("segment is not decoded".to_owned()))?,
+            prices: segment.prices.find(self.plan.currency),
+            segment,
             best: Best::new(self.plan.keep),
             matched: 0,
             total: 0,
@@ -167,6 +172,8 @@ pub(crate) struct InSegment {
     plan: Arc<Plan>,
     segment: Arc<Segment>,
     ordinal: SegmentOrdinal,
+    /// Where this segment keeps prices in the search's currency.
+    prices: Option<usize>,
     best: Best,
     matched: u64,
     total: u64,
@@ -179,14 +186,14 @@ impl SegmentCollector for InSegment {
     fn collect(&mut self, id: DocId, score: Score) {
         let (plan, segment, doc) = (&*self.plan, &*self.segment, id as usize);
         self.matched += 1;
-        let (brand, price) = (segment.brands[doc], segment.prices[doc]);
+        let (brand, price) = (segment.brands[doc], segment.prices.at(self.prices, doc));
         let category_fits = plan
             .category
             .as_ref()
             .is_none_or(|wanted| segment.categories(doc).iter().any(|label| wanted.contains(label)));
         let brand_fits = plan.brand.as_ref().is_none_or(|wanted| wanted.contains(&brand));
         let price_fits = plan.price_fits(price);
-        let stock_fits = !plan.in_stock || segment.in_stock[doc];
+        let stock_fits = plan.in_stock.is_none_or(|wanted| segment.in_stock[doc] == wanted);
         let failed =
             [category_fits, brand_fits, price_fits, stock_fits].iter().filter(|fits| !**fits).count();
         if failed > 1 {
@@ -194,8 +201,10 @@ impl SegmentCollector for InSegment {
         }
         if failed == 0 {
             self.total += 1;
-            self.best
-                .add((plan.rank(segment, doc, score), segment.ids[doc]), DocAddress::new(self.ordinal, id));
+            self.best.add(
+                (plan.rank(segment, doc, price, score), segment.ids[doc]),
+                DocAddress::new(self.ordinal, id),
+            );
         }
         if plan.facets {
             // With one filter failed, only that filter's facet counts the document.

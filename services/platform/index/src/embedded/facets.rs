@@ -3,37 +3,19 @@
 use std::collections::HashMap;
 
 use super::{collect::Plan, labels::Labels};
-use crate::{FacetCount, Facets, PriceRange};
+use crate::{
+    FacetCount, Facets,
+    ranges::{self, BUCKETS},
+};
 
 /// Values of a facet that are returned.
-const MAX_VALUES: usize = 100;
-/// Price ranges that are returned.
-const MAX_RANGES: usize = 6;
-
-/// Where price buckets begin, in minor units: 0, then 1, 2 and 5 times every power of ten from 100 on.
-fn bounds() -> &'static [i64] {
-    const BOUNDS: [i64; 34] = {
-        let mut bounds = [0; 34];
-        let (mut at, mut power) = (1, 100);
-        while at < 34 {
-            let step = (at - 1) % 3;
-            bounds[at] = power * [1, 2, 5][step];
-            if step == 2 {
-                power *= 10;
-            }
-            at += 1;
-        }
-        bounds
-    };
-    &BOUNDS
-}
-
+pub(crate) const MAX_VALUES: usize = 100;
 /// Counts by label, by price bucket and by stock.
 #[derive(Debug)]
 pub(crate) struct Counts {
     categories: Vec<u32>,
     brands: Vec<u32>,
-    prices: [u64; 34],
+    prices: [u64; BUCKETS],
     in_stock: u64,
     out_of_stock: u64,
 }
@@ -43,7 +25,7 @@ impl Counts {
         Self {
             categories: vec![0; labels],
             brands: vec![0; labels],
-            prices: [0; 34],
+            prices: [0; BUCKETS],
             in_stock: 0,
             out_of_stock: 0,
         }
@@ -65,8 +47,7 @@ impl Counts {
 
     pub(crate) fn price(&mut self, price: Option<i64>) {
         if let Some(price) = price {
-            let bucket = bounds().partition_point(|&bound| bound <= price).saturating_sub(1);
-            self.prices[bucket] += 1;
+            self.prices[ranges::bucket(price)] += 1;
         }
     }
 
@@ -88,7 +69,7 @@ impl Counts {
         Facets {
             categories: values(&self.categories, labels, plan.category.as_deref()),
             brands: values(&self.brands, labels, plan.brand.as_deref()),
-            prices: ranges(&self.prices),
+            prices: ranges::present(&self.prices),
             in_stock: self.in_stock,
             out_of_stock: self.out_of_stock,
         }
@@ -116,50 +97,4 @@ fn values(counts: &[u32], labels: &Labels, chosen: Option<&[u32]>) -> Vec<FacetC
     }
     values.truncate(MAX_VALUES);
     values.into_iter().map(|(value, _)| value).collect()
-}
-
-/// At most six ranges: neighbours with the fewest hits are joined until few enough are left and none is empty.
-fn ranges(counts: &[u64]) -> Vec<PriceRange> {
-    let end = |at: usize| bounds().get(at + 1).map_or(i64::MAX, |next| next - 1);
-    let Some(first) = counts.iter().position(|&count| count > 0) else { return Vec::new() };
-    let last = counts.iter().rposition(|&count| count > 0).unwrap_or(first);
-    let mut ranges: Vec<_> =
-        (first..=last).map(|at| PriceRange { min: bounds()[at], max: end(at), count: counts[at] }).collect();
-    while ranges.len() > 1 && (ranges.len() > MAX_RANGES || ranges.iter().any(|range| range.count == 0)) {
-        let empty = ranges.iter().any(|range| range.count == 0);
-        // Joining an empty range costs nothing; of others, the pair with the fewest hits goes.
-        let cost = |pair: &[PriceRange]| {
-            if empty { pair[0].count.min(pair[1].count) } else { pair[0].count + pair[1].count }
-        };
-        let at = (0..ranges.len() - 1).min_by_key(|&at| cost(&ranges[at..at + 2])).unwrap_or(0);
-        let joined = ranges.remove(at + 1);
-        ranges[at].max = joined.max;
-        ranges[at].count += joined.count;
-    }
-    ranges
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn price_buckets_are_round() {
-        assert_eq!(bounds()[..8], [0, 100, 200, 500, 1_000, 2_000, 5_000, 10_000]);
-        assert_eq!(bounds()[33], 5 * 10_i64.pow(12));
-    }
-
-    #[test]
-    fn ranges_cover_every_price_once() {
-        let mut counts = Counts::new(0);
-        for price in [0, 99, 100, 1_999, 2_000, 4_999, 150_000, 10_i64.pow(12)] {
-            counts.price(Some(price));
-        }
-        counts.price(None);
-        let ranges = ranges(&counts.prices);
-        assert!(ranges.len() <= MAX_RANGES);
-        assert_eq!(ranges.iter().map(|range| range.count).sum::<u64>(), 8);
-        assert!(ranges.windows(2).all(|pair| pair[0].max + 1 == pair[1].min));
-        assert!(ranges.iter().all(|range| range.count > 0));
-    }
 }

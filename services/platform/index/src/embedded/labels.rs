@@ -2,8 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::text::fold;
-use crate::Named;
+use crate::{Named, text::fold};
 
 /// Stands between the parts of a label; nothing a person typed contains it.
 const SEPARATOR: char = '\u{1f}';
@@ -46,7 +45,7 @@ impl Labels {
         let mut part = || parts.next().unwrap_or_default();
         let named = Named { id: part(), slug: part(), name: part() };
         for key in [&named.id, &named.slug] {
-            let numbers = self.by_key.entry(key.clone()).or_default();
+            let numbers = self.by_key.entry(key.to_lowercase()).or_default();
             if numbers.last() != Some(&number) {
                 numbers.push(number);
             }
@@ -56,9 +55,9 @@ impl Labels {
         number
     }
 
-    /// The numbers that answer to an id or slug; none for an unknown one.
+    /// The numbers that answer to an id or slug in any case; none for an unknown one.
     pub(crate) fn find(&self, key: &str) -> Vec<u32> {
-        self.by_key.get(key).cloned().unwrap_or_default()
+        self.by_key.get(&key.to_lowercase()).cloned().unwrap_or_default()
     }
 
     pub(crate) fn all(&self) -> &[Label] {

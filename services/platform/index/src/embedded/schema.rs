@@ -13,14 +13,14 @@ use tantivy::{
 };
 use uuid::Uuid;
 
-use super::{
-    labels,
+use super::{labels, prices};
+use crate::{
+    Document,
     text::{Mixed, fold},
 };
-use crate::Document;
 
 /// Changes whenever the fields do: a generation of another format is not opened but built again.
-pub(crate) const FORMAT: u32 = 1;
+pub(crate) const FORMAT: u32 = 2;
 
 const STEMMED: &str = "mixed_stemmed";
 const PLAIN: &str = "mixed";
@@ -47,7 +47,7 @@ pub(crate) struct Fields {
     id_high: Field,
     id_low: Field,
     version: Field,
-    price: Field,
+    prices: Field,
     in_stock: Field,
     published_at: Field,
     sold: Field,
@@ -60,7 +60,7 @@ pub(crate) mod fast {
     pub(crate) const ID_HIGH: &str = "id_high";
     pub(crate) const ID_LOW: &str = "id_low";
     pub(crate) const VERSION: &str = "version";
-    pub(crate) const PRICE: &str = "price";
+    pub(crate) const PRICES: &str = "prices";
     pub(crate) const IN_STOCK: &str = "in_stock";
     pub(crate) const PUBLISHED_AT: &str = "published_at";
     pub(crate) const SOLD: &str = "sold";
@@ -91,7 +91,7 @@ fn schema() -> (Schema, Fields) {
         id_high: builder.add_u64_field(fast::ID_HIGH, FAST),
         id_low: builder.add_u64_field(fast::ID_LOW, FAST),
         version: builder.add_i64_field(fast::VERSION, FAST),
-        price: builder.add_i64_field(fast::PRICE, FAST),
+        prices: builder.add_u64_field(fast::PRICES, FAST),
         in_stock: builder.add_bool_field(fast::IN_STOCK, FAST | INDEXED),
         published_at: builder.add_i64_field(fast::PUBLISHED_AT, FAST),
         sold: builder.add_i64_field(fast::SOLD, FAST),
@@ -158,8 +158,8 @@ impl Fields {
         for whole in from.sku_codes.iter().chain([&from.slug, &from.title]) {
             document.add_text(self.whole, fold(whole.trim()));
         }
-        if let Some(price) = from.price {
-            document.add_i64(self.price, price);
+        for price in &from.prices {
+            document.add_u64(self.prices, prices::pack(*price));
         }
         document.add_bool(self.in_stock, from.in_stock);
         document.add_i64(self.published_at, from.published_at);

@@ -2,16 +2,14 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use kernel::{Failure, Result};
+use kernel::{Currency, Failure, Result};
 
 use super::{
     collect::{Everything, Plan},
-    highlight::Highlighter,
     snapshot::Snapshot,
-    text::fold,
     understand::{Scope, understand},
 };
-use crate::{Entry, Found, Hit, Order, Query};
+use crate::{Entry, Found, Hit, Order, Query, highlight::Highlighter, text::fold};
 use uuid::Uuid;
 
 /// Names of brands and categories among suggestions; titles fill the rest.
@@ -28,6 +26,7 @@ impl Snapshot {
             min_price: filters.min_price,
             max_price: filters.max_price,
             in_stock: filters.in_stock,
+            currency: query.currency,
             order: match query.order {
                 Order::Relevance if !understood.has_words => Order::Newest,
                 order => order,
@@ -89,6 +88,7 @@ impl Snapshot {
         let titles = Query {
             words: typed.to_owned(),
             filters: Default::default(),
+            currency: Currency::USD,
             order: Order::Relevance,
             offset: 0,
             limit: 2 * limit,
@@ -109,7 +109,8 @@ impl Snapshot {
             brand: None,
             min_price: None,
             max_price: None,
-            in_stock: false,
+            in_stock: None,
+            currency: query.currency,
             order: query.order,
             keep: query.limit,
             facets: false,
@@ -141,7 +142,7 @@ impl Snapshot {
         let entries = places.into_iter().map(|(id, ordinal, doc)| Entry {
             id: Uuid::from_u128(id),
             version: versions[ordinal].first(doc).unwrap_or(0),
-            price: self.segments[ordinal].prices[doc as usize],
+            prices: self.segments[ordinal].prices.of(doc as usize),
             in_stock: self.segments[ordinal].in_stock[doc as usize],
         });
         Ok(entries.collect())

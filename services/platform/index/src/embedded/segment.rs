@@ -7,6 +7,7 @@ use tantivy::{SegmentReader, columnar::StrColumn};
 
 use super::{
     labels::Labels,
+    prices::Prices,
     schema::{Fields, fast},
     vocabulary::Vocabulary,
 };
@@ -18,7 +19,7 @@ pub(crate) const NO_LABEL: u32 = u32::MAX;
 #[derive(Debug)]
 pub(crate) struct Segment {
     pub(crate) ids: Vec<u128>,
-    pub(crate) prices: Vec<Option<i64>>,
+    pub(crate) prices: Prices,
     pub(crate) published_at: Vec<i64>,
     pub(crate) sold: Vec<i64>,
     pub(crate) in_stock: Vec<bool>,
@@ -36,7 +37,7 @@ impl Segment {
         let u64s = |name: &str| columns.u64(name).map_err(Failure::internal);
         let i64s = |name: &str| columns.i64(name).map_err(Failure::internal);
         let (high, low) = (u64s(fast::ID_HIGH)?, u64s(fast::ID_LOW)?);
-        let (prices, published_at, sold) = (i64s(fast::PRICE)?, i64s(fast::PUBLISHED_AT)?, i64s(fast::SOLD)?);
+        let (published_at, sold) = (i64s(fast::PUBLISHED_AT)?, i64s(fast::SOLD)?);
         let in_stock = columns.bool(fast::IN_STOCK).map_err(Failure::internal)?;
         let half = |column: &tantivy::columnar::Column<u64>, doc| u128::from(column.first(doc).unwrap_or(0));
         let (brand_starts, brands) =
@@ -47,7 +48,7 @@ impl Segment {
             |starts: &[u32]| if starts[0] < starts[1] { brands[starts[0] as usize] } else { NO_LABEL };
         Ok(Self {
             ids: (0..docs).map(|doc| (half(&high, doc) << 64) | half(&low, doc)).collect(),
-            prices: (0..docs).map(|doc| prices.first(doc)).collect(),
+            prices: Prices::decode(&u64s(fast::PRICES)?, docs),
             published_at: (0..docs).map(|doc| published_at.first(doc).unwrap_or(0)).collect(),
             sold: (0..docs).map(|doc| sold.first(doc).unwrap_or(0)).collect(),
             in_stock: (0..docs).map(|doc| in_stock.first(doc).unwrap_or(false)).collect(),

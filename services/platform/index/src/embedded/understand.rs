@@ -1,10 +1,10 @@
 //! From what was typed to a query.
 //!
 //! All words must match, fillers aside. A word matches by its stem, its parts (`t-shirt`, long Chinese words), as the beginning
-//! of a word when it is the last one, or with typos when hardly any document has it as it is: one from four letters on, two
-//! from eight. Ways to match are tiers, a thousand points apart at least: no amount of relevance lifts a typo above the word itself.
+//! of a word when it is the last one, or with typos when hardly any document has it as it is: as many as
+//! [`crate::typos`] says. Ways to match are tiers, a thousand points apart at least: no amount of relevance lifts a typo above the word itself.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use kernel::{Failure, Result};
 use tantivy::{
@@ -16,9 +16,11 @@ use tantivy::{
     schema::{Field, IndexRecordOption},
 };
 
-use super::{
-    snapshot::Snapshot,
+use super::snapshot::Snapshot;
+use crate::{
+    highlight::Marks,
     text::{self, Stems, Word, fold, is_filler},
+    typos,
 };
 
 /// Words of a search that count; more are left out.
@@ -44,13 +46,6 @@ pub(crate) struct Understood {
     pub(crate) has_words: bool,
     pub(crate) corrected: Option<String>,
     pub(crate) marks: Marks,
-}
-
-/// What a highlight marks.
-#[derive(Debug, Default)]
-pub(crate) struct Marks {
-    pub(crate) stems: HashSet<String>,
-    pub(crate) words: HashSet<String>,
 }
 
 /// A typed word and what it may stand for.
@@ -143,9 +138,9 @@ fn mean(snapshot: &Snapshot, stems: &mut Stems, word: &Word, may_go_on: bool) ->
         begun = found.iter().map(|(_, docs)| u64::from(*docs)).sum();
         meaning.beginnings = found.into_iter().map(|(word, _)| word).collect();
     }
-    let is_number = word.text.chars().all(|c| c.is_ascii_digit());
-    if letters >= 4 && !is_number && known.max(begun) < RARE {
-        let near = near(snapshot, &word.text, if letters >= 8 { 2 } else { 1 });
+    let forgiven = typos::forgiven(&word.text);
+    if forgiven > 0 && known.max(begun) < RARE {
+        let near = near(snapshot, &word.text, forgiven);
         if known == 0 && begun == 0 {
             meaning.correction = near.first().map(|(word, _, _)| word.clone());
         }

@@ -3,7 +3,8 @@
 use toml::{Table, Value};
 
 /// Endings of keys whose values are secret.
-const SECRET: [&str; 7] = ["secret", "password", "token", "key", "credentials", "pepper", "passphrase"];
+const SECRET: [&str; 8] =
+    ["secret", "password", "token", "key", "credentials", "pepper", "passphrase", "headers"];
 
 /// Whether the value of `key` is secret: the name ends in one of the words, alone or after an underscore.
 pub(super) fn is_secret(key: &str) -> bool {

@@ -4,18 +4,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use support::{Client, Shop};
 
-use crate::shelf::{available, fill, sku, until};
-
-async fn order_with_payment(shop: &Shop, slug: &str) -> Result<(Client, String, String)> {
-    let (shopper, sku) = (shop.shopper().await?, sku(shop, slug).await?);
-    let address = shopper.address("US").await?;
-    let placed = shopper.place(&address, &sku, 1).await?.expect(201)?;
-    let order = placed["id"].as_str().context("an id")?.to_owned();
-    let path = format!("/api/v1/orders/{order}/payments");
-    let payment =
-        shopper.post_once(&path, &Client::key(), &json!({"channel": "sandbox"})).await?.expect(201)?;
-    Ok((shopper, order, payment["id"].as_str().context("an id")?.to_owned()))
-}
+use super::unpaid::order_with_payment;
+use crate::shelf::{available, fill, until};
 
 async fn when(shopper: &Client, order: &str, field: &str, value: &str) -> Result<Value> {
     until(async || {
@@ -42,31 +32,35 @@ async fn paid_after_it_expired_is_revived_while_there_is_stock() -> Result<()> {
     shop.finish().await
 }
 
-/// Guard: `order/settle.rs` refunds what it cannot revive.
+/// Guard: `order/settle.rs` refunds what it cannot revive (`Stock::Gone` leads to `sold_out`, and that to `send_back`).
 #[tokio::test(flavor = "multi_thread")]
 async fn paid_after_it_expired_and_sold_to_another_is_refunded() -> Result<()> {
-    let shop = Shop::builder().set("ORDER__EXPIRY", "3s").start().await?;
+    // The late money comes so long after the order has expired that the rival has bought and paid by then.
+    let shop =
+        Shop::builder().set("ORDER__EXPIRY", "4s").set("PAYMENT__SANDBOX__LATE_BY", "15s").start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "last-book").await?;
     shopper
         .post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "late"}))
         .await?
         .expect(202)?;
-    let rival = shop.shopper().await?;
-    let (address, book) = (rival.address("US").await?, sku(&shop, "last-book").await?);
-    let bought = until(async || {
-        let answer = rival.place(&address, &book, 1).await?;
-        if answer.status == 201 { Ok(Some(answer.json()?)) } else { Ok(None) }
-    })
-    .await;
-    // Either the rival got the freed unit and the late payer their money, or the late payer was first.
-    if bought.is_ok() {
-        let order = when(&shopper, &order, "payment_state", "refunded").await?;
-        ensure!(order["state"] == "cancelled" || order["state"] == "closed", "{order}");
-    } else {
-        when(&shopper, &order, "state", "paid").await?;
-    }
-    Ok(())
+    when(&shopper, &order, "state", "cancelled").await?;
+    until(async || Ok((available(&shop, "last-book").await? == 1).then_some(()))).await?;
+
+    let (rival, bought, payment) = order_with_payment(&shop, "last-book").await?;
+    rival
+        .post(&format!("/api/v1/sandbox/payments/{payment}"), &json!({"outcome": "succeed"}))
+        .await?
+        .expect(202)?;
+    when(&rival, &bought, "state", "paid").await?;
+    let before = shopper.get(&format!("/api/v1/orders/{order}")).await?.expect(200)?;
+    ensure!(before["payment_state"] == "unpaid", "the rival was first: {before}");
+
+    let refunded = when(&shopper, &order, "payment_state", "refunded").await?;
+    ensure!(refunded["state"] == "cancelled", "{refunded}");
+    ensure!(rival.get(&format!("/api/v1/orders/{bought}")).await?.expect(200)?["state"] == "paid");
+    ensure!(available(&shop, "last-book").await? == 0, "one unit, sold once");
+    shop.finish().await
 }
 
 /// Guard: the refund of a capture that comes after the shopper's own cancellation.

@@ -275,11 +275,13 @@ impl TokenStream for Words {
 }
 
 /// Words that say nothing about a product; left out of a search that has others.
+pub(crate) const FILLERS: [&str; 30] = [
+    "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "me", "my",
+    "of", "on", "or", "that", "the", "their", "this", "to", "was", "with", "your", "的", "和", "了",
+];
+
+/// Whether a word says nothing.
 pub(crate) fn is_filler(word: &str) -> bool {
-    const FILLERS: [&str; 30] = [
-        "a", "an", "and", "are", "as", "at", "be", "by", "for", "from", "in", "is", "it", "its", "me", "my",
-        "of", "on", "or", "that", "the", "their", "this", "to", "was", "with", "your", "的", "和", "了",
-    ];
     FILLERS.contains(&word)
 }
 

@@ -1,9 +1,17 @@
 //! Titles with the matching words marked.
 
-use super::{
-    text::{Stems, indexed_words},
-    understand::Marks,
-};
+use std::collections::HashSet;
+
+use crate::text::{Stems, indexed_words};
+
+/// What a highlight marks.
+#[derive(Debug, Default)]
+pub(crate) struct Marks {
+    /// Stems of words.
+    pub(crate) stems: HashSet<String>,
+    /// Folded words.
+    pub(crate) words: HashSet<String>,
+}
 
 /// Marks the words of a search in titles.
 pub(crate) struct Highlighter<'a> {

@@ -1,0 +1,154 @@
+//! Section `bus.pulsar` of the configuration.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use kernel::{Failure, Result};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize, Serializer};
+
+/// Section `bus.pulsar`: the broker of the engine `pulsar`.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PulsarConfig {
+    /// Where brokers are found: `pulsar://host:port`. The connection is plain; the mesh encrypts it.
+    pub url: String,
+    /// The admin REST API: `http://host:port`.
+    pub admin_url: String,
+    /// Token for both, where the broker asks for one.
+    #[serde(serialize_with = "masked")]
+    pub token: SecretString,
+    /// Tenant of our namespaces.
+    pub tenant: String,
+    /// Namespace of topics that stay in their cluster.
+    pub namespace: String,
+    /// Namespace of topics that are copied to every cluster.
+    pub global_namespace: String,
+    /// Domains whose topics lie in the global namespace.
+    pub global: Vec<String>,
+    /// Name of the cluster this process talks to.
+    pub cluster: String,
+    /// Other clusters by name: where global topics are copied to.
+    pub clusters: BTreeMap<String, Peer>,
+    /// Partitions of each domain's topic; a domain that is not listed gets one. Drain before changing one: a shard's events
+    /// move to another partition.
+    pub topics: BTreeMap<String, u32>,
+    /// Events in one message batch at most.
+    pub batch: usize,
+    /// Events that may be published and not yet acknowledged by the broker; more wait in the log.
+    pub in_flight: usize,
+    /// Events a subscription takes in advance, a partition.
+    pub queue: u32,
+    /// How long the broker keeps consumed events: a new subscription starts there.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+    /// Longest time for an answer of the broker.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Longest pause before the broker is tried again.
+    #[serde(with = "humantime_serde")]
+    pub reconnect: Duration,
+}
+
+/// Another cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Peer {
+    /// Its brokers, as our brokers reach them: `pulsar://host:port`.
+    pub url: String,
+    /// Its admin REST API, as our brokers reach it: `http://host:port`.
+    pub admin_url: String,
+}
+
+fn masked<S: Serializer>(token: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(if token.expose_secret().is_empty() { "" } else { "***" })
+}
+
+impl Default for PulsarConfig {
+    fn default() -> Self {
+        let domains =
+            ["account", "cart", "catalog", "import", "inventory", "order", "payment", "pricing", "search"];
+        Self {
+            url: "pulsar://127.0.0.1:6650".to_owned(),
+            admin_url: "http://127.0.0.1:8080".to_owned(),
+            token: SecretString::default(),
+            tenant: "meridian".to_owned(),
+            namespace: "regional".to_owned(),
+            global_namespace: "global".to_owned(),
+            global: vec!["catalog".to_owned(), "pricing".to_owned()],
+            cluster: "standalone".to_owned(),
+            clusters: BTreeMap::new(),
+            topics: domains.into_iter().map(|domain| (domain.to_owned(), 4)).collect(),
+            batch: 500,
+            in_flight: 2_000,
+            queue: 1_000,
+            retention: Duration::from_secs(7 * 24 * 60 * 60),
+            timeout: Duration::from_secs(10),
+            reconnect: Duration::from_secs(5),
+        }
+    }
+}
+
+impl PulsarConfig {
+    /// Refuses values that cannot work; the failure names the field.
+    pub(super) fn validate(&self) -> Result<()> {
+        let wrong = |field: &str, text: &str| Err(Failure::invalid(format!("bus.pulsar.{field}"), text));
+        if !is_url(&self.url, &["pulsar"]) {
+            return wrong("url", "must be pulsar://host:port");
+        }
+        if !is_url(&self.admin_url, &["http", "https"]) {
+            return wrong("admin_url", "must be http://host:port");
+        }
+        for (field, name) in [
+            ("tenant", &self.tenant),
+            ("namespace", &self.namespace),
+            ("global_namespace", &self.global_namespace),
+            ("cluster", &self.cluster),
+        ] {
+            if !is_name(name) {
+                return wrong(field, "must be letters, digits, - and _");
+            }
+        }
+        if self.namespace == self.global_namespace {
+            return wrong("global_namespace", "must not be the regional namespace");
+        }
+        if !self.topics.keys().chain(&self.global).all(|domain| is_name(domain)) {
+            return wrong("topics", "a domain's name is letters, digits, - and _");
+        }
+        if !self.topics.values().all(|partitions| (1..=1_000).contains(partitions)) {
+            return wrong("topics", "a topic has between 1 and 1000 partitions");
+        }
+        for (name, peer) in &self.clusters {
+            if !is_name(name)
+                || !is_url(&peer.url, &["pulsar"])
+                || !is_url(&peer.admin_url, &["http", "https"])
+            {
+                return wrong("clusters", "name = { url = \"pulsar://…\", admin_url = \"http://…\" }");
+            }
+        }
+        if !(1..=10_000).contains(&self.batch) {
+            return wrong("batch", "must lie between 1 and 10000");
+        }
+        if self.in_flight < self.batch || self.in_flight > 100_000 {
+            return wrong("in_flight", "must lie between batch and 100000");
+        }
+        if !(1..=100_000).contains(&self.queue) {
+            return wrong("queue", "must lie between 1 and 100000");
+        }
+        if self.timeout.is_zero() || self.reconnect.is_zero() {
+            return wrong("timeout", "it and reconnect must be longer than nothing");
+        }
+        Ok(())
+    }
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+/// Neither a path nor user information: a secret has no place in a URL.
+fn is_url(url: &str, schemes: &[&str]) -> bool {
+    let Some((scheme, rest)) = url.split_once("://") else { return false };
+    schemes.contains(&scheme)
+        && !rest.is_empty()
+        && !rest.trim_end_matches('/').contains(['/', '@', '?', '#', ' '])
+}

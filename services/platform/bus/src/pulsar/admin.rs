@@ -1,0 +1,98 @@
+//! The broker's admin REST API (<https://pulsar.apache.org/admin-rest-api>), as far as we use it.
+
+use kernel::{Failure, Result};
+use reqwest::{Client, Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
+
+use super::site::away;
+use crate::PulsarConfig;
+
+/// Longest part of an answer that is told in an error.
+const TOLD: usize = 300;
+
+/// The admin API of one cluster.
+pub(crate) struct Admin {
+    base: String,
+    token: SecretString,
+    client: Client,
+}
+
+impl Admin {
+    pub(crate) fn new(config: &PulsarConfig) -> Result<Self> {
+        // One TLS provider for everything in the process; whoever was first is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let client = Client::builder().timeout(config.timeout).build().map_err(Failure::internal)?;
+        let base = config.admin_url.trim_end_matches('/').to_owned();
+        Ok(Self { base, token: config.token.clone(), client })
+    }
+
+    /// What is at `path`; None when nothing is.
+    pub(crate) async fn get(&self, path: &str) -> Result<Option<Value>> {
+        let (status, text) = self.ask(Method::GET, path, None).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(None),
+            status if status.is_success() => {
+                if text.is_empty() {
+                    return Ok(Some(Value::Null));
+                }
+                serde_json::from_str(&text).map(Some).map_err(Failure::internal)
+            }
+            status => Err(refused(&Method::GET, path, status, &text)),
+        }
+    }
+
+    /// Creates; false when it is there already.
+    pub(crate) async fn put(&self, path: &str, body: &Value) -> Result<bool> {
+        let (status, text) = self.ask(Method::PUT, path, Some(body)).await?;
+        match status {
+            StatusCode::CONFLICT => Ok(false),
+            status if status.is_success() => Ok(true),
+            status => Err(refused(&Method::PUT, path, status, &text)),
+        }
+    }
+
+    /// Changes.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<()> {
+        let (status, text) = self.ask(Method::POST, path, Some(body)).await?;
+        if status.is_success() { Ok(()) } else { Err(refused(&Method::POST, path, status, &text)) }
+    }
+
+    /// Message batches that a subscription of a topic has still to acknowledge, all partitions; None when a partition has no
+    /// such subscription yet.
+    pub(crate) async fn backlog(&self, topic: &str, subscription: &str) -> Result<Option<u64>> {
+        let path = format!("persistent/{topic}/partitioned-stats?perPartition=true&getPreciseBacklog=true");
+        let Some(stats) = self.get(&path).await? else { return Ok(None) };
+        let Some(partitions) = stats["partitions"].as_object() else { return Ok(None) };
+        let wanted = stats["metadata"]["partitions"].as_u64().unwrap_or(0);
+        let mut all = 0;
+        for partition in partitions.values() {
+            match partition["subscriptions"][subscription]["msgBacklog"].as_u64() {
+                Some(backlog) => all += backlog,
+                None => return Ok(None),
+            }
+        }
+        let complete = u64::try_from(partitions.len()).is_ok_and(|found| found >= wanted.max(1));
+        Ok(complete.then_some(all))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, String)> {
+        let mut request = self.client.request(method, format!("{}/admin/v2/{path}", self.base));
+        if !self.token.expose_secret().is_empty() {
+            request = request.bearer_auth(self.token.expose_secret());
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(away)?;
+        let status = answer.status();
+        Ok((status, answer.text().await.map_err(away)?))
+    }
+}
+
+fn refused(method: &Method, path: &str, status: StatusCode, text: &str) -> Failure {
+    let text: String = text.chars().take(TOLD).collect();
+    Failure::new(kernel::code::UNAVAILABLE)
+        .detail(format!("the broker's admin API answers {} to {method} {path}", status.as_u16()))
+        .because(text)
+}

@@ -1,0 +1,270 @@
+//! From the broker to a consumer.
+
+use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
+
+use contracts::Event;
+use futures::Stream;
+use kernel::{Failure, Result, Shard};
+use pulsar::{
+    Consumer, ConsumerOptions, Pulsar, SubType, TokioExecutor,
+    consumer::{InitialPosition, Message},
+    proto::MessageIdData,
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    message,
+    site::{Site, away, within},
+};
+use crate::{
+    Sharing,
+    deliver::{Courier, ParkedOf},
+    retry::ParkedSet,
+    store::{self, Parked, Round},
+};
+
+/// Takes a subscription's events from the broker. Several processes share them; what one leaves unacknowledged another gets.
+pub(crate) struct Receiver {
+    pub(crate) site: Arc<Site>,
+    pub(crate) courier: Courier,
+}
+
+impl Receiver {
+    /// Receives until it is told to stop; connects again whenever the broker is lost.
+    pub(crate) async fn run(&self, stop: &CancellationToken) {
+        let name = self.courier.consumer.subscription();
+        let mut failures = 0;
+        while !stop.is_cancelled() {
+            let Err((failure, received)) = self.session(stop).await else { break };
+            failures = if received { 1 } else { failures + 1 };
+            tracing::warn!(subscription = name, ?failure, "events are not received; they wait");
+            self.site.troubles.set(name, failure.message().to_owned());
+            self.site.forget_client().await;
+            stop.run_until_cancelled(tokio::time::sleep(self.site.pause(failures))).await;
+        }
+    }
+
+    /// From a connection to its loss. A failure says whether something had been received.
+    async fn session(&self, stop: &CancellationToken) -> Result<(), (Failure, bool)> {
+        let mut inlet = self.open().await.map_err(|failure| (failure, false))?;
+        self.site.troubles.clear(self.courier.consumer.subscription());
+        let mut received = false;
+        loop {
+            let batch = stop.run_until_cancelled(inlet.batch(self.most())).await;
+            let Some(batch) = batch else { break };
+            let step = async {
+                let batch = batch?;
+                if self.take(batch.events, stop).await? {
+                    inlet.acknowledge(batch.entries).await?;
+                }
+                Ok(())
+            };
+            step.await.map_err(|failure| (failure, received))?;
+            received = true;
+            if stop.is_cancelled() {
+                break;
+            }
+        }
+        inlet.close().await;
+        Ok(())
+    }
+
+    async fn open(&self) -> Result<Inlet> {
+        let consumer = self.courier.consumer.as_ref();
+        let config = &self.site.config.pulsar;
+        // Who asks for a replay, or prunes, knows a subscription by its cursors.
+        store::cursors(&self.site.db, consumer.subscription()).await?;
+        let client = self.site.client().await?;
+        let mut partitions = Vec::new();
+        for domain in Site::domains(consumer) {
+            self.site.prepare(domain).await?;
+            for topic in config.every_partition(domain) {
+                let sharing = consumer.sharing();
+                let opened = subscribe(&client, &topic, consumer.subscription(), sharing, config.queue);
+                partitions.push(Partition {
+                    topic: topic.clone(),
+                    consumer: within(config.timeout, opened).await?,
+                });
+            }
+        }
+        Ok(Inlet { partitions, next: 0 })
+    }
+
+    fn most(&self) -> usize {
+        usize::try_from(self.site.config.batch).unwrap_or(usize::MAX)
+    }
+
+    /// Delivers what the consumer takes of these events; what failed is parked. False when it was told to stop before all had
+    /// their turn: they are not acknowledged then.
+    async fn take(&self, events: Vec<Event>, stop: &CancellationToken) -> Result<bool> {
+        let consumer = &self.courier.consumer;
+        let topics = consumer.topics();
+        let events: Vec<Arc<Event>> =
+            events.into_iter().filter(|event| topics.contains(&event.topic.as_str())).map(Arc::new).collect();
+        if events.is_empty() {
+            return Ok(true);
+        }
+        let Some(parked) = self.parked_before(stop).await? else { return Ok(false) };
+        let db = &self.site.db;
+        let Some(failed) = self.courier.deliver(&events, &parked, db.now()).await else { return Ok(false) };
+        self.park(failed).await?;
+        Ok(true)
+    }
+
+    /// The subscription's parked events, once they are few enough to go on and no replay is under way: the order within an
+    /// aggregate asks for both. None when told to stop meanwhile.
+    async fn parked_before(&self, stop: &CancellationToken) -> Result<Option<ParkedSet>> {
+        let name = self.courier.consumer.subscription();
+        let limit = self.site.config.parked;
+        loop {
+            let parked = ParkedSet::load(store::parked(&self.site.db, name, limit).await?);
+            let replaying = self.site.sight.state.borrow().has_cursors(&store::replay_of(name));
+            if !replaying && parked.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
+                return Ok(Some(parked));
+            }
+            let pause = self.site.config.watch.mul_f64(rand::random_range(0.5..1.0));
+            if stop.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Parks what failed, for the caretaker to try again. An event that is no longer in the log could not be found then: it
+    /// stays with the broker, and so does what was received with it.
+    async fn park(&self, failed: Vec<ParkedOf>) -> Result<()> {
+        if failed.is_empty() {
+            return Ok(());
+        }
+        let rows: Vec<Parked> = failed.into_iter().map(|(row, _)| row).collect();
+        let places: Vec<(Shard, i64)> = rows.iter().map(|row| (row.shard, row.pos)).collect();
+        let found = store::events_at(&self.site.db, &places).await?.len();
+        if found < places.len() {
+            return Err(away("an event failed that was pruned from the log")
+                .detail("an old event cannot be consumed"));
+        }
+        let subscription = self.courier.consumer.subscription();
+        store::write_round(&self.site.db, Round { subscription, moves: Vec::new(), parked: rows }).await?;
+        self.site.sight.look.notify_one();
+        Ok(())
+    }
+}
+
+async fn subscribe(
+    client: &Pulsar<TokioExecutor>,
+    topic: &str,
+    subscription: &str,
+    sharing: Sharing,
+    queue: u32,
+) -> Result<Consumer<Vec<u8>, TokioExecutor>, pulsar::Error> {
+    let kind = match sharing {
+        Sharing::ByAggregate => SubType::KeyShared,
+        Sharing::Freely => SubType::Shared,
+    };
+    let options = ConsumerOptions::default()
+        .durable(true)
+        .with_initial_position(InitialPosition::Earliest)
+        .with_receiver_queue_size(queue);
+    client
+        .consumer()
+        .with_topic(topic)
+        .with_subscription(subscription)
+        .with_subscription_type(kind)
+        .with_batch_size(queue)
+        .with_options(options)
+        .build()
+        .await
+}
+
+/// All partitions a subscription takes from.
+struct Inlet {
+    partitions: Vec<Partition>,
+    /// Where to look first: none starves.
+    next: usize,
+}
+
+struct Partition {
+    topic: String,
+    consumer: Consumer<Vec<u8>, TokioExecutor>,
+}
+
+/// What was received, and how to acknowledge it: whole message batches, since a broker knows no smaller part.
+struct Batch {
+    events: Vec<Event>,
+    entries: Vec<(usize, MessageIdData)>,
+}
+
+impl Inlet {
+    /// Waits for a message, then takes what else is there, up to `most` events and the end of a message batch.
+    async fn batch(&mut self, most: usize) -> Result<Batch> {
+        let mut batch = Batch { events: Vec::new(), entries: Vec::new() };
+        let (index, message) = self.any().await?;
+        self.entry(index, message, &mut batch).await?;
+        while batch.events.len() < most {
+            let more = futures::poll!(std::pin::pin!(self.any()));
+            let Poll::Ready(more) = more else { break };
+            let (index, message) = more?;
+            self.entry(index, message, &mut batch).await?;
+        }
+        Ok(batch)
+    }
+
+    /// The next message of any partition.
+    async fn any(&mut self) -> Result<(usize, Message<Vec<u8>>)> {
+        std::future::poll_fn(|context| {
+            let count = self.partitions.len();
+            for step in 0..count {
+                let index = (self.next + step) % count;
+                if let Poll::Ready(message) =
+                    Pin::new(&mut self.partitions[index].consumer).poll_next(context)
+                {
+                    self.next = (index + 1) % count;
+                    return Poll::Ready(received(message).map(|message| (index, message)));
+                }
+            }
+            Poll::Pending
+        })
+        .await
+    }
+
+    /// Takes the rest of the message batch that begins with `message`.
+    async fn entry(&mut self, index: usize, mut message: Message<Vec<u8>>, batch: &mut Batch) -> Result<()> {
+        loop {
+            batch.events.push(message::event(&message.payload)?);
+            let id = message.message_id();
+            let place = id.batch_index.unwrap_or(0);
+            if place + 1 >= message.message_id.batch_size.unwrap_or(1) {
+                let whole = MessageIdData { batch_index: None, batch_size: None, ..id.clone() };
+                batch.entries.push((index, whole));
+                return Ok(());
+            }
+            let consumer = &mut self.partitions[index].consumer;
+            let next = std::future::poll_fn(|context| Pin::new(&mut *consumer).poll_next(context)).await;
+            message = received(next)?;
+        }
+    }
+
+    async fn acknowledge(&mut self, entries: Vec<(usize, MessageIdData)>) -> Result<()> {
+        for (index, id) in entries {
+            let Partition { topic, consumer } = &mut self.partitions[index];
+            consumer.ack_with_id(topic.as_str(), id).await.map_err(|error| away(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Gives back what is not acknowledged; a broker that does not answer finds out by itself.
+    async fn close(&mut self) {
+        const PATIENCE: Duration = Duration::from_secs(2);
+        let all = self.partitions.iter_mut().map(|partition| partition.consumer.close());
+        if tokio::time::timeout(PATIENCE, futures::future::join_all(all)).await.is_err() {
+            tracing::debug!("the broker does not answer; its consumers end with the connection");
+        }
+    }
+}
+
+fn received(message: Option<Result<Message<Vec<u8>>, pulsar::Error>>) -> Result<Message<Vec<u8>>> {
+    match message {
+        Some(Ok(message)) => Ok(message),
+        Some(Err(error)) => Err(away(error.to_string())),
+        None => Err(away("the subscription ended")),
+    }
+}

@@ -1,0 +1,222 @@
+//! Making the broker ready: clusters, tenant, namespaces with their policies, topics, schemas. Every step looks first, so
+//! running it again changes nothing.
+
+use std::collections::BTreeSet;
+
+use kernel::{Failure, Result, code};
+use serde_json::{Value, json};
+
+use super::{admin::Admin, message};
+use crate::{BusConfig, PulsarConfig, SetupStep};
+
+/// Brings the broker to what the configuration says.
+pub(crate) async fn setup(config: &BusConfig) -> Result<Vec<SetupStep>> {
+    let mut config = config.clone();
+    config.engine = crate::BusEngine::Pulsar;
+    config.validate()?;
+    let config = &config.pulsar;
+    let mut work = Work { admin: &Admin::new(config)?, config, steps: Vec::new() };
+    work.clusters().await?;
+    work.tenant().await?;
+    work.namespace(&config.namespace).await?;
+    work.namespace(&config.global_namespace).await?;
+    let domains: BTreeSet<&String> = config.topics.keys().chain(&config.global).collect();
+    for domain in domains {
+        work.topic(domain).await?;
+        work.schema(domain).await?;
+    }
+    Ok(work.steps)
+}
+
+/// Creates what a domain's topic needs and is not there. What is there stays as it is; where it would lose, double or
+/// disorder events, the failure says what to do.
+pub(crate) async fn prepare(admin: &Admin, config: &PulsarConfig, domain: &str) -> Result<()> {
+    let mut work = Work { admin, config, steps: Vec::new() };
+    let namespace = config.namespace_of(domain);
+    if admin.get(&format!("namespaces/{namespace}")).await?.is_none() {
+        work.tenant().await?;
+        let name = namespace.rsplit('/').next().unwrap_or_default();
+        work.namespace(name).await?;
+    }
+    if admin.get(&format!("namespaces/{namespace}/deduplication")).await? != Some(Value::Bool(true)) {
+        return Err(unfit(format!("deduplication is off in the broker's namespace {namespace}")));
+    }
+    let (found, wanted) = (work.partitions(domain).await?, config.partitions_of(domain));
+    match found {
+        0 => work.topic(domain).await,
+        found if found == wanted => Ok(()),
+        found => {
+            let topic = config.topic_of(domain);
+            Err(unfit(format!("the topic {topic} has {found} partitions, the configuration says {wanted}")))
+        }
+    }
+}
+
+fn unfit(what: String) -> Failure {
+    Failure::new(code::UNAVAILABLE).detail(format!("{what}: run `meridian bus setup`"))
+}
+
+struct Work<'a> {
+    admin: &'a Admin,
+    config: &'a PulsarConfig,
+    steps: Vec<SetupStep>,
+}
+
+impl Work<'_> {
+    fn note(&mut self, kind: &'static str, name: impl Into<String>, state: impl Into<String>) {
+        self.steps.push(SetupStep { kind, name: name.into(), state: state.into() });
+    }
+
+    fn every_cluster(&self) -> BTreeSet<&str> {
+        self.config.clusters.keys().map(String::as_str).chain([self.config.cluster.as_str()]).collect()
+    }
+
+    async fn clusters(&mut self) -> Result<()> {
+        let own = self.config.cluster.clone();
+        if self.admin.get(&format!("clusters/{own}")).await?.is_none() {
+            return Err(Failure::invalid("bus.pulsar.cluster", format!("the broker is in no cluster {own}")));
+        }
+        self.note("cluster", own.clone(), "present");
+        for (name, peer) in self.config.clusters.iter().filter(|(name, _)| **name != own) {
+            let path = format!("clusters/{name}");
+            let wanted = json!({ "serviceUrl": peer.admin_url, "brokerServiceUrl": peer.url });
+            let state = match self.admin.get(&path).await? {
+                None => {
+                    self.admin.put(&path, &wanted).await?;
+                    "created"
+                }
+                Some(found)
+                    if found["serviceUrl"] == wanted["serviceUrl"]
+                        && found["brokerServiceUrl"] == wanted["brokerServiceUrl"] =>
+                {
+                    "present"
+                }
+                Some(_) => {
+                    self.admin.post(&path, &wanted).await?;
+                    "changed its addresses"
+                }
+            };
+            self.note("cluster", name, state);
+        }
+        Ok(())
+    }
+
+    /// The tenant, allowed in all our clusters; what others allowed it besides stays.
+    async fn tenant(&mut self) -> Result<()> {
+        let path = format!("tenants/{}", self.config.tenant);
+        let ours = self.every_cluster();
+        let state = match self.admin.get(&path).await? {
+            None => {
+                self.admin.put(&path, &json!({ "adminRoles": [], "allowedClusters": ours })).await?;
+                "created"
+            }
+            Some(mut found) => {
+                let allowed = texts(&found["allowedClusters"]);
+                if ours.iter().all(|cluster| allowed.contains(*cluster)) {
+                    "present"
+                } else {
+                    let all: BTreeSet<&str> =
+                        ours.into_iter().chain(allowed.iter().map(String::as_str)).collect();
+                    found["allowedClusters"] = json!(all);
+                    self.admin.post(&path, &found).await?;
+                    "changed its clusters"
+                }
+            }
+        };
+        self.note("tenant", self.config.tenant.clone(), state);
+        Ok(())
+    }
+
+    async fn namespace(&mut self, name: &str) -> Result<()> {
+        let path = format!("namespaces/{}/{name}", self.config.tenant);
+        let global = name == self.config.global_namespace;
+        let clusters = if global { json!(self.every_cluster()) } else { json!([self.config.cluster]) };
+        let state = match self.admin.get(&path).await? {
+            Some(_) => "present",
+            None if self.admin.put(&path, &json!({ "replication_clusters": clusters })).await? => "created",
+            None => "present",
+        };
+        self.note("namespace", format!("{}/{name}", self.config.tenant), state);
+        let minutes = self.config.retention.as_secs() / 60;
+        let retention = json!({ "retentionTimeInMinutes": minutes, "retentionSizeInMB": -1 });
+        self.policy(&path, "deduplication", Value::Bool(true)).await?;
+        self.policy(&path, "retention", retention).await?;
+        self.policy(&path, "replication", clusters).await?;
+        self.policy(&path, "schemaCompatibilityStrategy", json!("FULL")).await
+    }
+
+    async fn policy(&mut self, namespace: &str, policy: &'static str, wanted: Value) -> Result<()> {
+        let path = format!("{namespace}/{policy}");
+        let found = self.admin.get(&path).await?.unwrap_or(Value::Null);
+        let same = if wanted.is_array() { texts(&found) == texts(&wanted) } else { found == wanted };
+        let state = if same {
+            "present".to_owned()
+        } else {
+            if policy == "schemaCompatibilityStrategy" {
+                self.admin.put(&path, &wanted).await?;
+            } else {
+                self.admin.post(&path, &wanted).await?;
+            }
+            format!("set to {wanted}")
+        };
+        let name = namespace.trim_start_matches("namespaces/").to_owned();
+        self.note(policy, name, state);
+        Ok(())
+    }
+
+    /// How many partitions a domain's topic has; 0 when it does not exist.
+    async fn partitions(&self, domain: &str) -> Result<u32> {
+        let path = format!("persistent/{}/partitions", self.config.topic_of(domain));
+        let found = self.admin.get(&path).await?;
+        let partitions = found.as_ref().and_then(|found| found["partitions"].as_u64()).unwrap_or(0);
+        u32::try_from(partitions).map_err(Failure::internal)
+    }
+
+    async fn topic(&mut self, domain: &str) -> Result<()> {
+        let topic = self.config.topic_of(domain);
+        let path = format!("persistent/{topic}/partitions");
+        let wanted = self.config.partitions_of(domain);
+        let state = match self.partitions(domain).await? {
+            0 => {
+                self.admin.put(&path, &json!(wanted)).await?;
+                format!("created with {wanted} partitions")
+            }
+            found if found == wanted => format!("present with {found} partitions"),
+            found if found < wanted => {
+                self.admin.post(&path, &json!(wanted)).await?;
+                format!("grown from {found} to {wanted} partitions")
+            }
+            found => {
+                return Err(Failure::invalid(
+                    format!("bus.pulsar.topics.{domain}"),
+                    format!("the topic has {found} partitions and cannot shrink to {wanted}"),
+                ));
+            }
+        };
+        self.note("topic", topic, state);
+        Ok(())
+    }
+
+    async fn schema(&mut self, domain: &str) -> Result<()> {
+        let topic = self.config.topic_of(domain);
+        let path = format!("schemas/{topic}/schema");
+        let wanted = message::schema(domain);
+        let state = match self.admin.get(&path).await? {
+            Some(found) if found["type"] == "JSON" && found["data"].as_str() == Some(wanted.as_str()) => {
+                "present"
+            }
+            found => {
+                let body = json!({ "type": "JSON", "schema": wanted, "properties": {} });
+                self.admin.post(&path, &body).await?;
+                if found.is_some() { "new version" } else { "created" }
+            }
+        };
+        self.note("schema", topic, state);
+        Ok(())
+    }
+}
+
+fn texts(list: &Value) -> BTreeSet<String> {
+    let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}

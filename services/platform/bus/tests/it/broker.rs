@@ -1,0 +1,98 @@
+//! The broker that tests run on.
+
+use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
+
+use kernel::Shard;
+use platform_bus::{BusConfig, BusEngine, PulsarConfig};
+use pulsar::{ConsumerOptions, Pulsar, TokioExecutor, consumer::InitialPosition, reader::Reader};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+
+/// The broker of this run. It ends with the process.
+static BROKER: LazyLock<stack::Pulsar> =
+    LazyLock::new(|| stack::Pulsar::start().unwrap_or_else(|error| panic!("{error:#}")));
+
+/// Tests that need the broker alive hold it shared; the one that kills it holds it alone.
+static TURN: LazyLock<std::sync::Arc<RwLock<()>>> = LazyLock::new(Default::default);
+
+pub(crate) type Turn = OwnedRwLockReadGuard<()>;
+
+pub(crate) async fn shared() -> Turn {
+    std::sync::Arc::clone(&TURN).read_owned().await
+}
+
+pub(crate) async fn alone() -> OwnedRwLockWriteGuard<()> {
+    std::sync::Arc::clone(&TURN).write_owned().await
+}
+
+/// The configuration of a bus on the broker, in namespaces that nobody else uses.
+pub(crate) fn config(config: BusConfig) -> BusConfig {
+    let own: u64 = rand::random();
+    let pulsar = PulsarConfig {
+        url: BROKER.url(),
+        admin_url: BROKER.admin_url(),
+        cluster: BROKER.cluster().to_owned(),
+        tenant: "meridian-test".to_owned(),
+        namespace: format!("regional-{own:x}"),
+        global_namespace: format!("global-{own:x}"),
+        global: Vec::new(),
+        topics: BTreeMap::from([("test".to_owned(), 3)]),
+        reconnect: Duration::from_millis(500),
+        ..PulsarConfig::default()
+    };
+    BusConfig { engine: BusEngine::Pulsar, pulsar, ..config }
+}
+
+/// Everything that lies in the broker's topic `test`: shard and position, as they stand there, by partition.
+pub(crate) async fn stored(config: &PulsarConfig) -> Vec<(Shard, i64)> {
+    let client = Pulsar::builder(config.url.as_str(), TokioExecutor).build().await.unwrap();
+    let mut found = Vec::new();
+    for partition in 0..config.topics["test"] {
+        let topic = format!("persistent://{}/{}/test-partition-{partition}", config.tenant, config.namespace);
+        let options = ConsumerOptions::default().with_initial_position(InitialPosition::Earliest);
+        let mut reader: Reader<Vec<u8>, _> =
+            client.reader().with_topic(topic).with_options(options).into_reader().await.unwrap();
+        let last = reader.get_last_message_id().await.unwrap();
+        // An empty topic ends at entry -1.
+        let mut more = last.entry_id != u64::MAX;
+        while more {
+            let next = tokio::time::timeout(Duration::from_secs(10), futures::StreamExt::next(&mut reader));
+            let message = next.await.unwrap().unwrap().unwrap();
+            let id = message.message_id();
+            let whole = id.batch_index.unwrap_or(0) + 1 >= message.message_id.batch_size.unwrap_or(1);
+            more = !whole || (id.ledger_id, id.entry_id) < (last.ledger_id, last.entry_id);
+            let property = |key: &str| {
+                let properties = &message.payload.metadata.properties;
+                properties.iter().find(|property| property.key == key).unwrap().value.clone()
+            };
+            found.push((Shard::new(property("shard").parse().unwrap()), property("pos").parse().unwrap()));
+        }
+    }
+    found
+}
+
+/// Messages that the broker has taken in for the topic `test` since it runs.
+pub(crate) async fn taken_in(config: &PulsarConfig) -> u64 {
+    let PulsarConfig { admin_url, tenant, namespace, .. } = config;
+    let url = format!("{admin_url}/admin/v2/persistent/{tenant}/{namespace}/test/partitioned-stats");
+    let text = reqwest::get(url).await.unwrap().text().await.unwrap();
+    let stats: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    stats["msgInCounter"].as_u64().unwrap_or(0)
+}
+
+/// kill -9 to the broker.
+pub(crate) fn kill() {
+    BROKER.kill().unwrap();
+}
+
+/// Starts the broker again, on what it had stored.
+pub(crate) fn restart() {
+    BROKER.restart().unwrap();
+}
+
+/// A second cluster that knows the broker's, and the broker's knows it.
+pub(crate) fn second() -> stack::Pulsar {
+    let second = stack::Pulsar::start_named("second").unwrap();
+    BROKER.introduce(&second).unwrap();
+    second.introduce(&BROKER).unwrap();
+    second
+}
