@@ -30,7 +30,7 @@ mod tidb;
 pub use build::{build, build_in};
 pub use cache::{parts_folder, run_folder};
 pub use collector::{Collector, Signal};
-pub use ports::Ports;
+pub use ports::{Ports, free_ports};
 pub use process::Identity;
 pub use pulsar::Pulsar;
 pub use recipe::{Missing, Part, Recipe, Source};

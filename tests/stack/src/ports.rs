@@ -19,23 +19,28 @@ static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
 const LOWEST: u16 = 10_240;
 
 /// A free port for each name.
+pub(crate) fn free(names: &[&str]) -> Result<Ports> {
+    Ok(names.iter().map(|name| (*name).to_owned()).zip(free_ports(names.len())?).collect())
+}
+
+/// Free ports of the loopback address, different from each other and from every other this process was given.
 ///
 /// They lie below the range from which the system takes the ports of outgoing connections. A server that is down for a
 /// moment would otherwise lose its port to a client; a client that keeps dialling it can even reach itself that way.
-pub(crate) fn free(names: &[&str]) -> Result<Ports> {
+pub fn free_ports(count: usize) -> Result<Vec<u16>> {
     let highest = first_ephemeral().unwrap_or(32_768).max(LOWEST + 1000);
     let mut given = GIVEN.lock().ok().context("a thread failed while it took ports")?;
-    let mut ports = Ports::new();
+    let mut ports = Vec::new();
     let seed = RandomState::new();
     for attempt in 0..10_000_u32 {
-        if ports.len() == names.len() {
+        if ports.len() == count {
             return Ok(ports);
         }
         let span = u64::from(highest - LOWEST);
         let port = LOWEST + u16::try_from(seed.hash_one(attempt) % span)?;
         if !given.contains(&port) && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             given.insert(port);
-            ports.insert(names[ports.len()].to_owned(), port);
+            ports.push(port);
         }
     }
     bail!("no free loopback port between {LOWEST} and {highest}")

@@ -8,6 +8,7 @@
     reason = "a program outside the shop: it has no platform to take time, tasks and randomness from"
 )]
 
+mod broker;
 mod client;
 mod database;
 mod leftovers;
