@@ -92,12 +92,12 @@ impl Fixture {
         (found.available, found.reserved, found.unavailable)
     }
 
-    /// Bodies of the events of one kind, oldest first.
+    /// Bodies of the events of one kind, in no order: the clock stands still.
     pub(crate) async fn events<E: EventBody>(&self) -> Vec<E> {
         let backend = self.db.read().get_database_backend();
         let statement = Statement::from_sql_and_values(
             backend,
-            "SELECT body FROM outbox WHERE topic = ? ORDER BY rowid",
+            "SELECT body FROM outbox WHERE topic = ?",
             [E::TOPIC.into()],
         );
         let rows = self.db.read().query_all_raw(statement).await.unwrap();

@@ -35,6 +35,8 @@ pub enum Error {
 /// refused, try again, schema changed, deadlock, lock wait timeout, lock resolved late; then PD, TiKV and its regions not
 /// answering in time (<https://docs.pingcap.com/tidb/stable/error-codes>).
 const AGAIN: [u16; 12] = [9007, 8022, 8002, 8028, 1213, 1205, 9004, 9001, 9002, 9003, 9005, 8005];
+/// Another transaction wrote a key after this one began.
+const WRITE_CONFLICT: u16 = 9007;
 /// Codes of a server that goes away: it shuts down, or has killed this connection.
 const GOING: [u16; 3] = [1053, 1077, 1927];
 
@@ -47,6 +49,7 @@ impl From<DbErr> for Error {
             return Self::Busy;
         }
         match mysql_code(&error) {
+            None if is_unreadable(&error) => Self::Conflict { code: WRITE_CONFLICT },
             Some(code) if AGAIN.contains(&code) => Self::Conflict { code },
             _ if is_lost(&error) => Self::Lost(error),
             _ => Self::Other(error),
@@ -86,6 +89,12 @@ fn is_busy(error: &DbErr) -> bool {
 pub(crate) fn mysql_code(error: &DbErr) -> Option<u16> {
     let Some(sqlx::Error::Database(cause)) = driver(error) else { return None };
     cause.try_downcast_ref::<SqlxMySqlError>().map(SqlxMySqlError::number)
+}
+
+/// Whether the server told a failure in what is no text, so that the driver knows no code. TiDB escapes the bytes of a key
+/// in a message about a duplicate, and not in one about a write conflict.
+fn is_unreadable(error: &DbErr) -> bool {
+    matches!(driver(error), Some(sqlx::Error::Protocol(message)) if message.contains("invalid utf-8"))
 }
 
 /// Whether the connection is gone or was never there. After COMMIT was sent this leaves its outcome unknown.

@@ -40,8 +40,9 @@ use crate::{
 /// Statements kept prepared on each connection.
 const STATEMENTS: usize = 256;
 
-/// What every session is set to. A transaction that stands idle is ended by the server, a lock is waited for a second.
-const SETTINGS: &str = "SET SESSION tidb_idle_transaction_timeout = 1, innodb_lock_wait_timeout = 1, \
+/// What every session is set to. A transaction that stands idle is ended by the server, a lock is waited for a second, and
+/// errors name no value: keys of bytes in them cannot be read as text, and e-mail addresses belong into no log.
+const SETTINGS: &str = "SET SESSION tidb_idle_transaction_timeout = 1, innodb_lock_wait_timeout = 1, tidb_redact_log = 'ON', \
      transaction_isolation = 'REPEATABLE-READ', time_zone = '+00:00', \
      sql_mode = 'ONLY_FULL_GROUP_BY,STRICT_TRANS_TABLES,NO_ZERO_IN_DATE,NO_ZERO_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'";
 

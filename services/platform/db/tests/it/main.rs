@@ -1,4 +1,5 @@
 //! The doors of the database: one suite on SQLite and on TiDB, and what only one of them has.
+#![allow(clippy::disallowed_methods, reason = "a test's own tasks, and troubles that take their time")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
 
 mod fixture;

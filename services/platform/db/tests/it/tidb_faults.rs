@@ -157,7 +157,6 @@ async fn wait_for_more(told: &Told, than: i64) -> i64 {
 async fn ten_seconds_of_standstill_lose_and_double_nothing() {
     through(|tidb| {
         tidb.pause().unwrap();
-        #[expect(clippy::disallowed_methods, reason = "the trouble itself takes ten seconds")]
         std::thread::sleep(Duration::from_secs(10));
         tidb.resume().unwrap();
     })
