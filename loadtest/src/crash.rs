@@ -12,12 +12,22 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
+use stack::Redis;
 use support::{Client, Shape, Shop};
 
 use crate::{
     Proof,
     catalog::{Buyer, buyers, on_hand, stock},
 };
+
+/// What is killed -9.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// Every process of the shop.
+    Shop,
+    /// The Redis it runs over, which comes back with nothing.
+    Redis,
+}
 
 /// How much.
 #[derive(Clone, Copy, Debug)]
@@ -30,16 +40,18 @@ pub struct Size {
     pub kills: usize,
     /// How the shop is cut.
     pub shape: Shape,
+    /// What is killed.
+    pub victim: Victim,
 }
 
 /// What a client knows of an order it placed.
 #[derive(Clone, Debug, Default)]
-struct Known {
-    order: Option<String>,
-    paid: bool,
+pub(crate) struct Known {
+    pub(crate) order: Option<String>,
+    pub(crate) paid: bool,
 }
 
-/// Places and pays orders while the shop is killed and restarted, then checks: no acknowledged order is lost, none is
+/// Places and pays orders while the victim is killed and restarted, then checks: no acknowledged order is lost, none is
 /// doubled, stock = initial − sold, every event consumed.
 pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let (mut acknowledged, mut kills) = (0, 0);
@@ -56,11 +68,16 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     Ok(())
 }
 
-const UNITS: i64 = 1_000_000;
+pub(crate) const UNITS: i64 = 1_000_000;
 
 async fn one(size: Size, seed: u64) -> Result<(usize, usize)> {
     let mut rng = StdRng::seed_from_u64(seed);
-    let mut shop = Shop::builder().shape(size.shape).start().await?;
+    let redis = (size.victim == Victim::Redis).then(Redis::start).transpose()?;
+    let mut builder = Shop::builder().shape(size.shape);
+    if let Some(redis) = &redis {
+        builder = builder.set("REDIS__ENGINE", "redis").set("REDIS__NODES", json!([redis.address()]));
+    }
+    let mut shop = builder.start().await?;
     let skus = Arc::new(stock(&shop, 3, UNITS).await?);
     let buyers = Arc::new(buyers(&shop, 32).await?);
     let known: Arc<Mutex<BTreeMap<usize, Known>>> = Arc::default();
@@ -85,9 +102,19 @@ async fn one(size: Size, seed: u64) -> Result<(usize, usize)> {
     let mut kills = 0;
     while kills < size.kills && next.load(Ordering::Relaxed) < size.orders {
         tokio::time::sleep(Duration::from_millis(rng.random_range(200..1_500))).await;
-        shop.kill()?;
+        match &redis {
+            Some(redis) => {
+                redis.kill()?;
+                says(&shop, "degraded").await?;
+                redis.restart_wiped()?;
+                says(&shop, "ready").await?;
+            }
+            None => {
+                shop.kill()?;
+                shop.restart().await?;
+            }
+        }
         kills += 1;
-        shop.restart().await?;
     }
     for worker in workers {
         worker.await??;
@@ -96,6 +123,21 @@ async fn one(size: Size, seed: u64) -> Result<(usize, usize)> {
     check(&shop, &buyers, &skus, &known, size.orders).await?;
     shop.finish().await?;
     Ok((known.values().filter(|order| order.order.is_some()).count(), kills))
+}
+
+/// Waits until readiness says so; of a shop that is degraded, why.
+async fn says(shop: &Shop, status: &str) -> Result<()> {
+    let mut last = serde_json::Value::Null;
+    for _ in 0..600 {
+        last = shop.guest().get("/readyz").await?.expect(200)?;
+        let of_redis = last["probes"].as_array().into_iter().flatten().find(|probe| probe["name"] == "redis");
+        let why = of_redis.and_then(|probe| probe["reason"].as_str());
+        if last["status"] == status && why.is_some() == (status == "degraded") {
+            return Ok(());
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    anyhow::bail!("readiness does not say {status}: {last}")
 }
 
 /// Places one order and asks the sandbox to pay it; retries with the same keys whatever happens, as a client must.
@@ -140,7 +182,7 @@ async fn retry(
     anyhow::bail!("{path}: no answer within a minute")
 }
 
-async fn check(
+pub(crate) async fn check(
     shop: &Shop,
     buyers: &[Buyer],
     skus: &[String],

@@ -10,6 +10,7 @@
 
 pub mod buyers;
 pub mod crash;
+pub mod faults;
 pub mod load;
 
 mod catalog;

@@ -4,7 +4,11 @@ use std::{io::Read, path::PathBuf, time::Duration};
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-use loadtest::{Proof, buyers, crash, load};
+use loadtest::{
+    Proof, buyers,
+    crash::{self, Victim},
+    faults, load,
+};
 use support::Shape;
 
 /// Load and proofs against the meridian binary beside this one. Everything stays on loopback and ends by itself.
@@ -34,6 +38,15 @@ enum Scenario {
         #[arg(long, default_value_t = 20)]
         runs: u64,
         /// Orders a run.
+        #[arg(long, default_value_t = 2_000)]
+        orders: usize,
+        /// Kill the Redis the shop runs over, not the shop.
+        #[arg(long)]
+        redis: bool,
+    },
+    /// Pulsar killed, Redis killed and wiped, a process paused, during orders; two processes of each service.
+    Faults {
+        /// Orders.
         #[arg(long, default_value_t = 2_000)]
         orders: usize,
     },
@@ -68,10 +81,18 @@ async fn main() -> Result<()> {
             buyers::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
-        Scenario::Crash { runs, orders } => {
-            let mut proof = Proof::begin("crash", cli.seed);
-            let size = crash::Size { runs, orders, kills: 8, shape: Shape::AllInOne };
+        Scenario::Crash { runs, orders, redis } => {
+            let (name, victim) = if redis { ("crash-redis", Victim::Redis) } else { ("crash", Victim::Shop) };
+            let mut proof = Proof::begin(name, cli.seed);
+            let size = crash::Size { runs, orders, kills: 8, shape: Shape::AllInOne, victim };
             crash::run(size, &mut proof, cli.seed).await?;
+            proof.write(&cli.out)
+        }
+        Scenario::Faults { orders } => {
+            let mut proof = Proof::begin("faults", cli.seed);
+            let (every, paused, gone) =
+                (Duration::from_millis(60), Duration::from_secs(30), Duration::from_secs(10));
+            faults::run(faults::Size { orders, every, paused, gone }, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
         Scenario::Load { products, seconds, only } => {

@@ -18,7 +18,8 @@ pub struct AccountConfig {
     /// For how long a refresh token that was just used is answered with the same successor: a retry is no theft.
     #[serde(with = "humantime_serde")]
     pub refresh_grace: Duration,
-    /// For how long a process believes that a session is open without asking the database.
+    /// For how long a process believes that a session is open without asking the database, while it does not hear of
+    /// those that others end.
     #[serde(with = "humantime_serde")]
     pub session_cache: Duration,
     /// Sessions one user has open; one more log-in ends the oldest.

@@ -12,7 +12,8 @@ impl AccountService {
             return Err(Failure::new(code::UNAUTHENTICATED));
         };
         let (user, session) = (*id, *session);
-        self.db
+        let ended = self
+            .db
             .write(session.shard(), (user, session), |tx, &(user, session)| {
                 Box::pin(async move {
                     if store::end_session(tx, session, "logged_out").await? {
@@ -23,20 +24,28 @@ impl AccountService {
                     Ok(())
                 })
             })
-            .await?;
+            .await;
+        // Even when it failed: whether it was committed may be unknown.
         self.forget(&[session]).await;
-        Ok(())
+        ended
     }
 
-    /// Whether a session is open. What another process ended may be believed open here for `session_cache`.
+    /// Whether a session is open. What another process ended may be believed open here for `session_cache`, where there is
+    /// no Redis by which it is heard of.
     pub(crate) async fn is_open(&self, session: SessionId) -> Result<bool> {
-        let until = self
-            .open
-            .get_or_load(&session, || async move {
-                let row = store::session(self.db.read(), session).await?;
-                Ok(row.filter(|row| row.ended_at.is_none()).map(|row| Timestamp::from_micros(row.expires_at)))
-            })
-            .await?;
-        Ok(until.is_some_and(|until| until > self.db.now()))
+        let load = || async move {
+            let row = store::session(self.db.read(), session).await?;
+            Ok(row.filter(|row| row.ended_at.is_none()).map(|row| Timestamp::from_micros(row.expires_at)))
+        };
+        let now = self.db.now();
+        match self.open.get_or_load(&session, load).await? {
+            Some(until) if until > now => Ok(true),
+            None => Ok(false),
+            // Over, unless it was refreshed since that was read.
+            Some(_) => {
+                let until = self.open.get_or_load_since(&session, now, load).await?;
+                Ok(until.is_some_and(|until| until > now))
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The dependencies, and the contract by delegation.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use contracts::{
@@ -11,7 +11,7 @@ use contracts::{
     },
 };
 use kernel::{Page, Result, Timestamp};
-use platform_cache::{Cache, Settings};
+use platform_cache::{Cache, Caches, Codec, Settings};
 use platform_db::Db;
 use platform_http::{AccessClaims, TokenSigner};
 use platform_runtime::SecretKey;
@@ -20,6 +20,11 @@ use crate::{config::AccountConfig, password::Passwords, store};
 
 /// Sessions a process remembers.
 const REMEMBERED_SESSIONS: u64 = 100_000;
+
+/// How long a process that hears of ended sessions believes that one is open, and how long Redis does: bounds for the rare
+/// end that nobody was told of.
+const LINKED: Duration = Duration::from_secs(60);
+const SHARED: Duration = Duration::from_secs(600);
 
 /// Accounts, sessions, addresses and roles over one database.
 pub struct AccountService {
@@ -35,11 +40,19 @@ pub struct AccountService {
 impl AccountService {
     /// A service that signs access tokens with `signer`. `secret` derives successors of refresh tokens and hides e-mails
     /// in the table of failures: all processes of an installation share it. Fails on a configuration that cannot work.
-    pub fn new(db: Db, signer: TokenSigner, secret: SecretKey, config: AccountConfig) -> Result<Arc<Self>> {
+    pub fn new(
+        db: Db,
+        caches: &Caches,
+        signer: TokenSigner,
+        secret: SecretKey,
+        config: AccountConfig,
+    ) -> Result<Arc<Self>> {
         config.validate()?;
         let passwords = Passwords::new(&config.password)?;
-        let settings = Settings::new("account_sessions", REMEMBERED_SESSIONS, config.session_cache);
-        let open = Cache::new(settings, Arc::clone(db.clock()));
+        let settings = Settings::new("account_sessions", REMEMBERED_SESSIONS, config.session_cache)
+            .linked_ttl(LINKED)
+            .far_ttl(SHARED);
+        let open = caches.shared(settings, Codec::json());
         Ok(Arc::new(Self { db, signer, secret, config, passwords, open }))
     }
 
@@ -68,10 +81,10 @@ impl AccountService {
         })
     }
 
-    /// Forgets sessions that have ended, so that this process refuses their tokens from now on.
+    /// Forgets sessions that have ended, so that this process, and those that hear of it, refuse their tokens from now on.
     pub(crate) async fn forget(&self, sessions: &[SessionId]) {
-        for session in sessions {
-            self.open.invalidate(session).await;
+        if !sessions.is_empty() {
+            self.open.invalidate_many(sessions).await;
         }
     }
 }

@@ -11,6 +11,7 @@ use contracts::{
 };
 use kernel::{Clock, FakeClock, Result, Timestamp};
 use migrations::Migrator;
+use platform_cache::Caches;
 use platform_db::{Db, testing};
 use platform_http::{Auth, TokenSigner};
 use platform_runtime::SecretKey;
@@ -39,8 +40,14 @@ impl Shop {
         let password = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
         let config =
             AccountConfig { password, max_addresses: 3, max_sessions: 20, ..AccountConfig::default() };
-        let accounts =
-            AccountService::new(db.clone(), signer.clone(), SecretKey::from_bytes([9; 32]), config).unwrap();
+        let accounts = AccountService::new(
+            db.clone(),
+            &Caches::alone(clock.clone()),
+            signer.clone(),
+            SecretKey::from_bytes([9; 32]),
+            config,
+        )
+        .unwrap();
         let auth = Auth::new(&[signer.verifying_key()], accounts.clone(), clock.clone());
         Self { db, clock, accounts, auth, _folder: folder }
     }
@@ -451,4 +458,51 @@ async fn the_audit_log_forgets_what_is_old_and_nothing_else() {
     shop.clock.advance(AccountConfig::default().audit_kept - Duration::from_secs(50 * 24 * 3600));
     shop.accounts.sweep().await.unwrap();
     assert_eq!(shop.actions().await, ["account.logged_in"]);
+}
+
+/// The cache alone would believe it for an hour.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a Redis server: cargo xtask test --real"]
+async fn with_redis_a_log_out_is_believed_in_other_processes_at_once() {
+    let server = stack::Redis::start().unwrap();
+    let shop = Shop::new().await;
+    let config = platform_cache::RedisConfig {
+        engine: platform_cache::RedisEngine::Redis,
+        nodes: vec![server.address()],
+        // No stall of a busy machine ends the link: what is kept from before it is believed for an hour here.
+        command_timeout: Duration::from_secs(10),
+        lease: Duration::from_secs(60),
+        ..platform_cache::RedisConfig::default()
+    };
+    let mut processes = Vec::new();
+    for _ in 0..2 {
+        let redis = platform_cache::Redis::open(&config).unwrap().unwrap();
+        assert!(redis.connected(Duration::from_secs(20)).await);
+        let password = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
+        let hour = Duration::from_secs(3600);
+        let config = AccountConfig { password, session_cache: hour, ..AccountConfig::default() };
+        let caches = Caches::new(shop.clock.clone(), Some(redis));
+        let signer = TokenSigner::new(&[7; 32]).unwrap();
+        let key = SecretKey::from_bytes([9; 32]);
+        processes.push(AccountService::new(shop.db.clone(), &caches, signer, key, config).unwrap());
+    }
+    shop.register("ada@example.com").await.unwrap();
+    let log_in = LogIn { email: "ada@example.com".to_owned(), password: PASSWORD.to_owned() };
+    let pair = processes[0].log_in(&shop.stranger(), log_in).await.unwrap();
+    let caller = shop.auth.identify(&shop.system(), &pair.access_token).await.unwrap();
+    let Caller::User { session, .. } = &caller else { panic!("a user logged in") };
+    let session = *session;
+    for process in &processes {
+        assert!(process.session_open(&shop.system(), session).await.unwrap());
+    }
+    let kept = server.keys("meridian:account_sessions*").unwrap();
+    assert!(kept.len() == 1 && !kept[0].contains(&pair.access_token), "{kept:?}");
+    let ctx = Ctx { caller, ..shop.system() };
+    processes[0].log_out(&ctx, ()).await.unwrap();
+    assert!(!processes[0].session_open(&shop.system(), session).await.unwrap());
+    let start = std::time::Instant::now();
+    while processes[1].session_open(&shop.system(), session).await.unwrap() {
+        assert!(start.elapsed() < Duration::from_secs(20), "it was not heard of");
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CatalogConfig {
-    /// How long this process keeps a product, the category tree and the brands: other processes' changes show after this
-    /// time at the latest, its own at once.
+    /// How long this process keeps a product, the category tree and the brands while it does not hear of changes: without
+    /// a Redis other processes' changes show after this time at the latest, its own at once.
     #[serde(with = "humantime_serde")]
     pub cache_ttl: Duration,
     /// Products kept.

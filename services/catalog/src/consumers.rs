@@ -13,7 +13,8 @@ use platform_bus::Consumer;
 use crate::service::CatalogService;
 
 /// Drops what changed from this process's caches. It has no other effect, so it needs no inbox. Only one process of many
-/// gets an event; the others' entries live ten seconds at most.
+/// gets an event; the others hear of it where there is a Redis, else their entries live ten seconds at most. It also makes
+/// up for a process that died between its change and telling others.
 pub(crate) struct Forget(pub(crate) Arc<CatalogService>);
 
 #[async_trait]

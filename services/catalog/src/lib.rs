@@ -13,8 +13,8 @@
 //! - What an import said last is remembered by hash: the same again changes nothing.
 //! - A product always has an image: one that was uploaded, fetched (never from a private address), or drawn.
 //!
-//! Reads come from caches of this process, which its own writes invalidate at once; other processes' changes show after
-//! `catalog.cache_ttl` at the latest. The public JSON of a product, with price and stock, is at most `catalog.page_ttl` old.
+//! Reads come from caches, which its own writes invalidate at once; other processes' changes show at once where there is a
+//! Redis, else after `catalog.cache_ttl` at the latest. The public JSON of a product, with price and stock, is at most `catalog.page_ttl` old.
 //!
 //! Tables: `category`, `category_tree`, `attribute_set`, `category_attribute_set`, `brand`, `product`, `sku`, `sku_code`, `product_slug`, `product_image`.
 //! Events out: `catalog.product_changed.v1`, `catalog.category_changed.v1`; in: the same, from other processes.

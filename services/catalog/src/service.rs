@@ -14,7 +14,7 @@ use contracts::{
     },
 };
 use kernel::{Page, Result};
-use platform_cache::{Cache, Filter, Settings};
+use platform_cache::{Cache, Caches, Codec, Filter, Settings};
 use platform_db::Db;
 
 use crate::{
@@ -55,30 +55,30 @@ pub struct CatalogService {
 
 impl CatalogService {
     /// A catalog over this database and media store; the failure names a configuration value that is out of range.
-    pub fn new(db: Db, media: MediaStore, config: CatalogConfig) -> Result<Arc<Self>> {
+    pub fn new(db: Db, media: MediaStore, caches: &Caches, config: CatalogConfig) -> Result<Arc<Self>> {
         config.validate()?;
-        let clock = Arc::clone(db.clock());
         let (ttl, products) = (config.cache_ttl, config.cached_products);
         let page = config.page_ttl;
+        let of = |name, capacity| Settings::new(name, capacity, ttl);
         Ok(Arc::new(Self {
             fetcher: Fetcher::new(&config.images)?,
-            known: Cache::new(Settings::new("catalog_product", products, ttl), clock.clone()),
-            slugs: Cache::new(Settings::new("catalog_slug", products * 2, ttl), clock.clone()),
-            homes: Cache::new(
+            known: caches.shared(of("catalog_product", products), Codec::json_shared()),
+            slugs: caches.shared(of("catalog_slug", products * 2), Codec::json()),
+            homes: caches.shared(
                 Settings::new("catalog_sku", products * 4, ttl * 60).negative_ttl(ttl / 10),
-                clock.clone(),
+                Codec::json(),
             ),
-            tree: Cache::new(Settings::new("catalog_tree", 1, ttl), clock.clone()),
-            counts: Cache::new(Settings::new("catalog_counts", 1, config.counts_ttl), clock.clone()),
-            brands: Cache::new(Settings::new("catalog_brands", 1, ttl), clock.clone()),
-            attributes: Cache::new(Settings::new("catalog_attributes", 1, ttl), clock.clone()),
-            pictures: Cache::new(Settings::new("catalog_placeholder", products, ttl * 6), clock.clone()),
+            tree: caches.told(of("catalog_tree", 1)),
+            counts: caches.local(Settings::new("catalog_counts", 1, config.counts_ttl)),
+            brands: caches.told(of("catalog_brands", 1)),
+            attributes: caches.told(of("catalog_attributes", 1)),
+            pictures: caches.local(Settings::new("catalog_placeholder", products, ttl * 6)),
             filter: Filter::new(0.001),
-            documents: Cache::new(
-                Settings::new("catalog_page", config.cached_pages, page).negative_ttl(page),
-                clock.clone(),
+            // Stock is in them, which nobody is told of: they stay short-lived.
+            documents: caches.told(
+                Settings::new("catalog_page", config.cached_pages, page).negative_ttl(page).linked_ttl(page),
             ),
-            lists: Cache::new(Settings::new("catalog_list", 1_000, page).negative_ttl(page), clock),
+            lists: caches.local(Settings::new("catalog_list", 1_000, page).negative_ttl(page)),
             db,
             media,
             config,
@@ -90,15 +90,14 @@ impl CatalogService {
         self.db.stamps()
     }
 
-    /// Forgets what this process keeps of these products.
+    /// Forgets what is kept of these products.
     pub(crate) async fn forget(&self, ids: &[ProductId], slugs: impl IntoIterator<Item = String> + Send) {
-        for id in ids {
-            self.known.invalidate(id).await;
-            self.documents.invalidate(id).await;
+        let slugs: Vec<String> = slugs.into_iter().collect();
+        self.known.invalidate_many(ids).await;
+        if !slugs.is_empty() {
+            self.slugs.invalidate_many(&slugs).await;
         }
-        for slug in slugs.into_iter().collect::<Vec<_>>() {
-            self.slugs.invalidate(&slug).await;
-        }
+        self.documents.invalidate_many(ids).await;
         self.counts.invalidate(&()).await;
         self.lists.invalidate_all();
     }

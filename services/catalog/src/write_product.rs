@@ -75,7 +75,14 @@ impl CatalogService {
             + 'static,
     {
         let id = write.id;
-        let written = self.db.write(id.shard(), write, work).await?;
+        let written = match self.db.write(id.shard(), write, work).await {
+            Ok(written) => written,
+            Err(failure) => {
+                // Whether it was committed may be unknown.
+                self.forget(&[id], []).await;
+                return Err(failure);
+            }
+        };
         self.filter.insert(&id);
         self.forget(&[id], written.slugs).await;
         self.drop_files(&written.gone_images).await;

@@ -31,7 +31,7 @@ async fn service(folder: &std::path::Path, synchronous: Synchronous) -> Arc<Inve
     let config = DbConfig { synchronous, ..DbConfig::at(folder) };
     let db = Db::open(&config, Arc::new(SystemClock)).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
-    InventoryService::new(db, InventoryConfig::default()).unwrap()
+    InventoryService::new(db, None, InventoryConfig::default()).unwrap()
 }
 
 fn ctx() -> Ctx {

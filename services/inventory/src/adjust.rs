@@ -11,6 +11,7 @@ use kernel::{Failure, Result, normalise};
 use platform_db::{Db, Once, Rows, Tx};
 
 use crate::{
+    admission::Finding,
     desk::{Desk, Note, Order},
     service::InventoryService,
     stock, store, warehouses,
@@ -53,6 +54,7 @@ impl InventoryService {
         };
         // Whether it published or not: an idle sequencer that looks once costs nothing.
         self.db.outbox_signal().notify_one();
+        self.open_door(view.sku_id).await;
         Ok(view)
     }
 
@@ -73,13 +75,29 @@ impl InventoryService {
             stock,
             Arc::new(note),
         );
+        let skus: BTreeSet<SkuId> = input.3.iter().map(|initial| initial.sku_id).collect();
         self.db
             .write(shard, input, |tx, (db, order, buckets, stock, note)| {
                 Box::pin(stock_first(tx, db, order, *buckets, stock, note))
             })
             .await?;
         self.db.outbox_signal().notify_one();
+        for sku in skus {
+            self.open_door(sku).await;
+        }
         Ok(())
+    }
+
+    /// Says that there may be more of a SKU that buyers are turned away from.
+    async fn open_door(&self, sku: SkuId) {
+        let admission = &self.desk.admission;
+        // Where that cannot be read, the door opens by itself.
+        if admission.is_shut(sku)
+            && let Ok(buckets) = store::stock(self.db.read(), &[sku]).await
+        {
+            let version = buckets.iter().map(|bucket| bucket.version).sum();
+            admission.note(&[Finding { sku, left: None, version }]);
+        }
     }
 
     pub(crate) async fn set_level(&self, ctx: &Ctx, command: SetSafetyStock) -> Result<()> {

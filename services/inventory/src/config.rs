@@ -24,6 +24,10 @@ pub struct InventoryConfig {
     pub queue: usize,
     /// The most requests in one transaction.
     pub group: usize,
+    /// For how long buyers are turned away at once after "out of stock" was said, unless stock comes back; `0s` sends all of
+    /// them to the database. Only with a Redis, by which processes tell each other.
+    #[serde(with = "humantime_serde")]
+    pub admission: Duration,
     /// How often holds are looked for whose time has run out.
     #[serde(with = "humantime_serde")]
     pub expire_every: Duration,
@@ -38,6 +42,7 @@ impl Default for InventoryConfig {
             buckets_per_hot_sku: 1,
             queue: 4_096,
             group: 256,
+            admission: Duration::from_secs(1),
             expire_every: Duration::from_secs(10),
         }
     }
@@ -61,6 +66,9 @@ impl InventoryConfig {
         }
         if !(1..=1_024).contains(&self.group) {
             return wrong("group", "must lie between 1 and 1024");
+        }
+        if self.admission > Duration::from_secs(60) {
+            return wrong("admission", "must be at most a minute");
         }
         if self.expire_every.is_zero() {
             return wrong("expire_every", "must be longer than nothing");

@@ -1,7 +1,10 @@
 //! Decides a group of requests in memory, first come first served: what the gatherer does between reading and writing.
 //! Pure, so that every rule can be tested without a database.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use contracts::{
     catalog::SkuId,
@@ -10,6 +13,7 @@ use contracts::{
 };
 use kernel::{Failure, Result, Timestamp, code as general};
 
+use crate::admission::Finding;
 use crate::model::{Bucket, Delta, Hold, Place, Step, Transition, spread, transition};
 
 /// A request about one hold.
@@ -90,6 +94,8 @@ pub(crate) struct Desk {
     by_place: HashMap<Place, usize>,
     /// Units available when the desk opened.
     before: HashMap<SkuId, i64>,
+    /// SKUs of which somebody wanted more than there are.
+    wanting: BTreeSet<SkuId>,
 }
 
 impl Desk {
@@ -105,6 +111,7 @@ impl Desk {
             by_sku: HashMap::new(),
             by_place: HashMap::new(),
             before: HashMap::new(),
+            wanting: BTreeSet::new(),
         };
         for bucket in buckets {
             desk.add(bucket);
@@ -212,22 +219,32 @@ impl Desk {
         false
     }
 
-    fn out_of_stock(&self, lines: &[LineInput], demand: &[LineInput]) -> Failure {
+    fn out_of_stock(&mut self, lines: &[LineInput], demand: &[LineInput]) -> Failure {
         let short: HashMap<SkuId, i64> = demand
             .iter()
             .map(|line| (line.sku_id, line.quantity, self.available(line.sku_id)))
             .filter(|(_, wanted, available)| wanted > available)
             .map(|(sku, _, available)| (sku, available))
             .collect();
-        let say = |available: i64| {
-            if available == 0 { "sold out".to_owned() } else { format!("{available} available") }
-        };
-        let first = lines.iter().find_map(|line| short.get(&line.sku_id)).copied().unwrap_or(0);
-        let failure = Failure::new(code::OUT_OF_STOCK).detail(format!("not enough stock: {}", say(first)));
-        lines.iter().enumerate().fold(failure, |failure, (index, line)| match short.get(&line.sku_id) {
-            Some(&available) => failure.field(format!("/lines/{index}"), say(available)),
-            None => failure,
-        })
+        self.wanting.extend(short.keys());
+        out_of_stock(lines, &short)
+    }
+
+    /// What the decisions found out about who may be turned away, true once they are saved.
+    pub(crate) fn findings(&self) -> Vec<Finding> {
+        let more =
+            self.changed().into_iter().filter(|(_, before, after)| after > before).map(|(sku, ..)| sku);
+        let wanting = self.wanting.iter().map(|&sku| (sku, Some(self.available(sku))));
+        wanting
+            .chain(more.filter(|sku| !self.wanting.contains(sku)).map(|sku| (sku, None)))
+            .map(|(sku, left)| Finding { sku, left, version: self.version(sku) })
+            .collect()
+    }
+
+    /// Grows with every change of a SKU's buckets.
+    fn version(&self, sku: SkuId) -> i64 {
+        let buckets = self.of(sku).iter().map(|&index| &self.buckets[index]);
+        buckets.map(|bucket| bucket.version + i64::from(bucket.dirty)).sum()
     }
 
     fn step(&mut self, request: &Request, step: Step) -> Result<Option<HoldView>> {
@@ -391,6 +408,19 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+/// Says which of the lines want more than what is left.
+pub(crate) fn out_of_stock(lines: &[LineInput], short: &HashMap<SkuId, i64>) -> Failure {
+    let say = |available: i64| {
+        if available == 0 { "sold out".to_owned() } else { format!("{available} available") }
+    };
+    let first = lines.iter().find_map(|line| short.get(&line.sku_id)).copied().unwrap_or(0);
+    let failure = Failure::new(code::OUT_OF_STOCK).detail(format!("not enough stock: {}", say(first)));
+    lines.iter().enumerate().fold(failure, |failure, (index, line)| match short.get(&line.sku_id) {
+        Some(&available) => failure.field(format!("/lines/{index}"), say(available)),
+        None => failure,
+    })
 }
 
 /// The same hold asked for again: the same answer, or why not.

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span};
 
 use crate::{
+    admission::{Admission, Finding},
     config::InventoryConfig,
     desk::{Desk, Order, Request, What},
     model::Step,
@@ -198,6 +199,7 @@ pub(crate) struct GroupDesk {
     pub(crate) db: Db,
     pub(crate) region: Arc<str>,
     pub(crate) priorities: Arc<Priorities>,
+    pub(crate) admission: Admission,
 }
 
 impl GroupDesk {
@@ -207,13 +209,14 @@ impl GroupDesk {
         let order = self.order().await?;
         let shard = requests.first().map_or(store::WAREHOUSES, |request| request.hold.shard());
         let input = (self.db.clone(), order, requests);
-        let (answers, published) = self
+        let (answers, published, findings) = self
             .db
             .write(shard, input, |tx, (db, order, requests)| Box::pin(decide(tx, db, order, requests)))
             .await?;
         if published {
             self.db.outbox_signal().notify_one();
         }
+        self.admission.note(&findings);
         Ok(answers)
     }
 
@@ -223,7 +226,10 @@ impl GroupDesk {
     }
 }
 
-async fn decide(tx: &Tx, db: &Db, order: &Order, requests: &[Request]) -> Result<(Vec<Answer>, bool)> {
+/// Answers, whether events were published, and what was found out on the way.
+type Decided = (Vec<Answer>, bool, Vec<Finding>);
+
+async fn decide(tx: &Tx, db: &Db, order: &Order, requests: &[Request]) -> Result<Decided> {
     let mut ids: Vec<HoldId> = requests.iter().map(|request| request.hold).collect();
     ids.sort_unstable();
     ids.dedup();
@@ -236,5 +242,5 @@ async fn decide(tx: &Tx, db: &Db, order: &Order, requests: &[Request]) -> Result
     let mut desk = Desk::open(tx.now(), order.clone(), buckets, holds);
     let answers = requests.iter().map(|request| desk.run(request)).collect();
     let published = store::save(tx, db, &desk).await?;
-    Ok((answers, published))
+    Ok((answers, published, desk.findings()))
 }

@@ -10,7 +10,8 @@
 //! - A hold that nobody confirms or releases ends by itself: a crash of its caller frees the stock. Until the job has taken
 //!   it back its stock is still set aside, so a confirmation that is only a little late succeeds.
 //!
-//! Requests about holds go through one gatherer a process, which decides groups of them in one transaction each.
+//! Requests about holds go through one gatherer a process, which decides groups of them in one transaction each. With a Redis,
+//! buyers of what is surely gone are turned away before that (`inventory.admission`).
 //!
 //! Events go to the shard of their SKU, in order. They say what was true when they were written: whoever needs to know what
 //! is true now asks [`Inventory::availability`].
@@ -20,6 +21,7 @@
 //! `inventory.stock_low.v1` (it fell to its safety stock); none in. Job: `inventory.expire`.
 
 mod adjust;
+mod admission;
 mod audit;
 mod config;
 mod desk;

@@ -10,13 +10,16 @@ use contracts::{
         AdjustStock, Availability, ExtendHold, HoldId, HoldView, InitialStock, Inventory, ListMovements,
         MovementView, ReplaceWarehouse, Reserve, SetSafetyStock, StockView, WarehouseInput, WarehouseView,
     },
+    pricing::LineInput,
 };
 use kernel::{Failure, Page, Result, Timestamp};
+use platform_cache::Redis;
 use platform_db::Db;
 
 use crate::{
+    admission::Admission,
     config::InventoryConfig,
-    desk::What,
+    desk::{What, out_of_stock},
     gatherer::{Gatherer, GroupDesk},
     model::{self, Step},
     store,
@@ -32,13 +35,15 @@ pub struct InventoryService {
 }
 
 impl InventoryService {
-    /// The service over `db`; starts its gatherer on the current runtime. `request.invalid` names a setting out of range.
-    pub fn new(db: Db, config: InventoryConfig) -> Result<Arc<Self>> {
+    /// The service over `db`, which tells its twins in other processes over `redis` what is sold out; starts its gatherer on the
+    /// current runtime. `request.invalid` names a setting out of range.
+    pub fn new(db: Db, redis: Option<&Redis>, config: InventoryConfig) -> Result<Arc<Self>> {
         config.validate()?;
         let desk = GroupDesk {
             db: db.clone(),
             region: Arc::from(config.region.as_str()),
             priorities: Arc::new(Priorities::default()),
+            admission: Admission::new(redis, config.admission),
         };
         let gatherer = Gatherer::start(desk.clone(), &config);
         Ok(Arc::new(Self { db, config, desk, gatherer }))
@@ -54,6 +59,16 @@ impl InventoryService {
             return Err(Failure::invalid("/expires_at", "lies too far in the future"));
         }
         Ok(expires_at)
+    }
+
+    /// Fails for a demand that surely cannot be met. A hold that exists is no new demand: asked for again, it is found.
+    async fn admit(&self, command: &Reserve, demand: &[LineInput]) -> Result<()> {
+        let Some(short) = self.desk.admission.short(demand) else { return Ok(()) };
+        if store::hold(self.db.read(), command.hold_id).await?.is_some() {
+            return Ok(());
+        }
+        metrics::counter!("inventory_turned_away_total").increment(1);
+        Err(out_of_stock(&command.lines, &short))
     }
 
     async fn step(&self, ctx: &Ctx, hold: HoldId, step: Step) -> Result<Option<HoldView>> {
@@ -74,6 +89,7 @@ impl Inventory for InventoryService {
     async fn reserve(&self, ctx: &Ctx, command: Reserve) -> Result<HoldView> {
         let demand = model::demand(&command.lines)?;
         let expires_at = self.expiry(command.expires_at)?;
+        self.admit(&command, &demand).await?;
         let what = What::Reserve { lines: command.lines, demand, expires_at };
         self.gatherer.ask(ctx, command.hold_id, what).await.and_then(there)
     }

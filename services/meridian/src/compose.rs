@@ -13,7 +13,7 @@ use contracts::{
     Contracts, Ctx,
     account::{Accounts, AccountsClient},
     cart::{Carts, CartsClient},
-    catalog::{Catalog, CatalogClient},
+    catalog::{Catalog, CatalogClient, SkuId},
     import::{ImportKind, ImportView, Imports, ImportsClient},
     inventory::{Inventory, InventoryClient},
     order::{Orders, OrdersClient},
@@ -27,6 +27,7 @@ use kernel::{Currency, SystemClock};
 use migrations::Migrator;
 use order::OrderService;
 use payment::PaymentService;
+use platform_cache::{Caches, Redis};
 use platform_client::{ClientConfig, HttpTransport};
 use platform_db::Db;
 use platform_http::{AssertionKey, Auth, TokenSigner};
@@ -54,6 +55,11 @@ const MODULES: [&str; 11] = [
 ];
 /// How long a command or a start-up step may take.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+
+/// How long a start waits for Redis; it goes on without.
+const FIRST_CONTACT: Duration = Duration::from_secs(2);
+/// How long a command may take to tell other processes what it changed.
+pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which modules run in this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,6 +113,7 @@ pub struct Shop {
     auth: Auth,
     internal: AssertionKey,
     places: payment::Places,
+    redis: Option<Redis>,
 }
 
 /// Opens the database in the data folder and brings its schema up to date.
@@ -125,6 +132,7 @@ struct Site<'a> {
     keys: Keys,
     targets: &'a Targets,
     transport: Arc<HttpTransport>,
+    caches: Caches,
     registry: Registry,
 }
 
@@ -156,14 +164,21 @@ impl Shop {
         let internal = AssertionKey::new(*keys.secret("internal")?.expose());
         let client: ClientConfig = config.section("client")?;
         let transport = HttpTransport::new(&client, internal.clone(), Arc::clone(db.clock()))?;
-        let site =
-            Site { config: &config, data: &data, db, keys, targets, transport, registry: Registry::new() };
+        let redis = Redis::open(&config.section("redis")?)?;
+        if let Some(redis) = &redis
+            && !redis.connected(FIRST_CONTACT).await
+        {
+            tracing::warn!("starting without Redis");
+        }
+        let caches = Caches::new(Arc::clone(db.clock()), redis);
+        let registry = Registry::new();
+        let site = Site { config: &config, data: &data, db, keys, targets, transport, caches, registry };
         Self::build(site, &client, internal)
     }
 
     #[expect(clippy::too_many_lines, reason = "one paragraph a module, in the order of the call graph")]
     fn build(mut site: Site<'_>, client: &ClientConfig, internal: AssertionKey) -> Result<Self> {
-        let (config, db) = (site.config, site.db.clone());
+        let (config, db, caches) = (site.config, site.db.clone(), site.caches.clone());
         let signer = TokenSigner::new(site.keys.secret("access-token")?.expose())?;
         let verifying_key = signer.verifying_key();
 
@@ -172,7 +187,8 @@ impl Shop {
             |t| Arc::new(AccountsClient(t)),
             |site| {
                 let secret = site.keys.secret("account")?;
-                let service = AccountService::new(db.clone(), signer, secret, config.section("account")?)?;
+                let service =
+                    AccountService::new(db.clone(), &caches, signer, secret, config.section("account")?)?;
                 Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
             },
         )?;
@@ -180,13 +196,24 @@ impl Shop {
             "inventory",
             |t| Arc::new(InventoryClient(t)),
             |_| {
-                let service = InventoryService::new(db.clone(), config.section("inventory")?)?;
+                let service =
+                    InventoryService::new(db.clone(), caches.redis(), config.section("inventory")?)?;
                 Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
             },
         )?;
         // The catalog's pages show prices and stock; its contract knows neither. Pricing is built on the contract.
         let catalog_service = if site.targets.has("catalog") {
-            Some(CatalogService::new(db.clone(), MediaStore::open(site.data)?, config.section("catalog")?)?)
+            // A page shows prices: it ends when one of them changes elsewhere.
+            if let Some(redis) = caches.redis() {
+                let stamps = db.stamps().clone();
+                redis.listen(pricing::PRICES, move |line| {
+                    if let Ok(sku) = line.parse::<SkuId>() {
+                        stamps.touch(sku.uuid());
+                    }
+                });
+            }
+            let media = MediaStore::open(site.data)?;
+            Some(CatalogService::new(db.clone(), media, &caches, config.section("catalog")?)?)
         } else {
             site.registry.remote("catalog");
             None
@@ -201,6 +228,7 @@ impl Shop {
             |site| {
                 let service = PricingService::new(
                     db.clone(),
+                    &caches,
                     catalog.clone(),
                     site.keys.secret("quote")?,
                     config.section("pricing")?,
@@ -311,7 +339,16 @@ impl Shop {
             let http: platform_http::HttpServerConfig = config.section("http")?;
             site.registry.add(gateway::module(&peers, http.upload_limit)?);
         }
-        Ok(Self { contracts, db: site.db, registry: site.registry, importer, auth, internal, places })
+        Ok(Self {
+            contracts,
+            db: site.db,
+            registry: site.registry,
+            importer,
+            auth,
+            internal,
+            places,
+            redis: caches.redis().cloned(),
+        })
     }
 
     /// Its database.
@@ -338,11 +375,23 @@ impl Shop {
         }
     }
 
+    /// Tells other processes what changed here; for commands, which serve nothing.
+    pub async fn close(&self) {
+        if let Some(redis) = &self.redis
+            && !redis.close(LEAVE_WITHIN).await
+        {
+            tracing::warn!(
+                "Redis was not told of everything that changed: restart it, or wait for `redis.l2_ttl`"
+            );
+        }
+    }
+
     /// Starts serving.
     pub async fn start(self, config: AppConfig, telemetry: Telemetry) -> Result<Running> {
         let app = App::new(self.db, self.registry, config)
             .auth(self.auth)
             .internal(self.internal)
+            .redis(self.redis)
             .telemetry(telemetry);
         let running = app.start().await?;
         self.places.shop_is_at(&format!("http://{}", running.address()));

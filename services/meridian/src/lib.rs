@@ -10,7 +10,9 @@ pub use cli::{Cli, Profile};
 pub use compose::{Shop, Targets};
 pub use settings::Settings;
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
 use cli::{Command, ConfigCommand};
 
 /// The documented defaults of every setting.
@@ -23,27 +25,34 @@ pub async fn run(cli: Cli) -> Result<()> {
         // Boxed: nested into each other they are too deep for the compiler.
         Command::Serve(serve) => Box::pin(commands::serve::run(settings, serve)).await,
         Command::Migrate => Box::pin(migrate(settings)).await,
-        Command::Import(import) => commands::import::run(&local(settings).await?, import).await,
-        Command::Seed(seed) => commands::seed::run(&local(settings).await?, seed).await,
-        Command::Staff(staff) => commands::staff::run(&local(settings).await?, staff).await,
-        Command::Search(search) => commands::search::run(&local(settings).await?, search).await,
+        Command::Import(import) => {
+            local(settings, async |shop| commands::import::run(shop, import).await).await
+        }
+        Command::Seed(seed) => local(settings, async |shop| commands::seed::run(shop, seed).await).await,
+        Command::Staff(staff) => local(settings, async |shop| commands::staff::run(shop, staff).await).await,
+        Command::Search(search) => {
+            local(settings, async |shop| commands::search::run(shop, search).await).await
+        }
         Command::Bus(bus) => commands::bus::run(&settings, bus).await,
         Command::Backup { to } => {
             commands::backup::embedded_only(&settings.database()?)?;
-            commands::backup::backup(local(settings).await?.db(), &cli.data, to).await
+            local(settings, async |shop| commands::backup::backup(shop.db(), &cli.data, to).await).await
         }
         Command::Restore { from } => {
             commands::backup::embedded_only(&settings.database()?)?;
-            commands::backup::restore(from, &cli.data).await
+            restore(&settings, from, &cli.data).await
         }
         Command::Config(ConfigCommand::Show) => show(&settings),
         Command::Reference(subject) => commands::reference::run(subject).await,
     }
 }
 
-/// The whole shop in this process, without serving anything: what commands work on.
-async fn local(settings: Settings) -> Result<Shop> {
-    Box::pin(Shop::open(settings, &Targets::all())).await
+/// Runs a command on the whole shop in this process, without serving anything.
+async fn local(settings: Settings, command: impl AsyncFnOnce(&Shop) -> Result<()>) -> Result<()> {
+    let shop = Box::pin(Shop::open(settings, &Targets::all())).await?;
+    let done = command(&shop).await;
+    shop.close().await;
+    done
 }
 
 #[expect(clippy::print_stdout, reason = "tells the person at the terminal what was done")]
@@ -51,6 +60,21 @@ async fn migrate(settings: Settings) -> Result<()> {
     let data = settings.data.clone();
     compose::open_database(&settings).await?;
     println!("the database in {} is up to date", data.display());
+    Ok(())
+}
+
+/// Restores a backup. What Redis keeps is of the database before.
+async fn restore(settings: &Settings, from: &Path, data: &Path) -> Result<()> {
+    let redis = platform_cache::Redis::open(&settings.config.section("redis")?)?;
+    commands::backup::restore(from, data).await?;
+    if let Some(redis) = redis {
+        let told = redis.forget_all(compose::LEAVE_WITHIN).await && redis.close(compose::LEAVE_WITHIN).await;
+        ensure!(
+            told,
+            "the backup is restored, but Redis does not know it: empty it (FLUSHDB) before the shop is started. {}",
+            redis.health().err().map(|failure| failure.message().to_owned()).unwrap_or_default()
+        );
+    }
     Ok(())
 }
 

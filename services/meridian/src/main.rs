@@ -8,13 +8,18 @@ use clap::Parser;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// Address space of a thread's stack, in bytes. In an unoptimised build the Pulsar client alone fills the usual 2 MiB when it
+/// looks up a topic.
+const STACK: usize = 8 << 20;
+
 fn main() -> ExitCode {
     let cli = meridian::Cli::parse();
     // One TLS provider for everything in the process.
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         return fail("another TLS provider is installed already");
     }
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match runtime.enable_all().thread_stack_size(STACK).build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}")),
     };

@@ -104,6 +104,7 @@ mod tests {
         same::<HttpServerConfig>(&file, "http");
         same::<DbConfig>(&file, "database");
         same::<BusConfig>(&file, "bus");
+        same::<platform_cache::RedisConfig>(&file, "redis");
         same::<platform_runtime::JobsConfig>(&file, "jobs");
         same::<platform_runtime::TelemetryConfig>(&file, "telemetry");
         same::<platform_client::ClientConfig>(&file, "client");

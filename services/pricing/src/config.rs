@@ -17,8 +17,8 @@ pub struct PricingConfig {
     /// How long a quote binds us.
     #[serde(with = "humantime_serde")]
     pub quote_life: Duration,
-    /// How long this process keeps a SKU's prices at most: another process's change shows after this time at the latest,
-    /// its own at once. Windows open and close on time all the same.
+    /// How long this process keeps a SKU's prices at most while it does not hear of changes: without a Redis another
+    /// process's change shows after this time at the latest, its own at once. Windows open and close on time all the same.
     #[serde(with = "humantime_serde")]
     pub cache_ttl: Duration,
     /// SKUs whose prices are kept.

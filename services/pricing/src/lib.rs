@@ -36,7 +36,7 @@ use platform_runtime::{Job, Module};
 
 pub use config::{MarketConfig, PricingConfig, RegionConfig};
 pub use consumers::Forget;
-pub use service::PricingService;
+pub use service::{PRICES, PricingService};
 
 /// The module `pricing`: routes, contract, the cache's consumer, and the job that announces windows.
 pub fn module(service: Arc<PricingService>) -> Module {

@@ -7,12 +7,13 @@ use contracts::{
     pricing::{PriceId, PriceKind, PriceRecord, PriceView},
 };
 use kernel::{Currency, Money, Timestamp};
+use serde::{Deserialize, Serialize};
 
 /// How far back the lowest price before a reduction is looked for (EU Directive 98/6/EC, article 6a).
 pub(crate) const LOOK_BACK: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// One price of a SKU.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Price {
     pub(crate) id: PriceId,
     pub(crate) kind: PriceKind,
@@ -22,13 +23,15 @@ pub(crate) struct Price {
     pub(crate) ends_at: Option<Timestamp>,
     pub(crate) created_at: Timestamp,
     pub(crate) created_by: String,
+    #[serde(skip)]
     pub(crate) change: Change,
 }
 
 /// What has to be written of a price.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Change {
     /// Nothing.
+    #[default]
     None,
     /// Its row does not exist yet.
     New,
@@ -91,7 +94,7 @@ impl Wanted {
 }
 
 /// The prices of a SKU, in any currency, in the order in which they were set: of equals the last one counts.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct SkuPrices(pub(crate) Vec<Price>);
 
 impl SkuPrices {

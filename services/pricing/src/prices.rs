@@ -1,4 +1,4 @@
-//! Reads prices: from this process's cache, and what is missing in one query for all of it.
+//! Reads prices: from the cache, and what is missing in one query for all of it.
 //!
 //! The cache keeps what is and will be, not what one pays now: which price counts is decided when it is read, so that a
 //! window opens and closes on time whatever the age of the entry.
@@ -61,10 +61,9 @@ impl PricingService {
     }
 
     /// Forgets what is kept of these SKUs.
-    pub(crate) async fn forget(&self, skus: impl IntoIterator<Item = SkuId>) {
-        for sku in skus {
-            self.cache.invalidate(&sku).await;
-        }
+    pub(crate) async fn forget(&self, skus: impl IntoIterator<Item = SkuId> + Send) {
+        let skus: Vec<SkuId> = skus.into_iter().collect();
+        self.cache.invalidate_many(&skus).await;
     }
 
     pub(crate) async fn history_of(&self, ctx: &Ctx, sku: SkuId) -> Result<Vec<PriceRecord>> {

@@ -9,12 +9,15 @@ use contracts::{
     pricing::{PriceRecord, PriceView, PricesOf, Pricing, QuotePromise, QuoteRequest, QuoteView, SetPrice},
 };
 use kernel::Result;
-use platform_cache::{Cache, Settings};
+use platform_cache::{Cache, Caches, Codec, Settings};
 use platform_db::Db;
 use platform_runtime::SecretKey;
 use tracing::Instrument;
 
 use crate::{config::PricingConfig, model::SkuPrices, seal};
+
+/// The name of the cache of prices, and of the news of their changes: SKUs.
+pub const PRICES: &str = "prices";
 
 /// Prices and quotes over a database and the catalog.
 pub struct PricingService {
@@ -29,13 +32,14 @@ impl PricingService {
     /// The service; `quote_key` signs quotes and is the same in every process. `request.invalid` names a setting out of range.
     pub fn new(
         db: Db,
+        caches: &Caches,
         catalog: Arc<dyn Catalog>,
         quote_key: SecretKey,
         config: PricingConfig,
     ) -> Result<Arc<Self>> {
         config.validate()?;
-        let settings = Settings::new("prices", config.cached_skus, config.cache_ttl);
-        let cache = Cache::new(settings, Arc::clone(db.clock()));
+        let settings = Settings::new(PRICES, config.cached_skus, config.cache_ttl);
+        let cache = caches.shared(settings, Codec::json_shared());
         Ok(Arc::new(Self { db, catalog, key: quote_key, config, cache }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     ops::Deref,
     path::Path,
     time::Duration,
@@ -17,7 +17,8 @@ const LIMIT: Duration = Duration::from_secs(5);
 /// Hash slots of a cluster (Redis cluster specification).
 const SLOTS: u32 = 16_384;
 
-/// One Redis server without persistence: after [`Server::kill`] and [`Server::restart`] it is empty.
+/// One Redis server that writes nothing down by itself: after [`Server::kill`] and [`Server::restart`] it is empty,
+/// unless it was told to [save](Redis::save).
 pub struct Redis(Server);
 
 impl Redis {
@@ -43,9 +44,30 @@ impl Redis {
         ask(self.port("redis"), command)
     }
 
+    /// The keys that match a glob-style pattern without spaces, in no order.
+    pub fn keys(&self, pattern: &str) -> Result<Vec<String>> {
+        let script = "return table.concat(redis.call('keys', ARGV[1]), string.char(10))";
+        let answer = self.command(&format!("EVAL \"{script}\" 0 {pattern}"))?;
+        Ok(answer.lines().map(str::to_owned).collect())
+    }
+
+    /// Writes everything down, for a restart to find.
+    pub fn save(&self) -> Result<()> {
+        self.done("SAVE")
+    }
+
+    /// Kills it and starts it again with nothing, whatever was saved.
+    pub fn restart_wiped(&self) -> Result<()> {
+        self.kill()?;
+        match fs::remove_file(self.folder().join("dump.rdb")) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => self.restart(),
+        }
+    }
+
     /// The variables that point `meridian` at it.
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment(&self.address(), false)
+        environment(&[self.address()], false)
     }
 }
 
@@ -112,7 +134,7 @@ impl RedisCluster {
 
     /// The variables that point `meridian` at it.
     pub fn environment(&self) -> Vec<(String, String)> {
-        environment(&self.addresses().join(","), true)
+        environment(&self.addresses(), true)
     }
 }
 
@@ -124,10 +146,11 @@ impl Redis {
     }
 }
 
-fn environment(nodes: &str, cluster: bool) -> Vec<(String, String)> {
+fn environment(nodes: &[String], cluster: bool) -> Vec<(String, String)> {
     [
         ("MERIDIAN__REDIS__ENGINE", "redis".to_owned()),
-        ("MERIDIAN__REDIS__NODES", nodes.to_owned()),
+        // A list, as in TOML.
+        ("MERIDIAN__REDIS__NODES", format!("{nodes:?}")),
         ("MERIDIAN__REDIS__CLUSTER", cluster.to_string()),
     ]
     .map(|(name, value)| (name.to_owned(), value))

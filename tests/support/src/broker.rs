@@ -3,12 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use crate::Client;
-
-/// The variables that name a Pulsar on which shops run instead of the embedded bus: `pulsar://host:port`, and
-/// `http://host:port` of its admin interface.
-const URL: &str = "MERIDIAN_TEST_PULSAR";
-const ADMIN: &str = "MERIDIAN_TEST_PULSAR_ADMIN";
+use crate::{Client, Parts};
 
 const TENANT: &str = "meridian-test";
 /// Domains with a topic. One partition each is enough for a shop of a test; orders have two, since a topic that is cut is
@@ -34,16 +29,16 @@ pub(crate) struct Broker {
 }
 
 impl Broker {
-    /// Namespaces that nobody else uses, at the broker there is to test with.
-    pub(crate) fn find() -> Option<Self> {
-        let (url, admin) = (std::env::var(URL).ok()?, std::env::var(ADMIN).ok()?);
+    /// Namespaces that nobody else uses at the broker, where there is one.
+    pub(crate) fn of(parts: &Parts) -> Option<Self> {
+        let (url, admin) = parts.pulsar.as_ref()?;
         let own = rand::random::<u64>();
         let namespaces = [format!("regional-{own:016x}"), format!("global-{own:016x}")];
         let told = |key: &str, value: &str| (format!("MERIDIAN__BUS__{key}"), value.to_owned());
         let mut environment = vec![
             told("ENGINE", "pulsar"),
-            told("PULSAR__URL", &url),
-            told("PULSAR__ADMIN_URL", &admin),
+            told("PULSAR__URL", url),
+            told("PULSAR__ADMIN_URL", admin),
             told("PULSAR__TENANT", TENANT),
             told("PULSAR__NAMESPACE", &namespaces[0]),
             told("PULSAR__GLOBAL_NAMESPACE", &namespaces[1]),
@@ -51,7 +46,7 @@ impl Broker {
         for (domain, partitions) in DOMAINS {
             environment.push(told(&format!("PULSAR__TOPICS__{domain}"), &partitions.to_string()));
         }
-        Some(Self { admin: Client::new(&admin), namespaces, environment })
+        Some(Self { admin: Client::new(admin), namespaces, environment })
     }
 
     /// Message batches that some subscription has still to acknowledge.

@@ -61,7 +61,8 @@ impl Answer {
 }
 
 impl Client {
-    pub(crate) fn new(base: &str) -> Self {
+    /// A client of the entrance at `base`, `http://host:port`, that nobody knows yet.
+    pub fn new(base: &str) -> Self {
         // Another provider may be installed already by the same test binary.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
@@ -92,6 +93,13 @@ impl Client {
     /// The refresh token.
     pub fn refresh_token(&self) -> Option<&str> {
         self.refresh.as_deref()
+    }
+
+    /// The same client at another entrance.
+    #[must_use]
+    pub fn at(mut self, base: &str) -> Self {
+        base.clone_into(&mut self.base);
+        self
     }
 
     /// The same client with another access token.

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use platform_db::testing;
 
+use crate::Parts;
+
 /// A shop's database.
 pub(crate) struct Database {
     /// For reading it beside the shop.
@@ -13,10 +15,10 @@ pub(crate) struct Database {
 }
 
 impl Database {
-    /// SQLite in the data folder; a database on the TiDB of `MERIDIAN_TEST_TIDB`, where there is one to test with, for as
-    /// long as `folder` is there.
-    pub(crate) fn of_shop(folder: &Path, data: &Path) -> Self {
-        let Some(lent) = testing::tidb(folder).map(|config| config.tidb) else {
+    /// SQLite in the data folder; a database on TiDB, where there is one to run on, for as long as `folder` is there.
+    pub(crate) fn of_shop(parts: &Parts, folder: &Path, data: &Path) -> Self {
+        let lent = parts.tidb.as_deref().and_then(|address| testing::tidb_at(address, folder));
+        let Some(lent) = lent.map(|config| config.tidb) else {
             let url = format!("sqlite://{}?mode=ro", data.join("meridian.db").display());
             return Self { url, environment: Vec::new() };
         };

@@ -8,7 +8,7 @@ use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Sta
 pub struct Leftovers {
     /// Events that have no position.
     pub outbox: i64,
-    /// Events some subscription has not reached.
+    /// Events some subscription has not reached. With a broker: events it has not been given, and the broker's backlog.
     pub unconsumed: i64,
     /// Deliveries that wait to be tried again.
     pub retries: i64,
@@ -30,8 +30,9 @@ impl Leftovers {
             outbox: count(&db, "SELECT count(*) FROM outbox").await?,
             unconsumed: count(
                 &db,
-                "SELECT cast(coalesce(sum(CASE WHEN c.pos > s.pos THEN c.pos - s.pos ELSE 0 END), 0) AS SIGNED) FROM subscription_cursor s \
-                 JOIN shard_cursor c ON c.shard = s.shard",
+                "SELECT cast(coalesce(sum(CASE WHEN c.pos > s.pos THEN c.pos - s.pos ELSE 0 END), 0) AS SIGNED) \
+                 FROM subscription_cursor s JOIN shard_cursor c ON c.shard = s.shard WHERE s.subscription = 'relay' \
+                 OR NOT EXISTS (SELECT 1 FROM subscription_cursor r WHERE r.subscription = 'relay')",
             )
             .await?,
             retries: count(&db, "SELECT count(*) FROM retry WHERE dead = 0").await?,

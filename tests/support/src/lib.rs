@@ -13,13 +13,16 @@ mod client;
 mod database;
 mod leftovers;
 mod meilisearch_stand_in;
+mod parts;
 mod process;
 mod receiver;
+mod redis;
 mod shop;
 
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
 pub use meilisearch_stand_in::MeilisearchStandIn;
+pub use parts::Parts;
 pub use process::binary;
 pub use receiver::{Receiver, ToldLine, ToldSpan, lines_of, spans_of};
 pub use shop::{Shape, Shop, ShopBuilder};

@@ -43,7 +43,8 @@ pub struct MeilisearchStandIn {
 impl MeilisearchStandIn {
     /// Starts one, empty.
     pub fn start() -> Result<Self> {
-        let listener = TcpListener::bind("127.0.0.1:0")?;
+        // Below the ports of clients: it is still free when the stand-in comes back.
+        let listener = TcpListener::bind(("127.0.0.1", stack::free_ports(1)?[0]))?;
         let mut stand_in = Self {
             address: listener.local_addr()?,
             key: format!("key-{:032x}", rand::random::<u128>()),
@@ -82,6 +83,13 @@ impl MeilisearchStandIn {
             // `stop` sends the order when it is called; its future only waits.
             drop(handle.stop(false));
             let _ = thread.join();
+            // Its workers end a little later, and answer on kept-alive connections until then.
+            for _ in 0..1_000 {
+                if Arc::strong_count(&self.store) == 1 {
+                    break;
+                }
+                thread::sleep(TASK);
+            }
         }
     }
 

@@ -93,6 +93,12 @@ impl Process {
         Ok(())
     }
 
+    /// SIGSTOP, or SIGCONT when `resume`.
+    pub(crate) fn pause(&self, resume: bool) -> Result<()> {
+        let signal = if resume { Signal::CONT } else { Signal::STOP };
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
     /// SIGTERM, then waits for its end.
     pub(crate) async fn stop(&mut self, limit: Duration) -> Result<()> {
         // What ended by itself takes no signal; how it ended is looked at below.

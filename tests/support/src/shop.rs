@@ -9,11 +9,15 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::{Client, Leftovers, broker::Broker, database::Database, leftovers::number, process::Process};
+use crate::{
+    Client, Leftovers, Parts, broker::Broker, database::Database, leftovers::number, process::Process, redis,
+};
 
 /// How long a debug build on a busy machine may take to start.
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
+
+const EVERY_SERVICE: &str = "account,catalog,inventory,pricing,cart,payment,order,search,import,storefront";
 
 /// How the shop is cut into processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub enum Shape {
     AllInOne,
     /// Three process groups: what one looks at, what one orders with, the entrance.
     Split,
+    /// Two processes with every service but the provider of payments, which is a third. Both are entrances.
+    Twice,
 }
 
 impl Shape {
@@ -34,6 +40,15 @@ impl Shape {
                 "order,payment,sandbox,cart",
                 "search,storefront",
             ],
+            Self::Twice => vec!["sandbox", EVERY_SERVICE, EVERY_SERVICE],
+        }
+    }
+
+    /// How many processes, from the last, are entrances.
+    const fn entrances(self) -> usize {
+        match self {
+            Self::AllInOne | Self::Split => 1,
+            Self::Twice => 2,
         }
     }
 }
@@ -47,7 +62,8 @@ pub struct Shop {
     arguments: Vec<Vec<String>>,
     environment: Vec<(String, String)>,
     processes: Vec<Process>,
-    /// Where each process listens; the last one is the entrance.
+    shape: Shape,
+    /// Where each process listens; the last ones are the entrances.
     bases: Vec<String>,
     admin_password: String,
 }
@@ -62,9 +78,17 @@ pub struct ShopBuilder {
     sample: bool,
     profile: &'static str,
     environment: Vec<(String, String)>,
+    parts: Parts,
 }
 
 impl ShopBuilder {
+    /// On these servers, not on those that the environment names.
+    #[must_use]
+    pub fn on(mut self, parts: Parts) -> Self {
+        self.parts = parts;
+        self
+    }
+
     /// Cut into these processes.
     #[must_use]
     pub fn shape(mut self, shape: Shape) -> Self {
@@ -99,17 +123,22 @@ impl ShopBuilder {
         let data = folder.path().join("data");
         let groups = self.shape.groups();
         let ports = stack::free_ports(groups.len() + 1)?;
-        let database = Database::of_shop(folder.path(), &data);
-        let broker = Broker::find();
+        let database = Database::of_shop(&self.parts, folder.path(), &data);
+        let broker = Broker::of(&self.parts);
         let mut environment = broker
             .iter()
             .flat_map(|broker| &broker.environment)
             .chain(&database.environment)
+            .chain(&redis::environment(&self.parts))
             .chain(&self.environment)
             .cloned()
             .collect::<Vec<_>>();
         let sandbox = ports[groups.len()];
         environment.push(("MERIDIAN__PAYMENT__SANDBOX__LISTEN".into(), format!("127.0.0.1:{sandbox}")));
+        if self.shape == Shape::Twice {
+            environment
+                .push(("MERIDIAN__PAYMENT__SANDBOX__URL".into(), format!("http://127.0.0.1:{sandbox}")));
+        }
         if groups.len() > 1 {
             for (index, group) in groups.iter().enumerate() {
                 for module in group.split(',') {
@@ -141,6 +170,7 @@ impl ShopBuilder {
             arguments,
             environment,
             processes: Vec::new(),
+            shape: self.shape,
             bases,
             admin_password: format!("admin-{:032x}", rand::random::<u128>()),
         };
@@ -161,7 +191,13 @@ impl ShopBuilder {
 impl Shop {
     /// A shop to be.
     pub fn builder() -> ShopBuilder {
-        ShopBuilder { shape: Shape::AllInOne, sample: false, profile: "test", environment: Vec::new() }
+        ShopBuilder {
+            shape: Shape::AllInOne,
+            sample: false,
+            profile: "test",
+            environment: Vec::new(),
+            parts: Parts::named(),
+        }
     }
 
     /// An all-in-one shop with the defaults of the test profile.
@@ -182,6 +218,11 @@ impl Shop {
     /// Its entrance, `http://127.0.0.1:…`.
     pub fn base(&self) -> &str {
         self.bases.last().map_or("", String::as_str)
+    }
+
+    /// All its entrances.
+    pub fn entrances(&self) -> &[String] {
+        &self.bases[self.bases.len() - self.shape.entrances()..]
     }
 
     /// What its processes printed.
@@ -241,6 +282,11 @@ impl Shop {
         self.processes.get_mut(group).context("there is no such group")?.kill()
     }
 
+    /// SIGSTOP to the processes of one group; SIGCONT when `resume`.
+    pub fn pause_group(&self, group: usize, resume: bool) -> Result<()> {
+        self.processes.get(group).context("there is no such group")?.pause(resume)
+    }
+
     /// Starts a group again that was killed.
     pub async fn start_group(&mut self, group: usize) -> Result<()> {
         let line = self.arguments.get(group).context("there is no such group")?;
@@ -285,19 +331,17 @@ impl Shop {
     }
 
     async fn ready(&self) -> Result<()> {
-        let client = self.guest();
         let start = Instant::now();
-        loop {
-            if let Ok(answer) = client.get("/readyz").await
-                && answer.status == 200
-            {
-                return Ok(());
+        for base in self.entrances() {
+            let client = Client::new(base);
+            while !matches!(client.get("/readyz").await, Ok(answer) if answer.status == 200) {
+                if start.elapsed() > START {
+                    bail!("not ready within {START:?}:\n{}", self.log());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
-            if start.elapsed() > START {
-                bail!("not ready within {START:?}:\n{}", self.log());
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        Ok(())
     }
 
     /// Runs a command of the binary on this shop's folder; what it prints.

@@ -82,10 +82,13 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "contracts" => vec!["kernel"],
         "platform-trace" => vec![],
         "platform-cache" | "platform-index" => platform(&[]),
-        "platform-db" | "platform-http" => platform(&["platform-trace"]),
+        "platform-db" => platform(&["platform-trace"]),
+        "platform-http" => platform(&["platform-cache", "platform-trace"]),
         "platform-bus" => platform(&["platform-db", "platform-trace"]),
         "platform-client" => platform(&["platform-http", "platform-trace"]),
-        "platform-runtime" => platform(&["platform-db", "platform-bus", "platform-http", "platform-trace"]),
+        "platform-runtime" => {
+            platform(&["platform-db", "platform-bus", "platform-cache", "platform-http", "platform-trace"])
+        }
         "storefront" => platform(&["platform-http", "platform-runtime"]),
         name if DOMAINS.contains(&name) => platform(PLATFORM),
         // The binary and the tests compose everything.

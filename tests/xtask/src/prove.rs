@@ -14,19 +14,23 @@ pub(crate) enum Item {
     Buyers,
     /// kill -9 at random moments during 2,000 placements and payments, 20 runs.
     Crash,
+    /// Pulsar killed, Redis killed and wiped, a process paused, during 2,000 orders; two processes of each service.
+    Faults,
     /// Cached product JSON against raw actix, orders, search, holds, import, start.
     Load,
 }
 
 pub(crate) fn run(item: Item) -> Result<()> {
     let scenarios: &[&str] = match item {
-        Item::All => &["buyers", "crash", "load"],
+        Item::All => &["buyers", "crash", "faults", "load"],
         Item::Buyers => &["buyers"],
         Item::Crash => &["crash"],
+        Item::Faults => &["faults"],
         Item::Load => &["load"],
     };
     eprintln!("building in release …");
-    cargo::run(cargo::command("cargo").args(["build", "--release", "--workspace", "--bins"]))?;
+    let features = format!("--features={}", cargo::features().join(","));
+    cargo::run(cargo::command("cargo").args(["build", "--release", "--workspace", "--bins", &features]))?;
     for scenario in scenarios {
         eprintln!("proving: {scenario}");
         let loadtest = cargo::built("release", "loadtest")?;

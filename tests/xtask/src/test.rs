@@ -26,7 +26,11 @@ const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("search", &[]),
     ("import", &[]),
     ("bus", &["--include-ignored", "--skip", "measure"]),
-    ("journeys", &[]),
+    ("cache", &["--include-ignored"]),
+    ("account", &["--ignored"]),
+    ("http", &["--ignored"]),
+    ("inventory", &["--ignored"]),
+    ("journeys", &["--include-ignored"]),
     ("conformance", &[]),
 ];
 

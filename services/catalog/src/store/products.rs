@@ -10,6 +10,7 @@ use platform_db::DbResult;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
 };
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{
@@ -191,7 +192,7 @@ pub(crate) fn details_of(product: &ProductRow) -> Result<Details> {
 }
 
 /// A product as caches keep it: without what other tables say of its brand and categories, which change on their own.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Known {
     pub(crate) record: ProductRecord,
     pub(crate) brand: Option<Uuid>,

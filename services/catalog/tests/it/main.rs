@@ -17,6 +17,7 @@ use contracts::{
 };
 use kernel::{SystemClock, code as request};
 use migrations::Migrator;
+use platform_cache::Caches;
 use platform_db::{Db, testing};
 use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
@@ -34,7 +35,17 @@ async fn site() -> Site {
     db.check_shards().await.unwrap();
     let ctx = Ctx::system("test", db.now().plus(std::time::Duration::from_secs(60)));
     let media = MediaStore::open(folder.path()).unwrap();
-    Site { catalog: CatalogService::new(db, media, CatalogConfig::default()).unwrap(), ctx, _folder: folder }
+    Site {
+        catalog: CatalogService::new(
+            db.clone(),
+            media,
+            &Caches::alone(db.clock().clone()),
+            CatalogConfig::default(),
+        )
+        .unwrap(),
+        ctx,
+        _folder: folder,
+    }
 }
 
 fn input(title: &str, sizes: &[&str]) -> ProductInput {

@@ -15,6 +15,7 @@ use import::{ImportConfig, ImportService};
 use inventory::{InventoryConfig, InventoryService};
 use kernel::{Currency, SystemClock};
 use migrations::Migrator;
+use platform_cache::Caches;
 use platform_db::{Db, testing};
 use platform_runtime::Keys;
 use pricing::{PricingConfig, PricingService};
@@ -37,11 +38,13 @@ impl Site {
         db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
         db.check_shards().await.unwrap();
         let media = MediaStore::open(folder.path()).unwrap();
-        let catalog = CatalogService::new(db.clone(), media, CatalogConfig::default()).unwrap();
+        let caches = Caches::alone(db.clock().clone());
+        let catalog = CatalogService::new(db.clone(), media, &caches, CatalogConfig::default()).unwrap();
         let secret = Keys::open(folder.path()).unwrap().secret("quote").unwrap();
         let pricing =
-            PricingService::new(db.clone(), catalog.clone(), secret, PricingConfig::default()).unwrap();
-        let inventory = InventoryService::new(db.clone(), InventoryConfig::default()).unwrap();
+            PricingService::new(db.clone(), &caches, catalog.clone(), secret, PricingConfig::default())
+                .unwrap();
+        let inventory = InventoryService::new(db.clone(), None, InventoryConfig::default()).unwrap();
         let imports = ImportService::new(
             db.clone(),
             catalog.clone(),

@@ -111,7 +111,7 @@ async fn two_processes_sell_the_same_stock_once() {
     let f = fixture().await;
     f.stock(sku("a"), 60).await;
     let other =
-        InventoryService::new(open(f.folder.path(), f.clock.clone()).await, InventoryConfig::default())
+        InventoryService::new(open(f.folder.path(), f.clock.clone()).await, None, InventoryConfig::default())
             .unwrap();
     let buyers = (0..200).map(|n| {
         let service = if n % 2 == 0 { Arc::clone(&f.service) } else { Arc::clone(&other) };

@@ -30,7 +30,7 @@ pub(crate) async fn with(config: InventoryConfig) -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
     let db = open(folder.path(), clock.clone()).await;
-    let service = InventoryService::new(db.clone(), config).unwrap();
+    let service = InventoryService::new(db.clone(), None, config).unwrap();
     Fixture { service, db, clock, folder }
 }
 

@@ -1,6 +1,7 @@
 //! The inventory service on a real SQLite file.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a fixture that cannot be made fails its test")]
 
+mod admission;
 mod contention;
 mod fixture;
 mod holds;

@@ -1,52 +1,90 @@
 //! The cache.
 
+mod far;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::HashMap,
     fmt,
     future::Future,
     hash::{BuildHasher, Hash, RandomState},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
 
 use kernel::{Clock, Failure, Result, Timestamp};
-use metrics::counter;
+use metrics::{Counter, counter};
 use moka::Expiry;
+
+use crate::{Codec, Key, Redis};
+use far::{Far, Fetched};
 
 /// Keys share this many invalidation counters: two keys on one counter cost a needless load, never a stale value.
 const STRIPES: usize = 1024;
 /// How often a load is repeated because its key was invalidated meanwhile; after that the last value, which is younger
 /// than the caller's question, is returned uncached.
 const ATTEMPTS: usize = 3;
+/// Every entry is young enough.
+const EVER: Timestamp = Timestamp::from_micros(i64::MIN);
 
 /// How a cache behaves.
 #[derive(Clone, Copy, Debug)]
 pub struct Settings {
-    /// Name in metrics: `cache_requests_total{cache}`.
+    /// Name in metrics: `cache_requests_total{cache}`; also in Redis.
     pub name: &'static str,
     /// The most entries, negative ones included.
     pub capacity: u64,
-    /// How long a value lives at most.
+    /// How long a value lives at most in a process that does not hear of changes.
     pub ttl: Duration,
-    /// How long "there is none" lives at most.
+    /// How long "there is none" lives at most there.
     pub negative_ttl: Duration,
     /// The part of a time to live that is random, 0 to 1: with 0.1 an entry lives 90 to 100 % of it.
     pub jitter: f64,
+    /// How long a value lives at most in a process that hears of changes; `redis.l1_ttl` where it is not said.
+    pub linked_ttl: Option<Duration>,
+    /// How long Redis keeps a value at most; `redis.l2_ttl` where it is not said.
+    pub far_ttl: Option<Duration>,
+    /// Of the values' encoding in Redis: another number for another encoding.
+    pub version: u32,
 }
 
 impl Settings {
     /// A cache of this name and size whose values live for `ttl`, negative entries a tenth of it; a tenth of each is random.
     pub fn new(name: &'static str, capacity: u64, ttl: Duration) -> Self {
-        Self { name, capacity, ttl, negative_ttl: ttl / 10, jitter: 0.1 }
+        Self {
+            name,
+            capacity,
+            ttl,
+            negative_ttl: ttl / 10,
+            jitter: 0.1,
+            linked_ttl: None,
+            far_ttl: None,
+            version: 1,
+        }
     }
 
     /// The same with another life for negative entries.
     #[must_use]
     pub fn negative_ttl(mut self, negative_ttl: Duration) -> Self {
         self.negative_ttl = negative_ttl;
+        self
+    }
+
+    /// The same with this life where changes are heard of.
+    #[must_use]
+    pub fn linked_ttl(mut self, linked_ttl: Duration) -> Self {
+        self.linked_ttl = Some(linked_ttl);
+        self
+    }
+
+    /// The same with this life in Redis.
+    #[must_use]
+    pub fn far_ttl(mut self, far_ttl: Duration) -> Self {
+        self.far_ttl = Some(far_ttl);
         self
     }
 }
@@ -60,20 +98,39 @@ struct Entry<V> {
     since: Timestamp,
     /// The key's invalidation stamp before the load began.
     stamp: (u64, u64),
+    /// The epoch before the load began in which changes were heard of; 0 for none.
+    link: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Life {
     ttl: Duration,
     negative_ttl: Duration,
+    /// Of entries that belong to an epoch in which changes are heard of.
+    linked_ttl: Duration,
+    linked_negative_ttl: Duration,
     jitter: f64,
 }
 
 impl Life {
-    fn of<V>(self, entry: &Entry<V>) -> Duration {
-        let whole = if entry.value.is_some() { self.ttl } else { self.negative_ttl };
-        whole.mul_f64(1.0 - self.jitter.clamp(0.0, 1.0) * rand::random::<f64>())
+    /// Without the random part, and without hearing of changes.
+    fn alone<V>(self, entry: &Entry<V>) -> Duration {
+        if entry.value.is_some() { self.ttl } else { self.negative_ttl }
     }
+
+    fn of<V>(self, entry: &Entry<V>) -> Duration {
+        let whole = match (entry.link, entry.value.is_some()) {
+            (0, _) => self.alone(entry),
+            (_, true) => self.linked_ttl,
+            (_, false) => self.linked_negative_ttl,
+        };
+        jittered(whole, self.jitter)
+    }
+}
+
+/// A time less a random part of it.
+fn jittered(time: Duration, jitter: f64) -> Duration {
+    time.mul_f64(1.0 - jitter.clamp(0.0, 1.0) * rand::random::<f64>())
 }
 
 impl<K, V> Expiry<K, Entry<V>> for Life {
@@ -92,6 +149,37 @@ impl<K, V> Expiry<K, Entry<V>> for Life {
     }
 }
 
+/// What became of a question to a level.
+#[derive(Clone, Copy)]
+enum Outcome {
+    Hit,
+    Negative,
+    Miss,
+    /// Redis was not asked, or did not answer.
+    Bypass,
+}
+
+impl Outcome {
+    const ALL: [(Self, &'static str); 4] =
+        [(Self::Hit, "hit"), (Self::Negative, "negative"), (Self::Miss, "miss"), (Self::Bypass, "bypass")];
+}
+
+/// `cache_requests_total{cache, level, result}` of one level.
+struct Meters(OnceLock<[Counter; 4]>, &'static str, &'static str);
+
+impl Meters {
+    fn count(&self, outcome: Outcome, by: u64) {
+        if by > 0 {
+            let counters = self.0.get_or_init(|| {
+                Outcome::ALL.map(|(_, result)| {
+                    counter!("cache_requests_total", "cache" => self.1, "level" => self.2, "result" => result)
+                })
+            });
+            counters[outcome as usize].increment(by);
+        }
+    }
+}
+
 /// A cache; a clone is another handle to the same one.
 pub struct Cache<K, V> {
     inner: Arc<Inner<K, V>>,
@@ -101,9 +189,47 @@ struct Inner<K, V> {
     name: &'static str,
     entries: moka::future::Cache<K, Entry<V>>,
     clock: Arc<dyn Clock>,
+    life: Life,
+    marks: Arc<Marks<K>>,
+    meters: Meters,
+    far: Option<Far<K, V>>,
+}
+
+/// What was invalidated, by counters.
+struct Marks<K> {
     hasher: RandomState,
     epoch: AtomicU64,
     stripes: Vec<AtomicU64>,
+    keys: std::marker::PhantomData<fn(&K)>,
+}
+
+impl<K: Hash> Marks<K> {
+    fn new() -> Self {
+        Self {
+            hasher: RandomState::new(),
+            epoch: AtomicU64::new(0),
+            stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
+            keys: std::marker::PhantomData,
+        }
+    }
+
+    fn of(&self, key: &K) -> (u64, u64) {
+        let stripe = &self.stripes[self.stripe(key)];
+        (self.epoch.load(Ordering::SeqCst), stripe.load(Ordering::SeqCst))
+    }
+
+    fn mark(&self, key: &K) {
+        self.stripes[self.stripe(key)].fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn mark_all(&self) {
+        self.epoch.fetch_add(1, Ordering::SeqCst);
+    }
+
+    fn stripe(&self, key: &K) -> usize {
+        // The remainder is below STRIPES.
+        usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0)
+    }
 }
 
 impl<K, V> Clone for Cache<K, V> {
@@ -118,29 +244,106 @@ impl<K, V> fmt::Debug for Cache<K, V> {
     }
 }
 
+/// Makes the caches of a process: alone, or over the Redis that it shares with others. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Caches {
+    clock: Arc<dyn Clock>,
+    redis: Option<Redis>,
+}
+
+impl Caches {
+    /// Caches over this Redis.
+    pub fn new(clock: Arc<dyn Clock>, redis: Option<Redis>) -> Self {
+        Self { clock, redis }
+    }
+
+    /// Caches of a process that is alone.
+    pub fn alone(clock: Arc<dyn Clock>) -> Self {
+        Self::new(clock, None)
+    }
+
+    /// The Redis, where there is one.
+    pub fn redis(&self) -> Option<&Redis> {
+        self.redis.as_ref()
+    }
+
+    /// A cache of this process only.
+    pub fn local<K, V>(&self, settings: Settings) -> Cache<K, V>
+    where
+        K: Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        Cache::new(settings, Arc::clone(&self.clock))
+    }
+
+    /// A cache of this process whose invalidations all processes hear of.
+    pub fn told<K, V>(&self, settings: Settings) -> Cache<K, V>
+    where
+        K: Key + Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        self.over(settings, None)
+    }
+
+    /// A cache whose values Redis keeps for all processes.
+    pub fn shared<K, V>(&self, settings: Settings, codec: Codec<V>) -> Cache<K, V>
+    where
+        K: Key + Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        self.over(settings, Some(codec))
+    }
+
+    fn over<K, V>(&self, settings: Settings, codec: Option<Codec<V>>) -> Cache<K, V>
+    where
+        K: Key + Hash + Eq + Clone + Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        let Some(redis) = &self.redis else { return self.local(settings) };
+        let marks = Arc::new(Marks::<K>::new());
+        let heard = Arc::clone(&marks);
+        redis.listen(settings.name, move |line| match K::parse(line) {
+            _ if line == "*" => heard.mark_all(),
+            Some(key) => heard.mark(&key),
+            None => heard.mark_all(),
+        });
+        let far = Far::new(redis.clone(), &settings, codec);
+        Cache::build(&settings, Arc::clone(&self.clock), marks, Some(far))
+    }
+}
+
 impl<K, V> Cache<K, V>
 where
     K: Hash + Eq + Clone + Send + Sync + 'static,
     V: Clone + Send + Sync + 'static,
 {
-    /// An empty cache. Values are cloned on every hit: make large ones an `Arc`.
+    /// An empty cache of this process only. Values are cloned on every hit: make large ones an `Arc`.
     pub fn new(settings: Settings, clock: Arc<dyn Clock>) -> Self {
-        let life = Life { ttl: settings.ttl, negative_ttl: settings.negative_ttl, jitter: settings.jitter };
+        Self::build(&settings, clock, Arc::new(Marks::new()), None)
+    }
+
+    fn build(
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+        marks: Arc<Marks<K>>,
+        far: Option<Far<K, V>>,
+    ) -> Self {
+        let config = far.as_ref().map(|far| far.redis.config());
+        let linked_ttl = settings.linked_ttl.or(config.map(|config| config.l1_ttl)).unwrap_or(settings.ttl);
+        let life = Life {
+            ttl: settings.ttl,
+            negative_ttl: settings.negative_ttl,
+            linked_ttl,
+            linked_negative_ttl: linked_ttl.min(config.map_or(linked_ttl, |config| config.l2_negative_ttl)),
+            jitter: settings.jitter,
+        };
         let entries = moka::future::Cache::builder()
             .name(settings.name)
             .max_capacity(settings.capacity)
             .expire_after(life)
             .build();
-        Self {
-            inner: Arc::new(Inner {
-                name: settings.name,
-                entries,
-                clock,
-                hasher: RandomState::new(),
-                epoch: AtomicU64::new(0),
-                stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
-            }),
-        }
+        let meters = Meters(OnceLock::new(), settings.name, "l1");
+        Self { inner: Arc::new(Inner { name: settings.name, entries, clock, life, marks, meters, far }) }
     }
 
     /// The value under `key`, loaded when it is not there. `Ok(None)` from the loader is kept as well, for a shorter time.
@@ -149,7 +352,7 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<Option<V>>> + Send,
     {
-        self.get_or_load_since(key, Timestamp::from_micros(i64::MIN), load).await
+        self.get_or_load_since(key, EVER, load).await
     }
 
     /// As [`Cache::get_or_load`], but an entry whose load began before `since` is a miss.
@@ -159,18 +362,15 @@ where
         Fut: Future<Output = Result<Option<V>>> + Send,
     {
         if let Some(entry) = self.fresh(key, since).await {
-            self.count(if entry.value.is_some() { "hit" } else { "negative" }, 1);
+            self.inner.meters.count(if entry.value.is_some() { Outcome::Hit } else { Outcome::Negative }, 1);
             return Ok(entry.value);
         }
-        self.count("miss", 1);
+        self.inner.meters.count(Outcome::Miss, 1);
         let mut last = None;
         for _ in 0..ATTEMPTS {
-            let loading = async {
-                let (stamp, since) = (self.stamp(key), self.inner.clock.now());
-                Ok(Entry { value: load().await?, since, stamp })
-            };
+            let loading = self.fetch(key, since, &load);
             let entry = self.inner.entries.try_get_with_by_ref(key, loading).await.map_err(shared)?;
-            if entry.stamp == self.stamp(key) && entry.since >= since {
+            if entry.stamp == self.inner.marks.of(key) && entry.since >= since {
                 return Ok(entry.value);
             }
             // Its load began too early: someone invalidated the key, or needs a younger one.
@@ -184,6 +384,31 @@ where
         }
     }
 
+    /// An entry from Redis, or else from the loader. Stamp and epoch are taken first: what changes from here on is seen.
+    async fn fetch<F, Fut>(&self, key: &K, since: Timestamp, load: &F) -> Result<Entry<V>>
+    where
+        F: Fn() -> Fut + Send + Sync,
+        Fut: Future<Output = Result<Option<V>>> + Send,
+    {
+        let stamp = self.inner.marks.of(key);
+        let Some(far) = &self.inner.far else {
+            let since = self.inner.clock.now();
+            return Ok(Entry { value: load().await?, since, stamp, link: 0 });
+        };
+        let link = far.redis.link();
+        let claim = match far.fetch(std::slice::from_ref(key), since).await.pop() {
+            Some(Fetched::Value(value, since)) => return Ok(Entry { value, since, stamp, link }),
+            Some(Fetched::Claim(claim)) => Some(claim),
+            Some(Fetched::Nothing) | None => None,
+        };
+        let since = self.inner.clock.now();
+        let value = load().await?;
+        if let Some(claim) = claim {
+            far.fill([(claim, value.as_ref())], since).await;
+        }
+        Ok(Entry { value, since, stamp, link })
+    }
+
     /// The values under `keys`; those that are missing are loaded in one call. What the loader leaves out is kept as
     /// "there is none". Keys without a value are not in the answer.
     pub async fn get_many_or_load<F, Fut>(&self, keys: &[K], load: F) -> Result<HashMap<K, V>>
@@ -195,7 +420,7 @@ where
         let mut missing = Vec::new();
         let (mut hits, mut negatives) = (0, 0);
         for key in keys {
-            match self.fresh(key, Timestamp::from_micros(i64::MIN)).await {
+            match self.fresh(key, EVER).await {
                 Some(Entry { value: Some(value), .. }) => {
                     hits += 1;
                     found.insert(key.clone(), value);
@@ -204,78 +429,124 @@ where
                 None => missing.push(key.clone()),
             }
         }
-        self.count("hit", hits);
-        self.count("negative", negatives);
+        self.inner.meters.count(Outcome::Hit, hits);
+        self.inner.meters.count(Outcome::Negative, negatives);
         if missing.is_empty() {
             return Ok(found);
         }
-        self.count("miss", missing.len() as u64);
-        let since = self.inner.clock.now();
-        let stamps: Vec<_> = missing.iter().map(|key| self.stamp(key)).collect();
-        let mut loaded = load(missing.clone()).await?;
-        for (key, stamp) in missing.into_iter().zip(stamps) {
-            let value = loaded.remove(&key);
-            if let Some(value) = &value {
-                found.insert(key.clone(), value.clone());
-            }
-            if stamp == self.stamp(&key) {
-                self.inner.entries.insert(key, Entry { value, since, stamp }).await;
-            }
-        }
+        self.inner.meters.count(Outcome::Miss, missing.len() as u64);
+        self.fetch_many(missing, load, &mut found).await?;
         Ok(found)
+    }
+
+    /// Adds to `found` what is under the keys that are missing here: from Redis, and else from the loader.
+    async fn fetch_many<F, Fut>(&self, missing: Vec<K>, load: F, found: &mut HashMap<K, V>) -> Result<()>
+    where
+        F: FnOnce(Vec<K>) -> Fut + Send,
+        Fut: Future<Output = Result<HashMap<K, V>>> + Send,
+    {
+        let stamps: Vec<_> = missing.iter().map(|key| self.inner.marks.of(key)).collect();
+        let link = self.inner.far.as_ref().map_or(0, |far| far.redis.link());
+        let fetched = match &self.inner.far {
+            Some(far) => far.fetch(&missing, EVER).await,
+            None => Vec::new(),
+        };
+        let mut fetched = fetched.into_iter();
+        let (mut rest, mut claims) = (Vec::new(), Vec::new());
+        for (key, stamp) in missing.into_iter().zip(stamps) {
+            match fetched.next() {
+                Some(Fetched::Value(value, since)) => {
+                    self.keep(key, Entry { value, since, stamp, link }, found).await;
+                    continue;
+                }
+                Some(Fetched::Claim(claim)) => claims.push((key.clone(), claim)),
+                Some(Fetched::Nothing) | None => {}
+            }
+            rest.push((key, stamp));
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let since = self.inner.clock.now();
+        let mut loaded = load(rest.iter().map(|(key, _)| key.clone()).collect()).await?;
+        if let Some(far) = &self.inner.far {
+            let values = claims.into_iter().map(|(key, claim)| (claim, loaded.get(&key)));
+            far.fill(values, since).await;
+        }
+        for (key, stamp) in rest {
+            let value = loaded.remove(&key);
+            self.keep(key, Entry { value, since, stamp, link }, found).await;
+        }
+        Ok(())
+    }
+
+    async fn keep(&self, key: K, entry: Entry<V>, found: &mut HashMap<K, V>) {
+        if let Some(value) = &entry.value {
+            found.insert(key.clone(), value.clone());
+        }
+        if entry.stamp == self.inner.marks.of(&key) {
+            self.inner.entries.insert(key, entry).await;
+        }
     }
 
     /// Puts a value in that is known already, such as at a warm start; `since` is a moment before it was read.
     pub async fn insert(&self, key: K, value: V, since: Timestamp) {
-        let stamp = self.stamp(&key);
-        self.inner.entries.insert(key, Entry { value: Some(value), since, stamp }).await;
+        let stamp = self.inner.marks.of(&key);
+        self.inner.entries.insert(key, Entry { value: Some(value), since, stamp, link: 0 }).await;
     }
 
-    /// Forgets `key`, and what is being loaded for it now.
+    /// Forgets `key`, and what is being loaded for it now: here, and in the processes that share or hear of this cache. With
+    /// a Redis that answers they all have when this returns; else they do after `ttl`.
     pub async fn invalidate(&self, key: &K) {
-        self.inner.stripes[self.stripe(key)].fetch_add(1, Ordering::SeqCst);
-        self.inner.entries.invalidate(key).await;
+        self.invalidate_many(std::slice::from_ref(key)).await;
     }
 
-    /// Forgets everything, and what is being loaded now.
+    /// Forgets these keys, as [`Cache::invalidate`] does, in few round trips.
+    pub async fn invalidate_many(&self, keys: &[K]) {
+        // Noted before it is forgotten here: whoever misses it here must not find the old one in Redis.
+        let changed = self.inner.far.as_ref().map(|far| far.changed(keys));
+        for key in keys {
+            self.inner.marks.mark(key);
+            self.inner.entries.invalidate(key).await;
+        }
+        if let (Some(far), Some(changed)) = (&self.inner.far, changed) {
+            far.redis.deliver(changed).await;
+        }
+    }
+
+    /// Forgets everything, and what is being loaded now; other processes soon.
     pub fn invalidate_all(&self) {
-        self.inner.epoch.fetch_add(1, Ordering::SeqCst);
+        if let Some(far) = &self.inner.far {
+            far.changed_all();
+        }
+        self.inner.marks.mark_all();
         self.inner.entries.invalidate_all();
     }
 
-    /// About how many entries there are.
+    /// About how many entries there are in this process.
     pub fn len(&self) -> u64 {
         self.inner.entries.entry_count()
     }
 
-    /// Whether there seems to be no entry.
+    /// Whether there seems to be no entry in this process.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     async fn fresh(&self, key: &K, since: Timestamp) -> Option<Entry<V>> {
         let entry = self.inner.entries.get(key).await?;
-        if entry.stamp == self.stamp(key) && entry.since >= since {
+        if entry.stamp == self.inner.marks.of(key) && entry.since >= since && self.believes(&entry) {
             return Some(entry);
         }
         self.inner.entries.invalidate(key).await;
         None
     }
 
-    fn stamp(&self, key: &K) -> (u64, u64) {
-        let stripe = &self.inner.stripes[self.stripe(key)];
-        (self.inner.epoch.load(Ordering::SeqCst), stripe.load(Ordering::SeqCst))
-    }
-
-    fn stripe(&self, key: &K) -> usize {
-        // The remainder is below STRIPES.
-        usize::try_from(self.inner.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0)
-    }
-
-    fn count(&self, result: &'static str, by: u64) {
-        if by > 0 {
-            counter!("cache_requests_total", "cache" => self.inner.name, "result" => result).increment(by);
-        }
+    /// Whether a change of the entry would have been heard of, or it is young enough without.
+    fn believes(&self, entry: &Entry<V>) -> bool {
+        entry.link == 0
+            || self.inner.far.as_ref().is_none_or(|far| far.redis.link() == entry.link)
+            || self.inner.clock.now().since(entry.since) < self.inner.life.alone(entry)
     }
 }
 
@@ -288,126 +559,4 @@ fn shared(failure: Arc<Failure>) -> Failure {
             None => copy,
         }
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::AtomicUsize;
-
-    use futures::future::join_all;
-    use kernel::{FakeClock, code};
-    use tokio::sync::Notify;
-
-    use super::*;
-
-    fn cache() -> (Cache<u32, u32>, Arc<FakeClock>) {
-        let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_000)));
-        (Cache::new(Settings::new("test", 100, Duration::from_secs(60)), clock.clone()), clock)
-    }
-
-    #[tokio::test]
-    async fn many_callers_make_one_load() {
-        let (cache, _) = cache();
-        let loads = AtomicUsize::new(0);
-        let answers = join_all((0..50).map(|_| {
-            cache.get_or_load(&1, || async {
-                loads.fetch_add(1, Ordering::SeqCst);
-                tokio::task::yield_now().await;
-                Ok(Some(7))
-            })
-        }))
-        .await;
-        assert!(answers.into_iter().all(|answer| answer.unwrap() == Some(7)));
-        assert_eq!(loads.load(Ordering::SeqCst), 1);
-    }
-
-    #[tokio::test]
-    async fn errors_reach_every_waiter_and_are_not_kept() {
-        let (cache, _) = cache();
-        let loads = AtomicUsize::new(0);
-        let fail = || async {
-            loads.fetch_add(1, Ordering::SeqCst);
-            tokio::task::yield_now().await;
-            Err(Failure::new(code::UNAVAILABLE).because("down"))
-        };
-        for answer in join_all((0..10).map(|_| cache.get_or_load(&1, fail))).await {
-            let failure = answer.unwrap_err();
-            assert!(failure.is(code::UNAVAILABLE));
-            assert_eq!(failure.cause().unwrap().to_string(), "down");
-        }
-        assert_eq!(loads.load(Ordering::SeqCst), 1);
-        assert_eq!(cache.get_or_load(&1, || async { Ok(Some(1)) }).await.unwrap(), Some(1));
-    }
-
-    #[tokio::test]
-    async fn that_there_is_none_is_kept() {
-        let (cache, _) = cache();
-        assert_eq!(cache.get_or_load(&1, || async { Ok(None) }).await.unwrap(), None);
-        assert_eq!(cache.get_or_load(&1, || async { Ok(Some(1)) }).await.unwrap(), None);
-        cache.invalidate(&1).await;
-        assert_eq!(cache.get_or_load(&1, || async { Ok(Some(1)) }).await.unwrap(), Some(1));
-    }
-
-    #[tokio::test]
-    async fn a_load_that_began_before_the_invalidation_is_not_believed() {
-        let (cache, _) = cache();
-        let (started, go_on) = (Notify::new(), Notify::new());
-        let loads = AtomicUsize::new(0);
-        let load = || async {
-            if loads.fetch_add(1, Ordering::SeqCst) == 0 {
-                started.notify_one();
-                go_on.notified().await;
-                Ok(Some(1)) // what the database said before the change
-            } else {
-                Ok(Some(2))
-            }
-        };
-        let change = async {
-            started.notified().await;
-            cache.invalidate(&1).await;
-            go_on.notify_one();
-        };
-        let (answer, ()) = tokio::join!(cache.get_or_load(&1, load), change);
-        assert_eq!(answer.unwrap(), Some(2));
-        assert_eq!(cache.get_or_load(&1, || async { Ok(Some(9)) }).await.unwrap(), Some(2));
-    }
-
-    #[tokio::test]
-    async fn an_entry_older_than_asked_for_is_a_miss() {
-        let (cache, clock) = cache();
-        cache.get_or_load(&1, || async { Ok(Some(1)) }).await.unwrap();
-        clock.advance(Duration::from_micros(10));
-        let now = clock.now();
-        assert_eq!(cache.get_or_load_since(&1, now, || async { Ok(Some(2)) }).await.unwrap(), Some(2));
-        assert_eq!(cache.get_or_load_since(&1, now, || async { Ok(Some(3)) }).await.unwrap(), Some(2));
-    }
-
-    #[tokio::test]
-    async fn many_keys_load_only_what_is_missing() {
-        let (cache, _) = cache();
-        cache.insert(1, 10, Timestamp::from_micros(0)).await;
-        let found = cache
-            .get_many_or_load(&[1, 2, 3], |missing| async move {
-                assert_eq!(missing, [2, 3]);
-                Ok(HashMap::from([(2, 20)]))
-            })
-            .await
-            .unwrap();
-        assert_eq!(found, HashMap::from([(1, 10), (2, 20)]));
-        let again = cache.get_many_or_load(&[1, 2, 3], |_| async { panic!("3 is known to be absent") }).await;
-        assert_eq!(again.unwrap().len(), 2);
-        cache.invalidate_all();
-        let none = cache.get_many_or_load(&[1], |_| async { Ok(HashMap::new()) }).await.unwrap();
-        assert!(none.is_empty());
-    }
-
-    #[test]
-    fn lives_differ_and_negative_ones_are_shorter() {
-        let life = Life { ttl: Duration::from_secs(100), negative_ttl: Duration::from_secs(10), jitter: 0.1 };
-        let entry = |value| Entry { value, since: Timestamp::default(), stamp: (0, 0) };
-        let lives: Vec<_> = (0..100).map(|_| life.of(&entry(Some(1)))).collect();
-        assert!(lives.iter().all(|life| (90.0..=100.0).contains(&life.as_secs_f64())));
-        assert!(lives.iter().any(|life| *life != lives[0]));
-        assert!(life.of(&entry(None::<i32>)) <= Duration::from_secs(10));
-    }
 }

@@ -24,7 +24,7 @@ impl Stamps {
     }
 
     /// How the slots of `keys` stand. Taken before the rows are read, it holds as long as none of them changed here;
-    /// what other processes change it does not see, so a document needs a time to live, too.
+    /// what other processes change it sees only where somebody touches it here, so a document needs a time to live, too.
     pub fn take(&self, keys: impl IntoIterator<Item = Uuid>) -> Stamp {
         Stamp(keys.into_iter().map(slot).map(|slot| (slot, self.0[slot].load(Ordering::Acquire))).collect())
     }
@@ -34,7 +34,8 @@ impl Stamps {
         stamp.0.iter().all(|&(slot, count)| self.0[slot].load(Ordering::Acquire) == count)
     }
 
-    pub(crate) fn touch(&self, key: Uuid) {
+    /// Says that `key` changed: by a commit here, or elsewhere where that is heard of.
+    pub fn touch(&self, key: Uuid) {
         self.0[slot(key)].fetch_add(1, Ordering::Release);
     }
 }

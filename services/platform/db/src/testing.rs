@@ -26,7 +26,15 @@ pub fn sqlite(folder: &Path) -> DbConfig {
 /// # Panics
 /// When the server cannot be used: a test that asks for one fails.
 pub fn tidb(folder: &Path) -> Option<DbConfig> {
-    let server = server()?;
+    tidb_at(&named()?, folder)
+}
+
+/// The same on the TiDB at this address; None where it is no address.
+///
+/// # Panics
+/// When the server cannot be used.
+pub fn tidb_at(address: &str, folder: &Path) -> Option<DbConfig> {
+    let server = server(address)?;
     let database = lend::to(server.clone(), folder.to_path_buf());
     Some(on(TidbConfig { database, ..server }, folder))
 }
@@ -36,7 +44,7 @@ pub fn tidb(folder: &Path) -> Option<DbConfig> {
 /// # Panics
 /// When there is one of this name already.
 pub fn new_tidb(folder: &Path) -> Option<DbConfig> {
-    let server = server()?;
+    let server = server(&named()?)?;
     let database = lend::fresh(folder);
     Some(on(TidbConfig { database, ..server }, folder))
 }
@@ -45,9 +53,12 @@ fn on(tidb: TidbConfig, folder: &Path) -> DbConfig {
     DbConfig { engine: EngineName::Tidb, readers: 4, tidb, ..sqlite(folder) }
 }
 
-fn server() -> Option<TidbConfig> {
+fn named() -> Option<String> {
     #[expect(clippy::disallowed_methods, reason = "tests have no configuration to read it from")]
-    let address = std::env::var(TIDB).ok()?;
+    std::env::var(TIDB).ok()
+}
+
+fn server(address: &str) -> Option<TidbConfig> {
     let (host, port) = address.rsplit_once(':')?;
     Some(TidbConfig {
         host: host.to_owned(),

@@ -81,7 +81,7 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
                 && shared.is_limited(req.head())
                 && let Some(address) = shared.address(req.head())
             {
-                shared.limits.address(address)?;
+                shared.limits.address(address).await?;
             }
             return Err(failure);
         }
@@ -91,7 +91,7 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
         span.record("user.id", tracing::field::display(id));
         span.record("shard", id.shard().number());
         if shared.is_limited(req.head()) {
-            shared.limits.user(*id)?;
+            shared.limits.user(*id).await?;
         }
     }
     Ok(())

@@ -117,7 +117,7 @@ where
         let inner = self.inner.clone();
         Box::pin(
             async move {
-                let permit = match passage.admit(&req) {
+                let permit = match passage.admit(&req).await {
                     Ok(permit) => permit,
                     Err(failure) => return Ok(passage.refuse(req, &failure)),
                 };
@@ -187,7 +187,7 @@ impl Passage {
 
     /// Lets the request in, or says why not. Limits come before the bound on requests in flight, so that one caller
     /// cannot fill it.
-    fn admit(&self, req: &ServiceRequest) -> Result<Permit> {
+    async fn admit(&self, req: &ServiceRequest) -> Result<Permit> {
         if self.kind == Kind::Public && !self.shared.may_host(req.head()) {
             let detail = "add the name to http.staff_hosts, if staff are to use it";
             return Err(Failure::new(code::HOST).detail(detail));
@@ -196,8 +196,8 @@ impl Passage {
             let token =
                 req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
             match (token, self.shared.address(req.head())) {
-                (Some(token), _) => self.shared.limits.key(token)?,
-                (None, Some(address)) => self.shared.limits.address(address)?,
+                (Some(token), _) => self.shared.limits.key(token).await?,
+                (None, Some(address)) => self.shared.limits.address(address).await?,
                 (None, None) => {}
             }
         }

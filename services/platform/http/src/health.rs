@@ -21,7 +21,7 @@ pub(crate) type Exposition = Arc<dyn Fn() -> String + Send + Sync>;
 /// A probe that takes longer counts as failed.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The probes of `/readyz`, by name.
+/// The probes of `/readyz`.
 #[derive(Clone, Default)]
 pub(crate) struct Probes(pub(crate) Vec<NamedProbe>);
 

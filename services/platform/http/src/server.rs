@@ -20,6 +20,7 @@ use actix_web::{
 };
 use contracts::Dispatch;
 use kernel::{Clock, Failure, Result};
+use platform_cache::Redis;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
@@ -46,6 +47,7 @@ pub struct Server {
     internal: Option<(AssertionKey, Vec<Arc<dyn Dispatch>>)>,
     probes: Probes,
     metrics: Metrics,
+    redis: Option<Redis>,
 }
 
 impl Server {
@@ -59,6 +61,7 @@ impl Server {
             internal: None,
             probes: Probes::default(),
             metrics: Metrics::default(),
+            redis: None,
         }
     }
 
@@ -109,6 +112,13 @@ impl Server {
     {
         let probe: Probe = Arc::new(move || Box::pin(ask()));
         self.probes.0.push(NamedProbe { name: name.into(), probe, needed: false });
+        self
+    }
+
+    /// Counts requests together with all processes over this Redis.
+    #[must_use]
+    pub fn redis(mut self, redis: Redis) -> Self {
+        self.redis = Some(redis);
         self
     }
 
@@ -190,7 +200,7 @@ impl Server {
         }
         table.add("/internal/{domain}/{method}", &[Method::POST]);
         let shared = Shared {
-            limits: Limits::new(&self.config.rate_limit),
+            limits: Limits::new(&self.config.rate_limit, self.redis.as_ref()),
             config: self.config.clone(),
             clock: self.clock.clone(),
             auth: self.auth.clone(),

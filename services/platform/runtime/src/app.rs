@@ -5,6 +5,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 use anyhow::{Context, Result, anyhow};
 use kernel::{Failure, code};
 use platform_bus::{Bus, BusConfig};
+use platform_cache::Redis;
 use platform_db::Db;
 use platform_http::{AssertionKey, Auth, Bound, HttpServerConfig, Probe, Routes, Server};
 use tokio::task::JoinHandle;
@@ -15,6 +16,9 @@ use crate::{
     module::Hook,
     operations::{self, Operations},
 };
+
+/// How long leaving Redis may take.
+const LEAVE_WITHIN: Duration = Duration::from_secs(2);
 
 /// How a process runs.
 #[derive(Clone, Debug)]
@@ -48,12 +52,13 @@ pub struct App {
     auth: Option<Auth>,
     internal: Option<AssertionKey>,
     telemetry: Option<Telemetry>,
+    redis: Option<Redis>,
 }
 
 impl App {
     /// The modules over this database, which has been migrated. Nothing runs before [`App::start`].
     pub fn new(db: Db, registry: Registry, config: AppConfig) -> Self {
-        Self { db, registry, config, auth: None, internal: None, telemetry: None }
+        Self { db, registry, config, auth: None, internal: None, telemetry: None, redis: None }
     }
 
     /// Says who callers are.
@@ -74,6 +79,14 @@ impl App {
     #[must_use]
     pub fn telemetry(mut self, telemetry: Telemetry) -> Self {
         self.telemetry = Some(telemetry);
+        self
+    }
+
+    /// Limits rates together with all processes over this Redis, tells in `/readyz` when it is not there, and leaves it
+    /// at the end.
+    #[must_use]
+    pub fn redis(mut self, redis: Option<Redis>) -> Self {
+        self.redis = redis;
         self
     }
 
@@ -100,6 +113,11 @@ impl App {
         for (name, probe) in parts.probes {
             server = server.ready(name, ask(probe));
         }
+        if let Some(redis) = &self.redis {
+            let watched = redis.clone();
+            server =
+                server.redis(redis.clone()).degraded("redis", move || std::future::ready(watched.health()));
+        }
         if let Some(auth) = self.auth {
             server = server.auth(auth);
         }
@@ -122,6 +140,7 @@ impl App {
             drain: CancellationToken::new(),
             serving: None,
             on_stop: Vec::new(),
+            redis: self.redis,
             stop_within: self.config.stop_within,
         };
         match running.begin(bound, parts.hooks).await {
@@ -189,6 +208,7 @@ pub struct Running {
     drain: CancellationToken,
     serving: Option<JoinHandle<()>>,
     on_stop: Vec<(&'static str, Vec<Hook>)>,
+    redis: Option<Redis>,
     stop_within: Duration,
 }
 
@@ -282,6 +302,9 @@ impl Running {
                 note_end(module, ended);
             }
         }
+        if let Some(redis) = &self.redis {
+            leave(redis).await;
+        }
         tracing::info!(in_time, "stopped");
         in_time
     }
@@ -290,6 +313,14 @@ impl Running {
 impl std::fmt::Debug for Running {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Running").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+async fn leave(redis: &Redis) {
+    if !redis.close(LEAVE_WITHIN).await {
+        tracing::warn!(
+            "Redis was not told of everything that changed: others find out when this process' lease ends"
+        );
     }
 }
 

@@ -12,11 +12,12 @@ use std::{
 use async_trait::async_trait;
 use contracts::{
     Ctx, EventBody, Transport,
-    catalog::{CatalogClient, SkuId, SkuInfo, SkuRecord},
+    catalog::{Catalog, CatalogClient, SkuId, SkuInfo, SkuRecord},
     pricing::{PriceChanged, PriceKind, PriceView, PricesOf, Pricing, SetPrice},
 };
 use kernel::{Clock, Currency, FakeClock, Id, Money, Result, Shard, Timestamp};
 use migrations::Migrator;
+use platform_cache::Caches;
 use platform_db::{Db, testing};
 use platform_runtime::SecretKey;
 use pricing::{PricingConfig, PricingService};
@@ -91,8 +92,14 @@ pub(crate) async fn with(config: PricingConfig) -> Fixture {
     let db = open(folder.path(), clock.clone()).await;
     let shelf = Arc::new(Shelf::default());
     let catalog = Arc::new(CatalogClient(shelf.clone()));
-    let service = PricingService::new(db.clone(), catalog, SecretKey::from_bytes([7; 32]), config).unwrap();
+    let service = over(&db, catalog, config);
     Fixture { service, shelf, db, clock, folder }
+}
+
+/// A process of its own over the same database.
+pub(crate) fn over(db: &Db, catalog: Arc<dyn Catalog>, config: PricingConfig) -> Arc<PricingService> {
+    let caches = Caches::alone(db.clock().clone());
+    PricingService::new(db.clone(), &caches, catalog, SecretKey::from_bytes([7; 32]), config).unwrap()
 }
 
 pub(crate) async fn open(folder: &Path, clock: Arc<dyn Clock>) -> Db {

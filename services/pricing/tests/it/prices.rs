@@ -9,8 +9,7 @@ use contracts::{
 };
 use kernel::{Currency, Money, code as general};
 use platform_bus::Consumer;
-use platform_runtime::SecretKey;
-use pricing::{Forget, PricingConfig, PricingService};
+use pricing::{Forget, PricingConfig};
 
 use crate::fixture::*;
 
@@ -60,8 +59,7 @@ async fn own_changes_show_at_once_and_others_after_an_event() {
     let a = sku("a");
     let db = open(f.folder.path(), f.clock.clone()).await;
     let catalog = Arc::new(CatalogClient(f.shelf.clone()));
-    let other =
-        PricingService::new(db, catalog, SecretKey::from_bytes([7; 32]), PricingConfig::default()).unwrap();
+    let other = over(&db, catalog, PricingConfig::default());
     assert_eq!(f.amount(a).await, None);
     f.set(vec![list(a, usd(1_000))]).await;
     assert_eq!(f.amount(a).await, Some(1_000), "a remembered absence is forgotten too");
@@ -183,7 +181,7 @@ async fn the_lowest_price_is_found_however_long_ago_the_reduction_began() {
     // Read afresh: the price of the beginning ended two hundred days ago and still counts.
     let db = open(f.folder.path(), f.clock.clone()).await;
     let catalog = Arc::new(CatalogClient(f.shelf.clone()));
-    let fresh = PricingService::new(db, catalog, SecretKey::random(), PricingConfig::default()).unwrap();
+    let fresh = over(&db, catalog, PricingConfig::default());
     let query = PricesOf { sku_ids: vec![a], currency: None };
     let view = fresh.prices(&f.ctx(), query).await.unwrap().remove(0);
     assert_eq!(

@@ -2,13 +2,13 @@
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use support::{Client, Shape, Shop};
+use support::{Client, Shape, Shop, ShopBuilder};
 
 use crate::shelf::{available, fill, product, sku, until};
 
 #[expect(clippy::cognitive_complexity, reason = "a story, read from top to bottom")]
-async fn whole_way(shape: Shape) -> Result<()> {
-    let shop = Shop::builder().shape(shape).start().await?;
+pub(crate) async fn whole_way(shop: ShopBuilder) -> Result<()> {
+    let shop = shop.start().await?;
     fill(&shop)?;
 
     // Browse.
@@ -121,10 +121,10 @@ async fn whole_way(shape: Shape) -> Result<()> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn all_in_one() -> Result<()> {
-    whole_way(Shape::AllInOne).await
+    whole_way(Shop::builder().shape(Shape::AllInOne)).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn split_into_three_process_groups() -> Result<()> {
-    whole_way(Shape::Split).await
+    whole_way(Shop::builder().shape(Shape::Split)).await
 }

@@ -12,6 +12,7 @@ mod inputs;
 mod paying;
 mod placing;
 mod proofs;
+mod redis;
 mod routes;
 mod scars;
 mod searching;

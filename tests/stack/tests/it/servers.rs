@@ -62,6 +62,16 @@ fn redis_is_hurt_and_recovers() {
     redis.kill().unwrap();
     redis.restart().unwrap();
     assert_eq!(redis.command("GET a").unwrap(), "", "it comes back empty");
+    redis.command("SET b:1 1").unwrap();
+    redis.command("SET b:2 1").unwrap();
+    redis.save().unwrap();
+    redis.kill().unwrap();
+    redis.restart().unwrap();
+    let mut keys = redis.keys("b:*").unwrap();
+    keys.sort();
+    assert_eq!(keys, ["b:1", "b:2"], "what was saved is there again");
+    redis.restart_wiped().unwrap();
+    assert!(redis.keys("*").unwrap().is_empty());
     is_hurt_and_recovers(&redis, &redis.address(), "PING\r\n");
     let folder = redis.folder().to_path_buf();
     drop(redis);

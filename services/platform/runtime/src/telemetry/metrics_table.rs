@@ -65,7 +65,11 @@ pub const METRICS: &[Metric] = &[
     counter("bus_relayed_total", &[], "Events relayed to the broker."),
     counter("bus_retries_total", &["subscription"], "Events tried again."),
     counter("bus_sequenced_total", &[], "Events that got their position in the log."),
-    counter("cache_requests_total", &["cache", "result"], "Look-ups in a cache, by what was found."),
+    counter(
+        "cache_requests_total",
+        &["cache", "level", "result"],
+        "Look-ups in a cache, by level (l1 the process' own, l2 Redis) and what was found.",
+    ),
     histogram(
         "client_request_duration_seconds",
         &["domain", "method", "status"],
@@ -94,6 +98,11 @@ pub const METRICS: &[Metric] = &[
         &["request", "outcome"],
         "Requests about holds: reserved, confirmed, released.",
     ),
+    counter(
+        "inventory_turned_away_total",
+        &[],
+        "Buyers of what is sold out who were turned away without asking the database.",
+    ),
     histogram("job_duration_seconds", &["job"], "Runs of background jobs."),
     counter("job_runs_total", &["job", "ok"], "Runs of background jobs."),
     histogram("order_place_duration_seconds", &[], "Placing an order, from its check to its commit."),
@@ -110,6 +119,13 @@ pub const METRICS: &[Metric] = &[
     counter("payment_surplus_total", &[], "Second payments of what was paid already."),
     gauge("process_resident_memory_bytes", &[], "Memory in RAM."),
     gauge("process_uptime_seconds", &[], "Since the process started."),
+    counter(
+        "redis_invalidations_total",
+        &["outcome"],
+        "Changes told to the other processes: delivered at once, or late.",
+    ),
+    counter("redis_link_losses_total", &[], "Times that Redis could not be used any more."),
+    gauge("redis_linked", &[], "1 while this process uses Redis and hears of changes, else 0."),
     histogram("search_duration_seconds", &[], "Searches."),
     counter("search_indexed_total", &[], "Changes made to the search index."),
     gauge("search_lag_seconds", &[], "Age of the oldest change that the search index does not have."),
