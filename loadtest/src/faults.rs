@@ -97,6 +97,7 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let parts = Parts {
         pulsar: Some((servers.pulsar.url(), servers.pulsar.admin_url())),
         redis: Some(servers.redis.address()),
+        tidb: None,
     };
     let shop = Shop::builder().as_shipped().shape(Shape::Twice).on(parts).start().await?;
     let skus = Arc::new(stock(&shop, 3, UNITS).await?);

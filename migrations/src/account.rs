@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, create, table};
 
 /// The tables of `account`.
 pub(crate) struct Migration;
@@ -16,33 +16,22 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in people().into_iter().chain(access()) {
-            manager.create_table(table).await?;
-        }
-        for (name, on, columns) in INDEXES {
-            let mut index = Index::create();
-            index.name(*name).table(*on);
-            for column in *columns {
-                index.col(*column);
-            }
-            manager.create_index(index).await?;
-        }
-        Ok(())
+        create(manager, people().into_iter().chain(access()).collect(), INDEXES).await
     }
 }
 
-const INDEXES: &[(&str, &str, &[&str])] = &[
-    ("account_newest", "account", &["created_at", "id"]),
-    ("account_role_by_role", "account_role", &["role"]),
-    ("session_by_user", "session", &["shard", "user_id"]),
-    ("session_by_end", "session", &["expires_at"]),
-    ("address_by_user", "address", &["shard", "user_id"]),
-    ("audit_log_newest", "audit_log", &["at", "id"]),
-    ("audit_log_by_subject", "audit_log", &["subject", "at", "id"]),
-    ("login_failure_by_time", "login_failure", &["updated_at"]),
+const INDEXES: &[NewIndex] = &[
+    ("account_newest", "account", false, &["created_at", "id"]),
+    ("account_role_by_role", "account_role", false, &["role"]),
+    ("session_by_user", "session", false, &["shard", "user_id"]),
+    ("session_by_end", "session", false, &["expires_at"]),
+    ("address_by_user", "address", false, &["shard", "user_id"]),
+    ("audit_log_newest", "audit_log", false, &["at", "id"]),
+    ("audit_log_by_subject", "audit_log", false, &["subject", "at", "id"]),
+    ("login_failure_by_time", "login_failure", false, &["updated_at"]),
 ];
 
-fn people() -> Vec<TableCreateStatement> {
+fn people() -> Vec<NewTable> {
     vec![
         table(
             "account",
@@ -86,7 +75,7 @@ fn people() -> Vec<TableCreateStatement> {
     ]
 }
 
-fn access() -> Vec<TableCreateStatement> {
+fn access() -> Vec<NewTable> {
     vec![
         table("role", vec![string_len("name", 40), string_len("permissions", 2000)], &["name"]),
         table(

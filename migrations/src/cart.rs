@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, create, table};
 
 /// The tables of `cart`.
 pub(crate) struct Migration;
@@ -16,16 +16,13 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        manager.create_table(carts()).await?;
-        manager.create_table(lines()).await?;
-        let by_age =
-            Index::create().name("cart_by_age").table("cart").col("shard").col("updated_at").to_owned();
-        manager.create_index(by_age).await
+        let by_age: NewIndex = ("cart_by_age", "cart", false, &["shard", "updated_at"]);
+        create(manager, vec![carts(), lines()], &[by_age]).await
     }
 }
 
 /// A member's cart has a user, a guest's the hash of its token's secret: one of the two.
-fn carts() -> TableCreateStatement {
+fn carts() -> NewTable {
     table(
         "cart",
         vec![
@@ -42,7 +39,7 @@ fn carts() -> TableCreateStatement {
 }
 
 /// `seen_price` is what the shopper saw last; none before a price was seen.
-fn lines() -> TableCreateStatement {
+fn lines() -> NewTable {
     table(
         "cart_line",
         vec![

@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, bytes, create, table};
 
 /// The catalog's tables.
 pub(crate) struct Migration;
@@ -16,53 +16,38 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in reference().into_iter().chain(products()) {
-            manager.create_table(table).await?;
-        }
-        for (name, table, columns) in INDEXES {
-            let mut index = Index::create();
-            index.name(*name).table(*table);
-            for column in *columns {
-                index.col(*column);
-            }
-            manager.create_index(index.to_owned()).await?;
-        }
-        for (name, column) in [("category_by_slug", "slug"), ("category_by_external_id", "external_id")] {
-            manager
-                .create_index(Index::create().name(name).table("category").col(column).unique().to_owned())
-                .await?;
-        }
-        for (name, column) in [("brand_by_slug", "slug"), ("brand_by_name_key", "name_key")] {
-            manager
-                .create_index(Index::create().name(name).table("brand").col(column).unique().to_owned())
-                .await?;
-        }
+        create(manager, reference().into_iter().chain(products()).collect(), INDEXES).await?;
         let first = Query::insert()
             .into_table("category_tree")
             .columns(["id", "version"])
             .values_panic([1.into(), 1.into()])
+            .on_conflict(OnConflict::column("id").update_column("id").to_owned())
             .to_owned();
         manager.execute(first).await.map(|_| ())
     }
 }
 
-const INDEXES: &[(&str, &str, &[&str])] = &[
+const INDEXES: &[NewIndex] = &[
     // "Below a category" is a prefix of the path.
-    ("category_by_path", "category", &["path"]),
-    ("category_by_parent", "category", &["parent_id"]),
-    ("product_by_id", "product", &["id"]),
+    ("category_by_path", "category", false, &["path"]),
+    ("category_by_parent", "category", false, &["parent_id"]),
+    ("product_by_id", "product", false, &["id"]),
     // Listings, newest first: of everything, of a category, of a brand.
-    ("product_sold", "product", &["sold", "published_at", "id"]),
-    ("product_in_category", "product", &["category_id", "sold", "published_at", "id"]),
-    ("product_of_brand", "product", &["brand_id", "sold", "published_at", "id"]),
-    ("sku_of_product", "sku", &["shard", "product_id"]),
-    ("product_slug_of_product", "product_slug", &["product_id"]),
-    ("product_image_of_product", "product_image", &["shard", "product_id"]),
-    ("product_image_due", "product_image", &["state", "due_at"]),
+    ("product_sold", "product", false, &["sold", "published_at", "id"]),
+    ("product_in_category", "product", false, &["category_id", "sold", "published_at", "id"]),
+    ("product_of_brand", "product", false, &["brand_id", "sold", "published_at", "id"]),
+    ("sku_of_product", "sku", false, &["shard", "product_id"]),
+    ("product_slug_of_product", "product_slug", false, &["product_id"]),
+    ("product_image_of_product", "product_image", false, &["shard", "product_id"]),
+    ("product_image_due", "product_image", false, &["state", "due_at"]),
+    ("category_by_slug", "category", true, &["slug"]),
+    ("category_by_external_id", "category", true, &["external_id"]),
+    ("brand_by_slug", "brand", true, &["slug"]),
+    ("brand_by_name_key", "brand", true, &["name_key"]),
 ];
 
 /// Reference data: small, read everywhere, so not sharded.
-fn reference() -> Vec<TableCreateStatement> {
+fn reference() -> Vec<NewTable> {
     vec![
         // One row that every change of the tree writes, so that two changes never decide on the same tree.
         table("category_tree", vec![integer("id"), big_integer("version")], &["id"]),
@@ -97,7 +82,7 @@ fn reference() -> Vec<TableCreateStatement> {
     ]
 }
 
-fn products() -> Vec<TableCreateStatement> {
+fn products() -> Vec<NewTable> {
     vec![
         table(
             "product",
@@ -110,7 +95,7 @@ fn products() -> Vec<TableCreateStatement> {
                 uuid_null("brand_id"),
                 uuid_null("category_id"),
                 // JSON: options, attributes, tags; shown, never queried.
-                custom("details", "mediumblob"),
+                bytes("details"),
                 string_len("state", 16),
                 boolean("on_shelf"),
                 // Published and on the shelf: what listings ask for.
@@ -134,7 +119,7 @@ fn products() -> Vec<TableCreateStatement> {
                 integer("position"),
                 string_len("code", 100),
                 // JSON: name and value of each option, in the product's order.
-                blob("options"),
+                bytes("options"),
                 string_len_null("barcode", 50),
                 big_integer("weight_grams"),
                 boolean("retired"),

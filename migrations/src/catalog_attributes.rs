@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, bytes, create, table};
 
 /// The tables of attribute sets.
 pub(crate) struct Migration;
@@ -16,33 +16,17 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in tables() {
-            manager.create_table(table).await?;
-        }
-        manager
-            .create_index(
-                Index::create()
-                    .name("attribute_set_by_name_key")
-                    .table("attribute_set")
-                    .col("name_key")
-                    .unique()
-                    .to_owned(),
-            )
-            .await?;
-        manager
-            .create_index(
-                Index::create()
-                    .name("category_attribute_set_by_set")
-                    .table("category_attribute_set")
-                    .col("set_id")
-                    .to_owned(),
-            )
-            .await
+        create(manager, tables(), INDEXES).await
     }
 }
 
+const INDEXES: &[NewIndex] = &[
+    ("attribute_set_by_name_key", "attribute_set", true, &["name_key"]),
+    ("category_attribute_set_by_set", "category_attribute_set", false, &["set_id"]),
+];
+
 /// Reference data: small, read everywhere, so not sharded.
-fn tables() -> Vec<TableCreateStatement> {
+fn tables() -> Vec<NewTable> {
     vec![
         table(
             "attribute_set",
@@ -52,7 +36,7 @@ fn tables() -> Vec<TableCreateStatement> {
                 // Lower-case name: two sets do not differ by case alone.
                 string_len("name_key", 100),
                 // JSON: the attributes in order; read as a whole.
-                custom("attributes", "mediumblob"),
+                bytes("attributes"),
                 big_integer("created_at"),
                 big_integer("updated_at"),
             ],

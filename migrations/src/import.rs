@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, bytes, create, table};
 
 /// The imports' tables.
 pub(crate) struct Migration;
@@ -16,24 +16,16 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in tables() {
-            manager.create_table(table).await?;
-        }
-        for (name, columns) in
-            [("import_by_id", ["id"].as_slice()), ("import_by_state", &["state", "started_at"])]
-        {
-            let mut index = Index::create();
-            index.name(name).table("import");
-            for column in columns {
-                index.col(*column);
-            }
-            manager.create_index(index.to_owned()).await?;
-        }
-        Ok(())
+        create(manager, tables(), INDEXES).await
     }
 }
 
-fn tables() -> Vec<TableCreateStatement> {
+const INDEXES: &[NewIndex] = &[
+    ("import_by_id", "import", false, &["id"]),
+    ("import_by_state", "import", false, &["state", "started_at"]),
+];
+
+fn tables() -> Vec<NewTable> {
     vec![
         table(
             "import",
@@ -65,7 +57,7 @@ fn tables() -> Vec<TableCreateStatement> {
         // The file in pieces, so that any process can go on with it; gone when the import ends.
         table(
             "import_chunk",
-            vec![integer("shard"), uuid("import_id"), integer("number"), custom("bytes", "mediumblob")],
+            vec![integer("shard"), uuid("import_id"), integer("number"), bytes("bytes")],
             &["shard", "import_id", "number"],
         ),
         table(

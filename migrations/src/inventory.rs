@@ -1,8 +1,8 @@
 //! Tables of `inventory`: warehouses, stock in buckets, reservations, the ledger of movements.
 
-use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
+use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, bytes, create, table};
 
 /// The tables of `inventory`.
 pub(crate) struct Migration;
@@ -16,28 +16,18 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for mut table in [warehouses(), buckets(), levels(), holds(), hold_lines(), movements()] {
-            if manager.get_database_backend() == DbBackend::Sqlite {
-                // The rows live in the primary key's own tree: one tree less to write for each row.
-                table.extra("WITHOUT ROWID");
-            }
-            manager.create_table(table).await?;
-        }
-        let code = Index::create()
-            .name("warehouse_code")
-            .table("warehouse")
-            .col("shard")
-            .col("code")
-            .unique()
-            .to_owned();
-        manager.create_index(code).await?;
-        // Finds holds whose time has run out, and all live ones.
-        let due = Index::create().name("hold_due").table("hold").col("state").col("expires_at").to_owned();
-        manager.create_index(due).await
+        let tables = [warehouses(), buckets(), levels(), holds(), hold_lines(), movements()];
+        create(manager, tables.map(NewTable::in_key_order).into(), INDEXES).await
     }
 }
 
-fn warehouses() -> TableCreateStatement {
+const INDEXES: &[NewIndex] = &[
+    ("warehouse_code", "warehouse", true, &["shard", "code"]),
+    // Finds holds whose time has run out, and all live ones.
+    ("hold_due", "hold", false, &["state", "expires_at"]),
+];
+
+fn warehouses() -> NewTable {
     table(
         "warehouse",
         vec![
@@ -56,7 +46,7 @@ fn warehouses() -> TableCreateStatement {
 
 /// `n` tells the buckets of a SKU in one region and warehouse apart: 0 unless the SKU is hot. Partitioned by region, not
 /// by shard, on TiDB: a region sells from its own buckets. The checks are the last guard; the code never gets there.
-fn buckets() -> TableCreateStatement {
+fn buckets() -> NewTable {
     let mut table = table(
         "stock_bucket",
         vec![
@@ -73,13 +63,13 @@ fn buckets() -> TableCreateStatement {
         &["sku_id", "region", "warehouse_id", "n"],
     );
     for column in ["available", "reserved", "unavailable"] {
-        table.check(Expr::col(column).gte(0));
+        table = table.check(Expr::col(column).gte(0));
     }
     table
 }
 
 /// Settings of a SKU's stock; beside its buckets.
-fn levels() -> TableCreateStatement {
+fn levels() -> NewTable {
     table(
         "stock_level",
         vec![uuid("sku_id"), big_integer("safety_stock"), big_integer("updated_at")],
@@ -88,14 +78,14 @@ fn levels() -> TableCreateStatement {
 }
 
 /// `lines` is what was asked for: 16 bytes of SKU and 8 of quantity a line.
-fn holds() -> TableCreateStatement {
+fn holds() -> NewTable {
     table(
         "hold",
         vec![
             integer("shard"),
             uuid("id"),
             string_len("state", 10),
-            blob("lines"),
+            bytes("lines"),
             big_integer("expires_at"),
             big_integer("version"),
             big_integer("created_at"),
@@ -106,7 +96,7 @@ fn holds() -> TableCreateStatement {
 }
 
 /// Which bucket each held unit came from.
-fn hold_lines() -> TableCreateStatement {
+fn hold_lines() -> NewTable {
     table(
         "hold_line",
         vec![
@@ -124,7 +114,7 @@ fn hold_lines() -> TableCreateStatement {
 }
 
 /// The ledger: append-only, on the SKU's shard. Sums over a bucket's rows equal the bucket.
-fn movements() -> TableCreateStatement {
+fn movements() -> NewTable {
     table(
         "stock_movement",
         vec![

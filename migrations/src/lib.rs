@@ -13,6 +13,7 @@ mod order;
 mod payment;
 mod platform;
 mod pricing;
+mod schema;
 mod search;
 mod trace;
 

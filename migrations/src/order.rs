@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, bytes, create, table};
 
 /// The tables of `order`.
 pub(crate) struct Migration;
@@ -16,29 +16,18 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [orders(), lines(), history(), numbers()] {
-            manager.create_table(table).await?;
-        }
-        for (name, on, columns) in INDEXES {
-            let mut index = Index::create();
-            index.name(*name).table(*on);
-            for column in *columns {
-                index.col(*column);
-            }
-            manager.create_index(index).await?;
-        }
-        Ok(())
+        create(manager, vec![orders(), lines(), history(), numbers()], INDEXES).await
     }
 }
 
 /// Every index begins with the shard: the table is hot, and is partitioned by shard on TiDB.
-const INDEXES: &[(&str, &str, &[&str])] = &[
-    ("orders_of_user", "orders", &["shard", "user_id", "placed_at", "id"]),
-    ("orders_newest", "orders", &["shard", "placed_at", "id"]),
-    ("orders_due", "orders", &["shard", "state", "expires_at", "id"]),
+const INDEXES: &[NewIndex] = &[
+    ("orders_of_user", "orders", false, &["shard", "user_id", "placed_at", "id"]),
+    ("orders_newest", "orders", false, &["shard", "placed_at", "id"]),
+    ("orders_due", "orders", false, &["shard", "state", "expires_at", "id"]),
 ];
 
-fn orders() -> TableCreateStatement {
+fn orders() -> NewTable {
     table(
         "orders",
         vec![
@@ -60,8 +49,8 @@ fn orders() -> TableCreateStatement {
             big_integer("total"),
             big_integer("refunded"),
             string_len("market", 2),
-            blob("address"),
-            blob("explanation"),
+            bytes("address"),
+            bytes("explanation"),
             string_len_null("remark", 500),
             boolean("from_cart"),
             big_integer("placed_at"),
@@ -77,7 +66,7 @@ fn orders() -> TableCreateStatement {
     )
 }
 
-fn lines() -> TableCreateStatement {
+fn lines() -> NewTable {
     table(
         "order_line",
         vec![
@@ -90,7 +79,7 @@ fn lines() -> TableCreateStatement {
             string_len("title", 300),
             string_len("slug", 200),
             string_len_null("image", 2000),
-            blob("options"),
+            bytes("options"),
             big_integer("quantity"),
             string_len("currency", 3),
             big_integer("unit_price"),
@@ -105,7 +94,7 @@ fn lines() -> TableCreateStatement {
 }
 
 /// `version` is the order's version after the step: two steps can never be the same one.
-fn history() -> TableCreateStatement {
+fn history() -> NewTable {
     table(
         "order_history",
         vec![
@@ -124,6 +113,6 @@ fn history() -> TableCreateStatement {
 }
 
 /// Across shards: a number belongs to one order.
-fn numbers() -> TableCreateStatement {
+fn numbers() -> NewTable {
     table("order_number", vec![string_len("number", 20), uuid("order_id")], &["number"])
 }

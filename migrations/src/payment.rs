@@ -3,7 +3,7 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, create, table};
 
 /// The tables of `payment`.
 pub(crate) struct Migration;
@@ -17,25 +17,11 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in ours().into_iter().chain(the_providers()) {
-            manager.create_table(table).await?;
-        }
-        for (name, on, unique, columns) in INDEXES {
-            let mut index = Index::create();
-            index.name(*name).table(*on);
-            if *unique {
-                index.unique();
-            }
-            for column in *columns {
-                index.col(*column);
-            }
-            manager.create_index(index).await?;
-        }
-        Ok(())
+        create(manager, ours().into_iter().chain(the_providers()).collect(), INDEXES).await
     }
 }
 
-const INDEXES: &[(&str, &str, bool, &[&str])] = &[
+const INDEXES: &[NewIndex] = &[
     ("payment_intent_by_order", "payment_intent", true, &["shard", "order_id"]),
     ("payment_intent_by_number", "payment_intent", true, &["shard", "number"]),
     ("payment_intent_due", "payment_intent", false, &["state", "expires_at"]),
@@ -50,7 +36,7 @@ const INDEXES: &[(&str, &str, bool, &[&str])] = &[
     ("sandbox_callback_due", "sandbox_callback", false, &["dead", "next_at"]),
 ];
 
-fn ours() -> Vec<TableCreateStatement> {
+fn ours() -> Vec<NewTable> {
     vec![
         table(
             "payment_intent",
@@ -141,7 +127,7 @@ fn ours() -> Vec<TableCreateStatement> {
     ]
 }
 
-fn the_providers() -> Vec<TableCreateStatement> {
+fn the_providers() -> Vec<NewTable> {
     vec![
         table(
             "sandbox_charge",

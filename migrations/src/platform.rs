@@ -2,6 +2,8 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
+use crate::schema::{NewIndex, NewTable, bytes, create, table};
+
 /// The platform's tables.
 pub(crate) struct Migration;
 
@@ -14,48 +16,19 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in events().into_iter().chain(requests()).chain(work()) {
-            manager.create_table(table).await?;
-        }
-        manager
-            .create_index(
-                Index::create()
-                    .name("job_run_by_job")
-                    .table("job_run")
-                    .col("job")
-                    .col("started_at")
-                    .to_owned(),
-            )
-            .await?;
-        manager
-            .create_index(
-                Index::create().name("retry_due").table("retry").col("dead").col("next_at").to_owned(),
-            )
-            .await
+        let tables = events().into_iter().chain(requests()).chain(work()).collect();
+        create(manager, tables, INDEXES).await
     }
 }
 
-pub(crate) fn table(
-    name: &'static str,
-    columns: Vec<ColumnDef>,
-    key: &[&'static str],
-) -> TableCreateStatement {
-    let mut table = Table::create();
-    table.table(name);
-    for mut column in columns {
-        table.col(&mut column);
-    }
-    let mut primary = Index::create();
-    for column in key {
-        primary.col(*column);
-    }
-    table.primary_key(&mut primary);
-    table.to_owned()
-}
+const INDEXES: &[NewIndex] = &[
+    ("job_run_by_job", "job_run", false, &["job", "started_at"]),
+    ("retry_due", "retry", false, &["dead", "next_at"]),
+];
 
-fn events() -> Vec<TableCreateStatement> {
+fn events() -> Vec<NewTable> {
     let body =
-        || vec![string_len("topic", 100), string_len("aggregate", 100), big_integer("at"), blob("body")];
+        || vec![string_len("topic", 100), string_len("aggregate", 100), big_integer("at"), bytes("body")];
     vec![
         table("outbox", [vec![integer("shard"), uuid("id")], body()].concat(), &["shard", "id"]),
         table("event_log", [vec![integer("shard"), big_integer("pos")], body()].concat(), &["shard", "pos"]),
@@ -86,7 +59,7 @@ fn events() -> Vec<TableCreateStatement> {
     ]
 }
 
-fn requests() -> Vec<TableCreateStatement> {
+fn requests() -> Vec<NewTable> {
     vec![
         table(
             "idempotency",
@@ -96,7 +69,7 @@ fn requests() -> Vec<TableCreateStatement> {
                 string_len("route", 100),
                 string_len("request_key", 200),
                 binary_len("payload_hash", 32),
-                blob("answer"),
+                bytes("answer"),
                 big_integer("created_at"),
             ],
             &["shard", "principal", "route", "request_key"],
@@ -105,8 +78,10 @@ fn requests() -> Vec<TableCreateStatement> {
     ]
 }
 
-fn work() -> Vec<TableCreateStatement> {
+fn work() -> Vec<NewTable> {
     vec![
+        // Holds no rows. A key is locked in it by writes that decide on a set of rows (`platform_db::Tx::guard`).
+        table("guard", vec![uuid("id")], &["id"]),
         table(
             "lease",
             vec![

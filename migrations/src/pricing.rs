@@ -1,8 +1,8 @@
 //! Tables of `pricing`: prices, and the moments at which one begins or ends.
 
-use sea_orm_migration::{prelude::*, schema::*, sea_orm::DbBackend};
+use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewTable, create, table};
 
 /// The tables of `pricing`.
 pub(crate) struct Migration;
@@ -16,19 +16,12 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for mut table in [prices(), boundaries()] {
-            if manager.get_database_backend() == DbBackend::Sqlite {
-                // The rows live in the primary key's own tree: a SKU's prices lie side by side.
-                table.extra("WITHOUT ROWID");
-            }
-            manager.create_table(table).await?;
-        }
-        Ok(())
+        create(manager, vec![prices().in_key_order(), boundaries().in_key_order()], &[]).await
     }
 }
 
 /// Never deleted: the history is the rows. `ends_at` (exclusive) may move, but never into the past.
-fn prices() -> TableCreateStatement {
+fn prices() -> NewTable {
     table(
         "price",
         vec![
@@ -49,7 +42,7 @@ fn prices() -> TableCreateStatement {
 }
 
 /// A moment in the future at which a SKU's price begins or ends; deleted in the transaction that announces it.
-fn boundaries() -> TableCreateStatement {
+fn boundaries() -> NewTable {
     table(
         "price_boundary",
         vec![integer("shard"), big_integer("at"), uuid("sku_id")],

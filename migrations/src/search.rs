@@ -2,7 +2,7 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
-use crate::platform::table;
+use crate::schema::{NewIndex, NewTable, create, table};
 
 /// The tables of `search`.
 pub(crate) struct Migration;
@@ -16,23 +16,15 @@ impl MigrationName for Migration {
 #[async_trait::async_trait]
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        for table in [dirty(), sales(), terms(), rebuilds()] {
-            manager.create_table(table).await?;
-        }
         // The next to index again: most urgent first, oldest first among them.
-        let due = Index::create()
-            .name("search_dirty_due")
-            .table("search_dirty")
-            .col("priority")
-            .col("marked_at")
-            .to_owned();
-        manager.create_index(due).await
+        let due: NewIndex = ("search_dirty_due", "search_dirty", false, &["priority", "marked_at"]);
+        create(manager, vec![dirty(), sales(), terms(), rebuilds()], &[due]).await
     }
 }
 
 /// `mark` moves with every event about the row: a row is settled only at the mark it was read with. `version` is what a
 /// product has to have at least to be indexed.
-fn dirty() -> TableCreateStatement {
+fn dirty() -> NewTable {
     table(
         "search_dirty",
         vec![
@@ -48,7 +40,7 @@ fn dirty() -> TableCreateStatement {
     )
 }
 
-fn sales() -> TableCreateStatement {
+fn sales() -> NewTable {
     table(
         "search_sales",
         vec![integer("shard"), uuid("product_id"), big_integer("units")],
@@ -57,7 +49,7 @@ fn sales() -> TableCreateStatement {
 }
 
 /// `hour`: whole hours since 1970-01-01 UTC.
-fn terms() -> TableCreateStatement {
+fn terms() -> NewTable {
     table(
         "search_term",
         vec![big_integer("hour"), string_len("term", 100), big_integer("searches")],
@@ -66,7 +58,7 @@ fn terms() -> TableCreateStatement {
 }
 
 /// `report`: the report as JSON, or why it failed; absent until it is done.
-fn rebuilds() -> TableCreateStatement {
+fn rebuilds() -> NewTable {
     table(
         "search_rebuild",
         vec![

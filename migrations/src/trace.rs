@@ -3,6 +3,8 @@
 
 use sea_orm_migration::{prelude::*, schema::*};
 
+use crate::schema::add_column;
+
 /// A column `trace`, a W3C `traceparent`, NULL when nobody traced.
 pub(crate) struct Migration;
 
@@ -21,8 +23,7 @@ impl MigrationName for Migration {
 impl MigrationTrait for Migration {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         for table in TABLES {
-            let column = string_len_null("trace", LENGTH);
-            manager.alter_table(Table::alter().table(table).add_column(column).to_owned()).await?;
+            add_column(manager, table, string_len_null("trace", LENGTH)).await?;
         }
         Ok(())
     }

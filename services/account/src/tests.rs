@@ -12,7 +12,7 @@ use contracts::{
 use kernel::{Clock, FakeClock, Result, Timestamp};
 use migrations::Migrator;
 use platform_cache::Caches;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use platform_http::{Auth, TokenSigner};
 use platform_runtime::SecretKey;
 use sea_orm_migration::MigratorTrait;
@@ -33,7 +33,7 @@ impl Shop {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
-        let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
+        let config = testing::config(folder.path());
         let db = Db::open(&config, clock.clone()).await.unwrap();
         db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
         let signer = TokenSigner::new(&[7; 32]).unwrap();

@@ -19,7 +19,7 @@ use futures::future::join_all;
 use kernel::{Currency, Failure, FakeClock, Money, Result, Shard, Timestamp};
 use migrations::Migrator;
 use platform_bus::Consumer;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 
@@ -113,7 +113,7 @@ struct Shop {
 async fn shop() -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(AT));
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
+    let config = testing::config(folder.path());
     let db = Db::open(&config, clock.clone()).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db.check_shards().await.unwrap();

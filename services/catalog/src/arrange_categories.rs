@@ -63,7 +63,9 @@ impl CatalogService {
                 Box::pin(async move {
                     let tree = locked(tx).await?;
                     tree.get(id).ok_or_else(|| Failure::not_found("category"))?;
-                    if !tree.children(Some(id)).is_empty() || categories::has_products(tx, id).await? {
+                    if !tree.children(Some(id)).is_empty()
+                        || categories::has_products(&tx.unlocked(), id).await?
+                    {
                         return Err(Failure::new(code::CATEGORY_NOT_EMPTY));
                     }
                     attributes::assign(tx, id, &[]).await?;

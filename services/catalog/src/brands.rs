@@ -111,7 +111,7 @@ impl CatalogService {
             .write(REFERENCE, id, |tx, &id| {
                 Box::pin(async move {
                     brands::find(tx, id).await?.ok_or_else(|| Failure::not_found("brand"))?;
-                    if brands::in_use(tx, id).await? {
+                    if brands::in_use(&tx.unlocked(), id).await? {
                         return Err(Failure::new(code::BRAND_IN_USE));
                     }
                     brands::remove(tx, id).await

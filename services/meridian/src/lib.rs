@@ -22,8 +22,9 @@ pub const DEFAULT_CONFIGURATION: &str = include_str!("../config/default.toml");
 pub async fn run(cli: Cli) -> Result<()> {
     let settings = Settings::load(&cli)?;
     match &cli.command {
-        Command::Serve(serve) => commands::serve::run(settings, serve).await,
-        Command::Migrate => migrate(settings).await,
+        // Boxed: nested into each other they are too deep for the compiler.
+        Command::Serve(serve) => Box::pin(commands::serve::run(settings, serve)).await,
+        Command::Migrate => Box::pin(migrate(settings)).await,
         Command::Import(import) => {
             local(settings, async |shop| commands::import::run(shop, import).await).await
         }
@@ -34,9 +35,13 @@ pub async fn run(cli: Cli) -> Result<()> {
         }
         Command::Bus(bus) => commands::bus::run(&settings, bus).await,
         Command::Backup { to } => {
+            commands::backup::embedded_only(&settings.database()?)?;
             local(settings, async |shop| commands::backup::backup(shop.db(), &cli.data, to).await).await
         }
-        Command::Restore { from } => restore(&settings, from, &cli.data).await,
+        Command::Restore { from } => {
+            commands::backup::embedded_only(&settings.database()?)?;
+            restore(&settings, from, &cli.data).await
+        }
         Command::Config(ConfigCommand::Show) => show(&settings),
         Command::Reference(subject) => commands::reference::run(subject).await,
     }
@@ -44,7 +49,7 @@ pub async fn run(cli: Cli) -> Result<()> {
 
 /// Runs a command on the whole shop in this process, without serving anything.
 async fn local(settings: Settings, command: impl AsyncFnOnce(&Shop) -> Result<()>) -> Result<()> {
-    let shop = Shop::open(settings, &Targets::all()).await?;
+    let shop = Box::pin(Shop::open(settings, &Targets::all())).await?;
     let done = command(&shop).await;
     shop.close().await;
     done

@@ -1,4 +1,5 @@
 //! The saga of an order: every step repeated, every step cut off, everything else at the same time.
 
+mod measuring;
 mod placing;
 mod settling;

@@ -12,7 +12,7 @@ use contracts::{
 };
 use kernel::{Clock, Currency, FakeClock, Money, Shard, Timestamp};
 use migrations::Migrator;
-use platform_db::{Db, DbConfig, DbResult, Synchronous};
+use platform_db::{Db, DbResult, testing};
 use platform_http::{HttpServerConfig, Server};
 use platform_runtime::{SecretKey, Tasks};
 use sea_orm::{ConnectionTrait, Statement};
@@ -46,7 +46,7 @@ impl Shop {
     async fn without_provider() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(FakeClock::new(START));
-        let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
+        let config = testing::config(folder.path());
         let db = Db::open(&config, clock.clone()).await.unwrap();
         db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
         let mut config = PaymentConfig::default();
@@ -289,7 +289,7 @@ async fn refunds_never_exceed_what_was_captured_and_a_key_refunds_once() {
     assert_eq!(Some(&again), outcomes[winner].as_ref().ok(), "the same key, the same answer");
     assert!(shop.refund(&payment, 301, &keys[winner]).await.unwrap_err().is(kernel::code::KEY_REUSED));
     assert_eq!(shop.see(&payment).await.refunded.amount, 900);
-    assert_eq!(shop.count("SELECT COALESCE(SUM(amount), 0) FROM sandbox_refund").await, 900);
+    assert_eq!(shop.count("SELECT CAST(COALESCE(SUM(amount), 0) AS SIGNED) FROM sandbox_refund").await, 900);
     assert_eq!(shop.events("payment.refunded.v1").await, 3);
     let euros = RefundPayment {
         payment_id: payment.id,

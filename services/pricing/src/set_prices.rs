@@ -100,6 +100,8 @@ fn check(price: &SetPrice, now: Timestamp) -> Result<(), Refusal> {
 async fn set(tx: &Tx, db: &Db, wanted: &BTreeMap<SkuId, Vec<Wanted>>) -> Result<bool> {
     let now = tx.now();
     let skus: Vec<SkuId> = wanted.keys().copied().collect();
+    // What a price becomes depends on all of its SKU's, those that somebody else is about to insert included.
+    tx.guard(skus.iter().map(|sku| sku.uuid())).await?;
     let mut known = store::prices(tx, &skus, now, true).await?;
     let mut changed: BTreeMap<SkuId, SkuPrices> = BTreeMap::new();
     let mut events = Rows::new();

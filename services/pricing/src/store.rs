@@ -185,9 +185,12 @@ pub(crate) async fn take_passed(
     limit: u64,
 ) -> Result<(BTreeSet<SkuId>, bool)> {
     let rows = passed(tx, shard, now, limit).await?;
-    if let Some(last) = rows.last() {
-        let sql = "DELETE FROM price_boundary WHERE shard = ? AND (at < ? OR (at = ? AND sku_id <= ?))";
-        let values: [Value; 4] = [last.shard.into(), last.at.into(), last.at.into(), last.sku_id.into()];
+    // Those that were read and no others: one that is inserted meanwhile has to be announced, too.
+    for some in rows.chunks(MOST_SKUS) {
+        let these = vec!["(at = ? AND sku_id = ?)"; some.len()].join(" OR ");
+        let sql = format!("DELETE FROM price_boundary WHERE shard = ? AND ({these})");
+        let keys = some.iter().flat_map(|row| [Value::from(row.at), row.sku_id.into()]);
+        let values = std::iter::once(Value::from(number(shard))).chain(keys);
         tx.execute_raw(Statement::from_sql_and_values(tx.get_database_backend(), sql, values)).await.db()?;
     }
     let more = rows.len() as u64 == limit;

@@ -1,6 +1,4 @@
-//! What a shop leaves over: read from its database file, beside its own code.
-
-use std::path::Path;
+//! What a shop leaves over: read from its database, beside its own code.
 
 use anyhow::{Result, bail};
 use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, Statement};
@@ -25,15 +23,15 @@ pub struct Leftovers {
 }
 
 impl Leftovers {
-    /// Counts in the database under `data`.
-    pub async fn of(data: &Path) -> Result<Self> {
-        let db = open(data).await?;
+    /// Counts in the database at `url`.
+    pub async fn of(url: &str) -> Result<Self> {
+        let db = open(url).await?;
         let found = Self {
             outbox: count(&db, "SELECT count(*) FROM outbox").await?,
             unconsumed: count(
                 &db,
-                "SELECT coalesce(sum(max(c.pos - s.pos, 0)), 0) FROM subscription_cursor s \
-                 JOIN shard_cursor c ON c.shard = s.shard WHERE s.subscription = 'relay' \
+                "SELECT cast(coalesce(sum(CASE WHEN c.pos > s.pos THEN c.pos - s.pos ELSE 0 END), 0) AS SIGNED) \
+                 FROM subscription_cursor s JOIN shard_cursor c ON c.shard = s.shard WHERE s.subscription = 'relay' \
                  OR NOT EXISTS (SELECT 1 FROM subscription_cursor r WHERE r.subscription = 'relay')",
             )
             .await?,
@@ -42,7 +40,7 @@ impl Leftovers {
             gaps: count(
                 &db,
                 "SELECT count(*) FROM (SELECT shard, count(*) n, max(pos) - min(pos) + 1 span FROM event_log \
-                 GROUP BY shard) WHERE n <> span",
+                 GROUP BY shard) logs WHERE n <> span",
             )
             .await?,
             stray_holds: count(&db, STRAY_HOLDS).await?,
@@ -75,16 +73,15 @@ const WRONG_STOCK: &str = "SELECT count(*) FROM stock_bucket b WHERE b.available
          AND h.id = l.hold_id WHERE h.state = 'reserved' AND l.sku_id = b.sku_id AND l.region = b.region \
          AND l.warehouse_id = b.warehouse_id AND l.n = b.n)";
 
-async fn open(data: &Path) -> Result<DatabaseConnection> {
-    let url = format!("sqlite://{}?mode=ro", data.join("meridian.db").display());
+async fn open(url: &str) -> Result<DatabaseConnection> {
     let mut options = ConnectOptions::new(url);
     options.max_connections(1).sqlx_logging(false);
     Ok(Database::connect(options).await?)
 }
 
-/// The one number a query of the database under `data` answers.
-pub(crate) async fn number(data: &Path, sql: &str) -> Result<i64> {
-    let db = open(data).await?;
+/// The one number a query of the database at `url` answers.
+pub(crate) async fn number(url: &str, sql: &str) -> Result<i64> {
+    let db = open(url).await?;
     let found = count(&db, sql).await?;
     db.close().await?;
     Ok(found)

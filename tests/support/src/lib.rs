@@ -10,6 +10,7 @@
 
 mod broker;
 mod client;
+mod database;
 mod leftovers;
 mod meilisearch_stand_in;
 mod parts;

@@ -9,7 +9,9 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
-use crate::{Client, Leftovers, Parts, broker::Broker, leftovers::number, process::Process, redis};
+use crate::{
+    Client, Leftovers, Parts, broker::Broker, database::Database, leftovers::number, process::Process, redis,
+};
 
 /// How long a debug build on a busy machine may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -54,6 +56,7 @@ impl Shape {
 /// A running shop.
 pub struct Shop {
     folder: tempfile::TempDir,
+    database: Database,
     broker: Option<Broker>,
     profile: &'static str,
     arguments: Vec<Vec<String>>,
@@ -120,10 +123,12 @@ impl ShopBuilder {
         let data = folder.path().join("data");
         let groups = self.shape.groups();
         let ports = stack::free_ports(groups.len() + 1)?;
+        let database = Database::of_shop(&self.parts, folder.path(), &data);
         let broker = Broker::of(&self.parts);
         let mut environment = broker
             .iter()
             .flat_map(|broker| &broker.environment)
+            .chain(&database.environment)
             .chain(&redis::environment(&self.parts))
             .chain(&self.environment)
             .cloned()
@@ -159,6 +164,7 @@ impl ShopBuilder {
         let bases = ports[..groups.len()].iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         let mut shop = Shop {
             folder,
+            database,
             broker,
             profile: self.profile,
             arguments,
@@ -202,6 +208,11 @@ impl Shop {
     /// Its data folder.
     pub fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// Whether its rows are on a TiDB (`MERIDIAN_TEST_TIDB`) and not in its data folder.
+    pub fn is_on_tidb(&self) -> bool {
+        self.database.url.starts_with("mysql:")
     }
 
     /// Its entrance, `http://127.0.0.1:…`.
@@ -304,7 +315,7 @@ impl Shop {
 
     /// The one number a query of the shop's database answers.
     pub async fn number(&self, sql: &str) -> Result<i64> {
-        number(&self.data(), sql).await
+        number(&self.database.url, sql).await
     }
 
     /// Starts what is not running and waits until it is ready.
@@ -377,13 +388,13 @@ impl Shop {
 
     /// What is left over right now.
     pub async fn leftovers(&self) -> Result<Leftovers> {
-        let Some(broker) = &self.broker else { return Leftovers::of(&self.data()).await };
+        let Some(broker) = &self.broker else { return Leftovers::of(&self.database.url).await };
         // An event that is nowhere else may be on its way through the broker, or have left others behind: what the
         // broker holds is asked for between two looks, and counts with what was written between them.
-        let written = "SELECT coalesce(sum(pos), 0) FROM shard_cursor";
-        let (first, before) = (Leftovers::of(&self.data()).await?, self.number(written).await?);
+        let written = "SELECT cast(coalesce(sum(pos), 0) AS SIGNED) FROM shard_cursor";
+        let (first, before) = (Leftovers::of(&self.database.url).await?, self.number(written).await?);
         let backlog = broker.backlog().await?;
-        let mut last = Leftovers::of(&self.data()).await?;
+        let mut last = Leftovers::of(&self.database.url).await?;
         last.unconsumed += backlog + first.unconsumed + self.number(written).await? - before;
         Ok(last)
     }

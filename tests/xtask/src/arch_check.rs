@@ -76,7 +76,8 @@ fn allowed(name: &str) -> Vec<&'static str> {
     let platform = |crates: &[&'static str]| core.iter().chain(crates).copied().collect::<Vec<_>>();
     match name {
         "kernel" | "migrations" | "stack" => vec![],
-        "support" | "xtask" => vec!["stack"],
+        "xtask" => vec!["stack"],
+        "support" => vec!["platform-db", "stack"],
         "loadtest" => vec!["support", "stack"],
         "contracts" | "placement" => vec!["kernel"],
         "coordinator" => vec!["kernel", "placement"],

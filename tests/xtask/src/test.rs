@@ -15,6 +15,16 @@ use crate::{cargo, stack::tell};
 /// The packages whose tests run on the real parts, by folder, with what their test programs are told.
 const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("stack", &["--include-ignored"]),
+    ("db", &["--include-ignored", "--skip", "measure"]),
+    ("account", &[]),
+    ("catalog", &[]),
+    ("pricing", &[]),
+    ("inventory", &[]),
+    ("cart", &[]),
+    ("order", &[]),
+    ("payment", &[]),
+    ("search", &[]),
+    ("import", &[]),
     ("bus", &["--include-ignored", "--skip", "measure"]),
     ("cache", &["--include-ignored"]),
     ("account", &["--ignored"]),
@@ -30,7 +40,7 @@ pub(crate) struct Options {
     /// Also the pages in Chromium (needs `chromium` and `chromedriver`).
     #[arg(long)]
     ui: bool,
-    /// Then journeys and conformance again on TiDB, Pulsar and Redis.
+    /// Then adapters, domains, journeys and conformance again on TiDB, Pulsar and Redis.
     #[arg(long)]
     real: bool,
     /// Only tests whose name contains this.
@@ -150,7 +160,7 @@ impl Suite<'_> {
         cargo::run(&mut test)
     }
 
-    /// Journeys and conformance on the real parts: the very programs that the first run built.
+    /// Adapters, domains, journeys and conformance on the real parts: the very programs that the first run built.
     fn real(&self, parts: &Parts) -> Result<()> {
         let mut failed = Vec::new();
         for TestProgram { name, folder, file, arguments } in self.programs()? {

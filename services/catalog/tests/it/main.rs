@@ -18,7 +18,7 @@ use contracts::{
 use kernel::{SystemClock, code as request};
 use migrations::Migrator;
 use platform_cache::Caches;
-use platform_db::{Db, DbConfig};
+use platform_db::{Db, testing};
 use sea_orm_migration::MigratorTrait;
 use tempfile::TempDir;
 
@@ -30,7 +30,7 @@ struct Site {
 
 async fn site() -> Site {
     let folder = tempfile::tempdir().unwrap();
-    let db = Db::open(&DbConfig::at(folder.path()), Arc::new(SystemClock)).await.unwrap();
+    let db = Db::open(&testing::config(folder.path()), Arc::new(SystemClock)).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db.check_shards().await.unwrap();
     let ctx = Ctx::system("test", db.now().plus(std::time::Duration::from_secs(60)));

@@ -16,7 +16,7 @@ use inventory::{InventoryConfig, InventoryService};
 use kernel::{Currency, SystemClock};
 use migrations::Migrator;
 use platform_cache::Caches;
-use platform_db::{Db, DbConfig};
+use platform_db::{Db, testing};
 use platform_runtime::Keys;
 use pricing::{PricingConfig, PricingService};
 use sea_orm_migration::MigratorTrait;
@@ -34,7 +34,7 @@ struct Site {
 impl Site {
     async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let db = Db::open(&DbConfig::at(folder.path()), Arc::new(SystemClock)).await.unwrap();
+        let db = Db::open(&testing::config(folder.path()), Arc::new(SystemClock)).await.unwrap();
         db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
         db.check_shards().await.unwrap();
         let media = MediaStore::open(folder.path()).unwrap();

@@ -149,7 +149,10 @@ fn upsert(table: &Versioned, rows: usize, backend: DbBackend) -> String {
     let Versioned { name, key, columns, changes } = table;
     let marks = row_marks(columns.len());
     let values = vec![marks.as_str(); rows].join(",");
-    let start = format!("INSERT INTO {name} ({}) VALUES {values}", columns.join(","));
+    // Quoted: `lines` is a word of MySQL's.
+    let quote = if backend == DbBackend::MySql { '`' } else { '"' };
+    let names: Vec<String> = columns.iter().map(|column| format!("{quote}{column}{quote}")).collect();
+    let start = format!("INSERT INTO {name} ({}) VALUES {values}", names.join(","));
     let set =
         |change: &dyn Fn(&str) -> String| changes.iter().map(|c| change(c)).collect::<Vec<_>>().join(", ");
     if backend == DbBackend::MySql {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::{catalog::SkuId, inventory::WarehouseId};
 use kernel::{Id, Result};
 use platform_db::{Db, DbResult};
-use sea_orm::{ConnectionTrait, FromQueryResult, Statement, TransactionTrait, prelude::Uuid};
+use sea_orm::{ConnectionTrait, FromQueryResult, Statement, prelude::Uuid};
 
 use super::number;
 use crate::model::{Delta, Place};
@@ -22,7 +22,7 @@ pub(crate) struct Books {
 
 /// Reads the books of a SKU.
 pub(crate) async fn books(db: &Db, sku: SkuId) -> Result<Books> {
-    let snapshot = db.read().begin().await.db()?;
+    let snapshot = db.read().snapshot().await.db()?;
     let buckets = in_buckets(&snapshot, sku).await?;
     let ledger = in_ledger(&snapshot, sku).await?;
     let held = held(&snapshot, sku).await?;

@@ -11,7 +11,7 @@ use contracts::{
 use inventory::{InventoryConfig, InventoryService};
 use kernel::{Clock, FakeClock, Id, Shard, Timestamp};
 use migrations::Migrator;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 
@@ -35,7 +35,7 @@ pub(crate) async fn with(config: InventoryConfig) -> Fixture {
 }
 
 pub(crate) async fn open(folder: &Path, clock: Arc<dyn Clock>) -> Db {
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder) };
+    let config = testing::config(folder);
     let db = Db::open(&config, clock).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db
@@ -92,12 +92,12 @@ impl Fixture {
         (found.available, found.reserved, found.unavailable)
     }
 
-    /// Bodies of the events of one kind, oldest first.
+    /// Bodies of the events of one kind, in no order: the clock stands still.
     pub(crate) async fn events<E: EventBody>(&self) -> Vec<E> {
         let backend = self.db.read().get_database_backend();
         let statement = Statement::from_sql_and_values(
             backend,
-            "SELECT body FROM outbox WHERE topic = ? ORDER BY rowid",
+            "SELECT body FROM outbox WHERE topic = ?",
             [E::TOPIC.into()],
         );
         let rows = self.db.read().query_all_raw(statement).await.unwrap();

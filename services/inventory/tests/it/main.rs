@@ -6,4 +6,5 @@ mod contention;
 mod fixture;
 mod holds;
 mod invariants;
+mod measuring;
 mod stock;

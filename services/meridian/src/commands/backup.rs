@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use kernel::{Clock, SystemClock, Timestamp};
-use platform_db::Db;
+use platform_db::{Db, DbConfig, EngineName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -33,6 +33,16 @@ struct Entry {
     path: String,
     bytes: u64,
     sha256: String,
+}
+
+/// Refuses where the rows are not in the data folder.
+pub(crate) fn embedded_only(config: &DbConfig) -> Result<()> {
+    ensure!(
+        config.engine == EngineName::Sqlite,
+        "the database is TiDB: BR backs it up and restores it (`tiup br backup full`, `tiup br restore full`); copy the \
+         folders media and imports of the data folder beside it"
+    );
+    Ok(())
 }
 
 /// Copies the shop under `data` to the folder `to`, which must not exist.

@@ -9,7 +9,8 @@ use crate::{Db, DbResult, Tx};
 
 impl Db {
     /// Takes or renews the lease `name` of `shard` for `holder`, for `ttl` from now. None when another holder's has not
-    /// run out. The epoch grows whenever the holder changes.
+    /// run out. The epoch grows whenever the holder changes. The clock is the database's where it has one (TiDB), this
+    /// process's on SQLite.
     pub async fn lease(
         &self,
         name: &str,
@@ -55,7 +56,8 @@ impl Wanted {
             [self.name.clone().into(), i32::from(self.shard.number()).into()],
         );
         let current = tx.query_one_raw(select).await.db()?;
-        let expires = tx.now().plus(self.ttl).micros();
+        let now = tx.database_now().await?;
+        let expires = now.plus(self.ttl).micros();
         let Some(row) = current else {
             let insert = "INSERT INTO lease (expires_at, epoch, name, shard, holder) VALUES (?, 1, ?, ?, ?)";
             tx.execute_raw(self.statement(tx, insert, [expires.into()])).await.db()?;
@@ -64,7 +66,7 @@ impl Wanted {
         let holder: String = row.try_get_by_index(0).db()?;
         let epoch: i64 = row.try_get_by_index(1).db()?;
         let until = Timestamp::from_micros(row.try_get_by_index(2).db()?);
-        if holder != self.holder && until > tx.now() {
+        if holder != self.holder && until > now {
             return Ok(None);
         }
         let next = if holder == self.holder { epoch } else { epoch + 1 };

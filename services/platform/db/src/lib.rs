@@ -2,6 +2,8 @@
 //!
 //! The embedded adapter is SQLite in WAL mode: many readers, one writer at a time across processes. What waits for the
 //! writer inside a process runs as a group in one transaction, a savepoint each, so a commit (and its fsync) is shared.
+//! The other one is TiDB: many writers. A closure has a pessimistic transaction of its own and locks what it reads ([`Tx`]),
+//! appends share optimistic ones. Which of them it is, [`DbConfig::engine`] says; the doors are the same.
 //!
 //! - A write publishes its events into `outbox` in its own transaction; the [sequencer](Db::sequence_once) gives them
 //!   positions in `event_log`, without gaps, by compare-and-set on `shard_cursor`.
@@ -10,42 +12,46 @@
 //! - Leases save work; nothing is safe because of them.
 
 mod config;
+mod engine;
 mod error;
 mod lease;
 mod observe;
 mod once;
+mod read;
 mod rows;
 mod sequencer;
 mod sqlite;
 mod stamps;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod tidb;
 mod tx;
+mod work;
 mod write;
 
 use std::{path::Path, sync::Arc};
 
-use kernel::{Clock, Failure, Ids, Result, Shard, Timestamp};
+use kernel::{Clock, Ids, Result, Shard, Timestamp};
 use sea_orm::DatabaseConnection;
 use tokio::sync::{Notify, watch};
 
-pub use config::{DbConfig, Synchronous};
+pub use config::{DbConfig, EngineName, Synchronous, TidbConfig, Tls};
 pub use error::{DbResult, Error, is_duplicate};
 pub use once::Once;
+pub use read::Reader;
 pub use rows::Rows;
 pub use stamps::{Stamp, Stamps};
-pub use tx::Tx;
+pub use tx::{Tx, Unlocked};
 
-use crate::{
-    sqlite::Sqlite,
-    write::{Queue, Signals},
-};
+use crate::{engine::Engine, sqlite::Sqlite, work::Signals};
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Db(Arc<Inner>);
 
 struct Inner {
-    sqlite: Sqlite,
-    queue: Queue,
+    engine: Engine,
+    reader: Reader,
     shards: u16,
     ids: Ids,
     clock: Arc<dyn Clock>,
@@ -55,19 +61,18 @@ struct Inner {
 }
 
 impl Db {
-    /// Opens the database under `config.data`, creating an empty one where there is none, and starts its writer on the
+    /// Opens the database that `config` names, creating an empty one where there is none, and starts its writer on the
     /// current runtime. Run the migrations before anything else: [`Db::schema`].
     pub async fn open(config: &DbConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         config.validate()?;
-        let sqlite = Sqlite::open(config).await?;
         let ids = Ids::new(Arc::clone(&clock));
         let outbox = Arc::new(Notify::new());
         let stamps = Stamps::new();
         let signals = Signals { outbox: Arc::clone(&outbox), stamps: stamps.clone() };
-        let queue = Queue::start(sqlite.clone(), config, ids.clone(), Arc::clone(&clock), signals);
+        let engine = Engine::open(config, ids.clone(), Arc::clone(&clock), signals).await?;
         Ok(Self(Arc::new(Inner {
-            sqlite,
-            queue,
+            reader: engine.reader(),
+            engine,
             shards: config.shards,
             ids,
             clock,
@@ -77,33 +82,33 @@ impl Db {
         })))
     }
 
-    /// The readers' pool. Sees only what is committed; refuses to write.
-    pub fn read(&self) -> &DatabaseConnection {
-        self.0.sqlite.readers()
+    /// The readers' pool. Sees only what is committed.
+    pub fn read(&self) -> &Reader {
+        &self.0.reader
     }
 
-    /// Runs `change` on the writer's connection while no other process writes: for migrations and nothing else.
+    /// Runs `change` while no other process writes (SQLite) or migrates (TiDB): for migrations and nothing else.
     pub async fn schema<F, E>(&self, change: F) -> Result<()>
     where
         F: for<'a> FnOnce(&'a DatabaseConnection) -> futures::future::BoxFuture<'a, Result<(), E>>,
         E: std::error::Error + Send + Sync + 'static,
     {
-        let _turn = self.0.sqlite.turn().await?;
-        change(self.0.sqlite.writer()).await.map_err(Failure::internal)
+        self.0.engine.schema(change).await
     }
 
     /// Remembers the number of shards on first use and refuses to open a database that was made with another: ids
     /// carry their shard, so it is fixed for the life of a database. Call after the migrations.
     pub async fn check_shards(&self) -> Result<()> {
-        self.0.sqlite.check_shards(self.0.shards).await
+        self.0.engine.check_shards(self.0.shards).await
     }
 
-    /// Copies the database, as of now and without stopping writers, to a file that must not exist.
+    /// Copies the database, as of now and without stopping writers, to a file that must not exist. Refused on TiDB, whose
+    /// backups BR makes.
     pub async fn backup(&self, to: &Path) -> Result<()> {
-        self.0.sqlite.backup(to).await
+        self.0.engine.backup(to).await
     }
 
-    /// Checks a database file's structure; the failure says what is wrong.
+    /// Checks the structure of a SQLite file; the failure says what is wrong.
     pub async fn verify(file: &Path) -> Result<()> {
         Sqlite::verify(file).await
     }
@@ -152,8 +157,7 @@ impl Db {
 
     /// Sets the gauges of connections and of waiting writes.
     pub fn measure(&self) {
-        self.0.sqlite.measure();
-        self.0.queue.measure();
+        self.0.engine.measure();
     }
 
     /// Fires after a commit of this process that published events.

@@ -1,4 +1,4 @@
-//! What traces learn of the database: kinds of statements, tables and times; never a value.
+//! What traces and metrics learn of the database: kinds of statements, tables and times; never a value.
 
 use sea_orm::DatabaseConnection;
 
@@ -10,4 +10,12 @@ pub(crate) fn observe(connection: &mut DatabaseConnection, system: &'static str)
             platform_trace::statement(system, &info.statement.sql, info.elapsed, info.failed);
         });
     }
+}
+
+/// Sets the gauges of a pool.
+pub(crate) fn pool(name: &'static str, connections: u32, idle: usize) {
+    let idle = u32::try_from(idle).unwrap_or(u32::MAX);
+    metrics::gauge!("db_pool_connections", "pool" => name, "state" => "idle").set(f64::from(idle));
+    let used = connections.saturating_sub(idle);
+    metrics::gauge!("db_pool_connections", "pool" => name, "state" => "used").set(f64::from(used));
 }

@@ -7,7 +7,7 @@ use sea_orm::{ConnectionTrait, Statement};
 use serde::{Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
-use crate::{Db, DbResult, Rows, Tx, is_duplicate};
+use crate::{Db, DbResult, Rows, Tx, is_duplicate, write::Settled};
 
 const TABLE: &str = "idempotency";
 const COLUMNS: &[&str] =
@@ -110,7 +110,7 @@ impl Db {
         T: Serialize + DeserializeOwned,
     {
         let rows = once.add_to(rows, &answer, self.now())?;
-        match self.append(once.shard, rows).await {
+        match self.append_settled(once.shard, rows, Settled::ByKey).await {
             Ok(()) => Ok(answer),
             Err(failure) => match once.find(self).await? {
                 Some(winners) => Ok(winners),

@@ -3,7 +3,8 @@
 use contracts::EventBody;
 use kernel::{Failure, Result, Shard, Timestamp};
 use sea_orm::{
-    ConnectionTrait, DbBackend, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, Statement, Value,
+    ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, Statement,
+    Value,
 };
 
 use crate::{Db, DbResult};
@@ -83,6 +84,11 @@ impl Rows {
         }
     }
 
+    /// Every value, table by table.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &Value> {
+        self.tables.iter().flat_map(|table| table.rows.iter().flatten())
+    }
+
     /// Adds all rows of `other`, which stays usable for a second try.
     pub(crate) fn extend(&mut self, other: &Self) {
         self.publishes |= other.publishes;
@@ -95,6 +101,10 @@ impl Rows {
 
     /// Inserts everything.
     pub async fn insert(&self, connection: &impl ConnectionTrait) -> Result<()> {
+        self.insert_into(connection).await.db()
+    }
+
+    pub(crate) async fn insert_into(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
         let backend = connection.get_database_backend();
         for table in &self.tables {
             let fit = (MOST_VARIABLES / table.columns.len().max(1)).min(MOST_ROWS);
@@ -107,7 +117,7 @@ impl Rows {
                     1 << rest.len().min(fit).max(1).ilog2()
                 };
                 let (now, later) = rest.split_at(size);
-                connection.execute_raw(table.statement(backend, now)).await.db()?;
+                connection.execute_raw(table.statement(backend, now)).await?;
                 rest = later;
             }
         }

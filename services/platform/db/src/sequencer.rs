@@ -4,28 +4,43 @@ use std::collections::BTreeMap;
 
 use contracts::Event;
 use kernel::{Failure, Result, Shard, Timestamp, code};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, DbBackend, QueryResult, Statement, Value};
 use uuid::Uuid;
 
-use crate::{Db, DbResult, Rows, Tx};
+use crate::{Db, DbResult, Rows, engine::Engine};
 
 const LOG: &[&str] = &["shard", "pos", "topic", "aggregate", "at", "body", "trace"];
+const WAITING: &str = "SELECT shard, id, topic, aggregate, at, body, trace FROM outbox";
 
 impl Db {
     /// Moves up to `most` events from `outbox` to `event_log`, giving each shard's the next positions without gaps, by
     /// compare-and-set on `shard_cursor`. Returns how many it moved. Two sequencers at once do no harm: one of them fails
     /// its compare-and-set and moves nothing. No clock is involved; who commits late is sequenced later.
     pub async fn sequence_once(&self, most: u32) -> Result<usize> {
+        let moved = match &self.0.engine {
+            Engine::Sqlite(_) => self.sequence_embedded(most).await?,
+            Engine::Tidb(tidb) => tidb.sequence(self.every_shard(), most).await?,
+        };
+        if moved > 0 {
+            self.0.log.send_modify(|count| *count += 1);
+        }
+        Ok(moved)
+    }
+
+    async fn sequence_embedded(&self, most: u32) -> Result<usize> {
         let waiting =
             Statement::from_string(self.read().get_database_backend(), "SELECT 1 FROM outbox LIMIT 1");
         if self.read().query_one_raw(waiting).await.db()?.is_none() {
             return Ok(0);
         }
-        let moved = self.write(Shard::new(0), most, |tx, &most| Box::pin(sequence(tx, most))).await?;
-        if moved > 0 {
-            self.0.log.send_modify(|count| *count += 1);
-        }
-        Ok(moved)
+        self.write(Shard::new(0), most, |tx, &most| {
+            Box::pin(async move {
+                let batch = waiting_anywhere(tx, most).await?;
+                batch.move_on(tx).await?;
+                Ok(batch.len())
+            })
+        })
+        .await
     }
 
     /// Up to `limit` events of a shard behind position `pos`, in order.
@@ -69,15 +84,35 @@ fn event(row: &QueryResult) -> Result<Event> {
 /// An outbox row: its id and its columns from `topic` on.
 type Waiting = (Uuid, Vec<Value>);
 
-async fn sequence(tx: &Tx, most: u32) -> Result<usize> {
-    let backend = tx.get_database_backend();
-    let select = Statement::from_sql_and_values(
-        backend,
-        "SELECT shard, id, topic, aggregate, at, body, trace FROM outbox ORDER BY shard, id LIMIT ?",
-        [most.into()],
-    );
+/// Events to be sequenced, by shard and id.
+#[derive(Default)]
+pub(crate) struct Batch(BTreeMap<Shard, Vec<Waiting>>);
+
+/// The first events of the outbox.
+async fn waiting_anywhere(connection: &impl ConnectionTrait, most: u32) -> Result<Batch> {
+    let sql = format!("{WAITING} ORDER BY shard, id LIMIT ?");
+    let backend = connection.get_database_backend();
+    read(connection, Statement::from_sql_and_values(backend, sql, [most.into()])).await
+}
+
+/// The first events of the outbox with ids from `from` on.
+pub(crate) async fn waiting(
+    connection: &impl ConnectionTrait,
+    shards: &[Shard],
+    from: Uuid,
+    most: u32,
+) -> Result<Batch> {
+    // A range of the primary key for each shard.
+    let ranges = vec!["(shard = ? AND id >= ?)"; shards.len()].join(" OR ");
+    let sql = format!("{WAITING} WHERE {ranges} ORDER BY shard, id LIMIT ?");
+    let values = shards.iter().flat_map(|shard| [number(*shard), from.into()]);
+    let values = values.chain([most.into()]);
+    read(connection, Statement::from_sql_and_values(connection.get_database_backend(), sql, values)).await
+}
+
+async fn read(connection: &impl ConnectionTrait, select: Statement) -> Result<Batch> {
     let mut shards: BTreeMap<Shard, Vec<Waiting>> = BTreeMap::new();
-    for row in tx.query_all_raw(select).await.db()? {
+    for row in connection.query_all_raw(select).await.db()? {
         let columns = vec![
             row.try_get_by_index::<String>(2).db()?.into(),
             row.try_get_by_index::<String>(3).db()?.into(),
@@ -87,26 +122,64 @@ async fn sequence(tx: &Tx, most: u32) -> Result<usize> {
         ];
         shards.entry(shard_of(&row)?).or_default().push((row.try_get_by_index(1).db()?, columns));
     }
-    let counts = shards.iter().map(|(shard, events)| (*shard, events.len())).collect();
-    let cursors = advance(tx, &counts).await?;
-    let (mut moved, mut log) = (0, Rows::new());
-    for (shard, events) in &shards {
-        let mut pos = cursors.get(shard).copied().unwrap_or(0);
-        for (_, columns) in events {
-            pos += 1;
-            let key: [Value; 2] = [i32::from(shard.number()).into(), pos.into()];
-            log.raw("event_log", LOG, key.into_iter().chain(columns.iter().cloned()).collect());
-        }
-        moved += events.len();
+    Ok(Batch(shards))
+}
+
+impl Batch {
+    pub(crate) fn len(&self) -> usize {
+        self.0.values().map(Vec::len).sum()
     }
-    delete(tx, &shards).await?;
-    log.insert(tx).await?;
-    Ok(moved)
+
+    /// Milliseconds since 1970 in the newest id; 0 without one.
+    pub(crate) fn newest_millis(&self) -> u64 {
+        let newest = self.0.values().flatten().map(|(id, _)| id.as_u128() >> 80).max();
+        newest.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0)
+    }
+
+    /// Gives the events their positions.
+    pub(crate) async fn move_on(&self, tx: &impl ConnectionTrait) -> Result<()> {
+        let counts = self.0.iter().map(|(shard, events)| (*shard, events.len())).collect();
+        let cursors = advance(tx, &counts).await?;
+        let mut log = Rows::new();
+        for (shard, events) in &self.0 {
+            let mut pos = cursors.get(shard).copied().unwrap_or(0);
+            for (_, columns) in events {
+                pos += 1;
+                let key: [Value; 2] = [number(*shard), pos.into()];
+                log.raw("event_log", LOG, key.into_iter().chain(columns.iter().cloned()).collect());
+            }
+        }
+        self.delete(tx).await?;
+        log.insert(tx).await
+    }
+
+    async fn delete(&self, tx: &impl ConnectionTrait) -> Result<()> {
+        let keys: Vec<(Shard, Uuid)> =
+            self.0.iter().flat_map(|(shard, events)| events.iter().map(|(id, _)| (*shard, *id))).collect();
+        let backend = tx.get_database_backend();
+        for chunk in keys.chunks(256) {
+            let mut chunk = chunk.to_vec();
+            if backend == DbBackend::MySql
+                && let Some(last) = chunk.last().copied()
+            {
+                // Powers of two, so that few different texts are prepared; naming a row twice costs nothing.
+                chunk.resize(chunk.len().next_power_of_two(), last);
+            }
+            let marks = vec!["(shard = ? AND id = ?)"; chunk.len()].join(" OR ");
+            let statement = Statement::from_sql_and_values(
+                backend,
+                format!("DELETE FROM outbox WHERE {marks}"),
+                chunk.iter().flat_map(|&(shard, id)| [number(shard), id.into()]),
+            );
+            tx.execute_raw(statement).await.db()?;
+        }
+        Ok(())
+    }
 }
 
 /// Moves the shards' cursors on by their counts and returns where they stood (absent: at 0). A statement for all shards,
 /// not one a shard: the writer waits while a sequencer is at work.
-async fn advance(tx: &Tx, counts: &BTreeMap<Shard, usize>) -> Result<BTreeMap<Shard, i64>> {
+async fn advance(tx: &impl ConnectionTrait, counts: &BTreeMap<Shard, usize>) -> Result<BTreeMap<Shard, i64>> {
     let backend = tx.get_database_backend();
     let marks = vec!["?"; counts.len()].join(",");
     let select = Statement::from_sql_and_values(
@@ -147,21 +220,6 @@ async fn advance(tx: &Tx, counts: &BTreeMap<Shard, usize>) -> Result<BTreeMap<Sh
     } else {
         Err(Failure::new(code::CONFLICT).detail("another sequencer moved a cursor"))
     }
-}
-
-async fn delete(tx: &Tx, shards: &BTreeMap<Shard, Vec<Waiting>>) -> Result<()> {
-    let keys: Vec<(Shard, Uuid)> =
-        shards.iter().flat_map(|(shard, events)| events.iter().map(|(id, _)| (*shard, *id))).collect();
-    for chunk in keys.chunks(256) {
-        let marks = vec!["(shard = ? AND id = ?)"; chunk.len()].join(" OR ");
-        let statement = Statement::from_sql_and_values(
-            tx.get_database_backend(),
-            format!("DELETE FROM outbox WHERE {marks}"),
-            chunk.iter().flat_map(|&(shard, id)| [number(shard), id.into()]),
-        );
-        tx.execute_raw(statement).await.db()?;
-    }
-    Ok(())
 }
 
 fn number(shard: Shard) -> Value {

@@ -1,5 +1,7 @@
 //! The embedded adapter: connections, the writers' lock file, backup.
 
+mod writer;
+
 use std::{
     fs::{DirBuilder, File, OpenOptions, TryLockError},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -17,7 +19,9 @@ use sea_orm::{
     },
 };
 
-use crate::{DbConfig, DbResult, Synchronous, observe::observe};
+use crate::{DbConfig, DbResult, Synchronous, observe};
+
+pub(crate) use self::writer::{Append, Queue};
 
 const FILE: &str = "meridian.db";
 const LOCK: &str = "meridian.lock";
@@ -81,10 +85,7 @@ impl Sqlite {
     pub(crate) fn measure(&self) {
         for (name, connection) in [("readers", &self.readers), ("writer", &self.writer)] {
             let pool = connection.get_sqlite_connection_pool();
-            let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
-            metrics::gauge!("db_pool_connections", "pool" => name, "state" => "idle").set(f64::from(idle));
-            let used = pool.size().saturating_sub(idle);
-            metrics::gauge!("db_pool_connections", "pool" => name, "state" => "used").set(f64::from(used));
+            observe::pool(name, pool.size(), pool.num_idle());
         }
     }
 
@@ -193,6 +194,6 @@ async fn connect(
                 .disable_statement_logging()
         });
     let mut connection = Database::connect(options).await.db()?;
-    observe(&mut connection, "sqlite");
+    observe::observe(&mut connection, "sqlite");
     Ok(connection)
 }

@@ -18,7 +18,7 @@ use contracts::{
 use kernel::{Clock, Currency, FakeClock, Id, Money, Result, Shard, Timestamp};
 use migrations::Migrator;
 use platform_cache::Caches;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use platform_runtime::SecretKey;
 use pricing::{PricingConfig, PricingService};
 use sea_orm::{ConnectionTrait, Statement};
@@ -103,7 +103,7 @@ pub(crate) fn over(db: &Db, catalog: Arc<dyn Catalog>, config: PricingConfig) ->
 }
 
 pub(crate) async fn open(folder: &Path, clock: Arc<dyn Clock>) -> Db {
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder) };
+    let config = testing::config(folder);
     let db = Db::open(&config, clock).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db

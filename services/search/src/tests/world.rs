@@ -23,7 +23,7 @@ use contracts::{
 use kernel::{Currency, Failure, FakeClock, Id, Money, Page, Result, Shard, Timestamp};
 use migrations::Migrator;
 use platform_bus::Consumer;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use sea_orm_migration::MigratorTrait;
 use serde::{Serialize, de::DeserializeOwned};
 use tempfile::TempDir;
@@ -239,7 +239,7 @@ pub(super) async fn shop(things: u32) -> Shop {
 pub(super) async fn shop_with(things: u32, search: SearchConfig) -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(AT));
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
+    let config = testing::config(folder.path());
     let db = Db::open(&config, clock.clone()).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db.check_shards().await.unwrap();

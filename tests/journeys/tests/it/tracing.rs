@@ -140,8 +140,13 @@ fn hangs_together(told: &[ToldSpan], trace: &str) -> Result<()> {
     Ok(())
 }
 
+/// What the shop's database is called in traces.
+fn system(shop: &Shop) -> &'static str {
+    if shop.is_on_tidb() { "mysql" } else { "sqlite" }
+}
+
 /// What a trace says of SQL, of the request and of its failures.
-fn says_what_it_should(told: &[ToldSpan], trace: &str) -> Result<()> {
+fn says_what_it_should(told: &[ToldSpan], trace: &str, system: &str) -> Result<()> {
     let named = |targets: &str, name: &str| {
         let found =
             told.iter().find(|span| span.trace == trace && span.targets == targets && span.name == name);
@@ -149,7 +154,7 @@ fn says_what_it_should(told: &[ToldSpan], trace: &str) -> Result<()> {
     };
     let sql = named(SELLING, "INSERT orders")?;
     ensure!(
-        sql.attributes["db.system.name"] == "sqlite" && sql.attributes["db.collection.name"] == "orders",
+        sql.attributes["db.system.name"] == system && sql.attributes["db.collection.name"] == "orders",
         "{sql:?}"
     );
     let root = named(ENTRANCE, "POST /api/v1/orders")?;
@@ -171,7 +176,7 @@ async fn an_order_is_one_trace_and_nothing_personal_is_told() -> Result<()> {
     fill(&shop)?;
     buy(&shop).await?;
     let trace = whole_trace(|| Ok(receiver.spans())).await?;
-    says_what_it_should(&receiver.spans(), &trace)?;
+    says_what_it_should(&receiver.spans(), &trace, system(&shop))?;
 
     // Log lines know their trace and whose they are, in the file and at the collector.
     let answered = until(async || {
@@ -278,7 +283,7 @@ async fn an_order_is_one_trace_at_a_real_collector() -> Result<()> {
     buy(&shop).await?;
     let told = || Ok(collector.received(Signal::Traces)?.iter().flat_map(spans_of).collect::<Vec<_>>());
     let trace = whole_trace(told).await?;
-    says_what_it_should(&told()?, &trace)?;
+    says_what_it_should(&told()?, &trace, system(&shop))?;
     let answered = until(async || {
         let lines = collector.received(Signal::Logs)?.iter().flat_map(lines_of).collect::<Vec<_>>();
         Ok(lines

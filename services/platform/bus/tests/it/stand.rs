@@ -11,7 +11,7 @@ use contracts::{Event, EventBody};
 use kernel::{Clock, Failure, FakeClock, Result, Shard, Timestamp, code};
 use migrations::Migrator;
 use platform_bus::{Bus, BusConfig, Consumer};
-use platform_db::{Db, DbConfig, Rows, Synchronous};
+use platform_db::{Db, Rows, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
@@ -143,8 +143,7 @@ pub(crate) struct Fixture {
 
 /// An empty database.
 pub(crate) async fn open(folder: &std::path::Path, clock: Arc<dyn Clock>) -> Db {
-    let database = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder) };
-    let db = Db::open(&database, clock).await.unwrap();
+    let db = Db::open(&testing::config(folder), clock).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db
 }

@@ -78,7 +78,12 @@ pub const METRICS: &[Metric] = &[
     counter("client_requests_total", &["domain", "method", "status"], "Calls to other processes of ours."),
     histogram("db_group_size", &[], "Writes that shared one transaction."),
     gauge("db_pool_connections", &["pool", "state"], "Connections to the database, used and idle."),
-    gauge("db_queue_depth", &[], "Writes that wait for the writer."),
+    gauge("db_queue_depth", &[], "Writes that wait for the writer; on TiDB also those under way."),
+    counter(
+        "db_retries_total",
+        &["code"],
+        "Transactions and reads that TiDB asked for again, by its error code; `lost`: no answer.",
+    ),
     histogram(
         "http_request_duration_seconds",
         &["method", "route", "status"],

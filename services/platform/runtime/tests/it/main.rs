@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use kernel::{FakeClock, Timestamp};
 use migrations::Migrator;
-use platform_db::{Db, DbConfig, Synchronous};
+use platform_db::{Db, testing};
 use sea_orm_migration::MigratorTrait;
 
 struct Fixture {
@@ -21,7 +21,7 @@ struct Fixture {
 async fn fixture() -> Fixture {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
-    let config = DbConfig { synchronous: Synchronous::Normal, ..DbConfig::at(folder.path()) };
+    let config = testing::config(folder.path());
     let db = Db::open(&config, clock.clone()).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     Fixture { db, clock, _folder: folder }

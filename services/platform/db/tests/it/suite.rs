@@ -1,0 +1,267 @@
+//! What both databases must do, each test on a database of its own.
+
+use std::time::Duration;
+
+use contracts::{Event, EventBody, pricing::PriceChanged};
+use kernel::{Failure, Shard, code};
+use platform_db::{Db, DbResult, Rows};
+use sea_orm::{ConnectionTrait, Statement};
+
+use crate::fixture::{Fixture, event, number, once};
+
+pub(crate) async fn a_failed_closure_takes_nothing_with_it_and_leaves_its_group_alone(f: Fixture) {
+    let writes = (0..50).map(|n: i64| {
+        let db = f.db.clone();
+        async move {
+            db.write(Shard::new(0), n, |tx, &n| {
+                Box::pin(async move {
+                    tx.publish(&event()).await?;
+                    if n % 5 == 0 { Err(Failure::new(code::CONFLICT)) } else { Ok(n) }
+                })
+            })
+            .await
+        }
+    });
+    let outcomes = futures::future::join_all(writes).await;
+    assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 40);
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 40);
+}
+
+pub(crate) async fn a_duplicate_fails_only_its_own_member_of_an_append_group(f: Fixture) {
+    let appends = (0..64).map(|n: i32| {
+        let (db, key) = (f.db.clone(), format!("k{}", n % 32));
+        async move {
+            let rows = Rows::new().event(&db, Shard::new(3), &event())?;
+            db.append_once(&once(&key, "same"), rows, n).await
+        }
+    });
+    let answers: Vec<i32> =
+        futures::future::join_all(appends).await.into_iter().map(Result::unwrap).collect();
+    for n in 0..32 {
+        assert_eq!(answers[n], answers[n + 32], "twins get the winner's answer");
+    }
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 32, "one effect a key");
+}
+
+pub(crate) async fn the_same_key_for_another_payload_is_refused(f: Fixture) {
+    let run = |payload: &'static str| {
+        let db = f.db.clone();
+        async move {
+            let once = once("key", payload);
+            db.write_once(&once, (), |tx, ()| {
+                Box::pin(async move {
+                    tx.publish(&event()).await?;
+                    Ok("done".to_owned())
+                })
+            })
+            .await
+        }
+    };
+    assert_eq!(run("a").await.unwrap(), "done");
+    assert_eq!(run("a").await.unwrap(), "done");
+    assert_eq!(run("b").await.unwrap_err().code(), "idempotency_key_reused");
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 1);
+}
+
+pub(crate) async fn positions_have_no_gap_whoever_sequences(f: Fixture) {
+    let other = f.another().await;
+    for n in 0..100 {
+        let rows = Rows::new().event(&f.db, Shard::new(n % 4), &event()).unwrap();
+        f.db.append(Shard::new(n % 4), rows).await.unwrap();
+    }
+    let (a, b) = tokio::join!(async { while f.db.sequence_once(7).await.unwrap() > 0 {} }, async {
+        while other.sequence_once(5).await.unwrap() > 0 {}
+    });
+    let ((), ()) = (a, b);
+    for shard in 0..4 {
+        let log: Vec<Event> = f.db.log_after(Shard::new(shard), 0, 1_000).await.unwrap();
+        assert_eq!(log.iter().map(|e| e.pos).collect::<Vec<_>>(), (1..=25).collect::<Vec<_>>());
+        assert_eq!(log[0].topic, PriceChanged::TOPIC);
+    }
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 0);
+}
+
+pub(crate) async fn a_consumer_sees_an_event_once(f: Fixture) {
+    f.db.append(Shard::new(0), Rows::new().event(&f.db, Shard::new(0), &event()).unwrap()).await.unwrap();
+    f.db.sequence_once(10).await.unwrap();
+    let event = f.db.log_after(Shard::new(0), 0, 1).await.unwrap().remove(0);
+    let consume =
+        || f.db.write(Shard::new(0), event.clone(), |tx, event| Box::pin(tx.first_time("test", event)));
+    assert!(consume().await.unwrap());
+    assert!(!consume().await.unwrap());
+}
+
+pub(crate) async fn a_write_inside_a_write_is_refused_instead_of_waiting_for_itself(f: Fixture) {
+    let inner = f.db.clone();
+    let outcome =
+        f.db.write(Shard::new(0), inner, |_, inner| {
+            Box::pin(async move { inner.write(Shard::new(0), (), |_, ()| Box::pin(async { Ok(()) })).await })
+        })
+        .await;
+    assert_eq!(outcome.unwrap_err().code(), "server.internal");
+}
+
+pub(crate) async fn two_processes_take_turns(f: Fixture) {
+    let other = f.another().await;
+    let run = |db: Db| async move {
+        for _ in 0..200 {
+            db.append(Shard::new(0), Rows::new().event(&db, Shard::new(0), &event()).unwrap()).await.unwrap();
+        }
+    };
+    tokio::join!(run(f.db.clone()), run(other));
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 400);
+}
+
+pub(crate) async fn a_lease_changes_hands_only_when_it_ran_out(f: Fixture) {
+    let take = |holder: &'static str| f.db.lease("job", Shard::new(0), holder, Duration::from_secs(2));
+    assert_eq!(take("a").await.unwrap().unwrap().0, 1);
+    assert_eq!(take("b").await.unwrap(), None);
+    assert_eq!(take("a").await.unwrap().unwrap().0, 1, "a renewal keeps the epoch");
+    // TiDB's clock, not ours, decides there: it is waited for.
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    let epoch = loop {
+        f.clock.advance(Duration::from_millis(100));
+        if let Some(epoch) = take("b").await.unwrap() {
+            break epoch;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "the lease never runs out");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    assert_eq!(epoch.0, 2);
+    f.db.release_lease("job", Shard::new(0), "b").await.unwrap();
+    assert_eq!(take("a").await.unwrap().unwrap().0, 3);
+}
+
+pub(crate) async fn what_a_closure_read_is_still_so_when_it_writes(f: Fixture) {
+    let other = f.another().await;
+    set(&f.db, 0).await;
+    let count = |db: Db| async move {
+        let ups = (0..100).map(|_| db.write(Shard::new(0), (), |tx, ()| Box::pin(one_more(tx))));
+        futures::future::try_join_all(ups).await.unwrap();
+    };
+    tokio::join!(count(f.db.clone()), count(other));
+    assert_eq!(number(&f.db, "SELECT value FROM database_setting WHERE name = 'n'").await, 200);
+}
+
+pub(crate) async fn who_inserts_the_row_that_was_not_there_a_moment_ago_runs_again(f: Fixture) {
+    let other = f.another().await;
+    let count = |db: Db| async move {
+        for round in 0..20 {
+            db.write(Shard::new(0), round, |tx, round| Box::pin(one_more_of(tx, *round))).await.unwrap();
+        }
+    };
+    tokio::join!(count(f.db.clone()), count(other));
+    let wrong = "SELECT count(*) FROM database_setting WHERE name LIKE 'round%' AND value <> 2";
+    assert_eq!(number(&f.db, wrong).await, 0);
+    assert_eq!(number(&f.db, "SELECT count(*) FROM database_setting WHERE name LIKE 'round%'").await, 20);
+}
+
+pub(crate) async fn writes_that_guard_a_key_come_one_after_the_other(f: Fixture) {
+    let other = f.another().await;
+    let key = f.db.ids().uuid(Shard::new(0));
+    // Each adds a row unless there are three: a decision on a set.
+    let add = |db: Db| async move {
+        let adds = (0..10).map(|n| {
+            let name = format!("{n}-{}", db.ids().uuid(Shard::new(0)));
+            db.write(Shard::new(0), (key, name), |tx, (key, name)| {
+                Box::pin(async move {
+                    tx.guard([*key]).await?;
+                    let backend = tx.get_database_backend();
+                    let rows =
+                        Statement::from_string(backend, "SELECT name FROM database_setting WHERE value = 7");
+                    if tx.query_all_raw(rows).await.db()?.len() < 3 {
+                        insert(tx, name, 7).await?;
+                    }
+                    Ok(())
+                })
+            })
+        });
+        futures::future::try_join_all(adds).await.unwrap();
+    };
+    tokio::join!(add(f.db.clone()), add(other));
+    assert_eq!(number(&f.db, "SELECT count(*) FROM database_setting WHERE value = 7").await, 3);
+}
+
+pub(crate) async fn twins_in_two_processes_are_one_effect(f: Fixture) {
+    let other = f.another().await;
+    for round in 0..10 {
+        let twin = |db: Db, mine: &'static str| async move {
+            let key = format!("twin {round}");
+            let writing = once(&key, "same");
+            let written = db.write_once(&writing, mine, |tx, mine| {
+                Box::pin(async move {
+                    tx.publish(&event()).await?;
+                    Ok((*mine).to_owned())
+                })
+            });
+            let rows = Rows::new().event(&db, Shard::new(2), &event()).unwrap();
+            let key = format!("append {round}");
+            let once = once(&key, "same");
+            let appended = db.append_once(&once, rows, mine.to_owned());
+            let (written, appended) = tokio::join!(written, appended);
+            (written.unwrap(), appended.unwrap())
+        };
+        let (a, b) = tokio::join!(twin(f.db.clone(), "a"), twin(other.clone(), "b"));
+        assert_eq!(a, b, "both get the winner's answer");
+    }
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 20);
+}
+
+pub(crate) async fn a_caller_that_goes_away_cancels_nothing(f: Fixture) {
+    for n in 0..20 {
+        let rows = Rows::new().event(&f.db, Shard::new(n % 16), &event()).unwrap();
+        let write =
+            f.db.write(Shard::new(n % 16), (), |tx, ()| Box::pin(async { tx.publish(&event()).await }));
+        let both = futures::future::join(f.db.append(Shard::new(n % 16), rows), write);
+        let _ = tokio::time::timeout(Duration::from_micros(1), both).await;
+    }
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(10);
+    while number(&f.db, "SELECT count(*) FROM outbox").await != 40 {
+        assert!(tokio::time::Instant::now() < deadline, "a write was lost with its caller");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+pub(crate) async fn the_number_of_shards_is_fixed(f: Fixture) {
+    let other =
+        Db::open(&platform_db::DbConfig { shards: 8, ..f.config.clone() }, f.clock.clone()).await.unwrap();
+    assert_eq!(other.check_shards().await.unwrap_err().fields()[0].pointer, "database.shards");
+}
+
+async fn set(db: &Db, value: i64) {
+    db.write(Shard::new(0), value, |tx, value| Box::pin(insert(tx, "n", *value))).await.unwrap();
+}
+
+async fn insert(tx: &platform_db::Tx, name: &str, value: i64) -> kernel::Result<()> {
+    let sql = "INSERT INTO database_setting (name, value) VALUES (?, ?)";
+    let statement =
+        Statement::from_sql_and_values(tx.get_database_backend(), sql, [name.into(), value.into()]);
+    tx.execute_raw(statement).await.db().map(|_| ())
+}
+
+async fn value(tx: &platform_db::Tx, name: &str) -> kernel::Result<Option<i64>> {
+    let sql = "SELECT value FROM database_setting WHERE name = ?";
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, [name.into()]);
+    tx.query_one_raw(statement).await.db()?.map(|row| row.try_get_by_index(0)).transpose().db()
+}
+
+async fn write(tx: &platform_db::Tx, name: &str, value: i64) -> kernel::Result<()> {
+    let sql = "UPDATE database_setting SET value = ? WHERE name = ?";
+    let statement =
+        Statement::from_sql_and_values(tx.get_database_backend(), sql, [value.into(), name.into()]);
+    tx.execute_raw(statement).await.db().map(|_| ())
+}
+
+/// Read, think, write: exact only when nobody writes in between.
+pub(crate) async fn one_more(tx: &platform_db::Tx) -> kernel::Result<()> {
+    let now = value(tx, "n").await?.unwrap_or_default();
+    write(tx, "n", now + 1).await
+}
+
+async fn one_more_of(tx: &platform_db::Tx, round: i32) -> kernel::Result<()> {
+    let name = format!("round {round}");
+    match value(tx, &name).await? {
+        Some(now) => write(tx, &name, now + 1).await,
+        None => insert(tx, &name, 1).await,
+    }
+}

@@ -1,0 +1,170 @@
+//! A TiDB that stands still for a while, and one that is restarted, under writers. A server of their own: the other tests'
+//! must not stand still with it.
+//!
+//! Its store is not TiKV and not safe against kill -9 of the server, so that is not tried.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+    time::Duration,
+};
+
+use kernel::{FakeClock, Shard, Timestamp};
+use platform_db::{Db, DbConfig, EngineName, Rows, TidbConfig, testing};
+use stack::Tidb;
+use tokio::time::{Instant, sleep};
+
+use crate::fixture::{event, number, once, open};
+
+const WRITERS: usize = 12;
+
+/// What writers were told.
+#[derive(Default)]
+struct Told {
+    /// Requests with a key: each was asked until it was answered.
+    answered: AtomicI64,
+    /// Appends without a key that were acknowledged.
+    appended: AtomicI64,
+    /// Appends that failed: they may be there.
+    unknown: AtomicI64,
+    /// How often a request with a key had to be asked again.
+    again: AtomicI64,
+    slowest_millis: AtomicI64,
+    stop: AtomicBool,
+}
+
+async fn write_on(db: Db, told: Arc<Told>, writer: usize) {
+    for n in 0.. {
+        if told.stop.load(Ordering::Relaxed) {
+            return;
+        }
+        let begun = Instant::now();
+        let shard = Shard::new(u16::try_from((writer + n) % 16).unwrap());
+        let key = format!("{writer}-{n}");
+        if n % 3 == 0 {
+            let rows = Rows::new().event(&db, shard, &event()).unwrap();
+            let outcome = if db.append(shard, rows).await.is_ok() { &told.appended } else { &told.unknown };
+            outcome.fetch_add(1, Ordering::Relaxed);
+        } else {
+            // As a client does: asks with the same key until it is answered.
+            while !ask(&db, shard, &key, n % 3 == 1).await {
+                told.again.fetch_add(1, Ordering::Relaxed);
+                assert!(begun.elapsed() < Duration::from_secs(120), "{key} is never answered");
+                sleep(Duration::from_millis(100)).await;
+            }
+            told.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        let took = i64::try_from(begun.elapsed().as_millis()).unwrap();
+        told.slowest_millis.fetch_max(took, Ordering::Relaxed);
+    }
+}
+
+async fn ask(db: &Db, shard: Shard, key: &str, by_append: bool) -> bool {
+    let request = once(key, "x");
+    let outcome = if by_append {
+        let rows = Rows::new().event(db, shard, &event()).unwrap();
+        db.append_once(&request, rows, key.to_owned()).await
+    } else {
+        db.write_once(&request, key.to_owned(), |tx, key| {
+            Box::pin(async move {
+                tx.publish(&event()).await?;
+                Ok(key.clone())
+            })
+        })
+        .await
+    };
+    match outcome {
+        Ok(answer) => {
+            assert_eq!(answer, key);
+            true
+        }
+        Err(failure) => {
+            assert_eq!(failure.code(), "server.unavailable", "{failure:?}");
+            false
+        }
+    }
+}
+
+/// Runs writers while `trouble` happens; nothing acknowledged is lost, nothing is there twice.
+async fn through(trouble: fn(&Tidb)) {
+    let tidb = Arc::new(tokio::task::spawn_blocking(|| Tidb::start().unwrap()).await.unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let config = DbConfig {
+        engine: EngineName::Tidb,
+        tidb: TidbConfig { port: tidb.sql_port(), connections: 12, ..TidbConfig::default() },
+        ..testing::sqlite(folder.path())
+    };
+    let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
+    let db = open(&config, &clock).await;
+    let told = Arc::new(Told::default());
+    let writers: Vec<_> =
+        (0..WRITERS).map(|n| tokio::spawn(write_on(db.clone(), Arc::clone(&told), n))).collect();
+    let sequencer = {
+        let (db, told) = (db.clone(), Arc::clone(&told));
+        tokio::spawn(async move {
+            while !told.stop.load(Ordering::Relaxed) {
+                // It fails while nobody answers, and goes on.
+                let _ = db.sequence_once(500).await;
+                sleep(Duration::from_millis(20)).await;
+            }
+        })
+    };
+    let before = wait_for_more(&told, 0).await;
+    let server = Arc::clone(&tidb);
+    tokio::task::spawn_blocking(move || trouble(&server)).await.unwrap();
+    wait_for_more(&told, before).await;
+    told.stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    sequencer.await.unwrap();
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while number(&db, "SELECT count(*) FROM outbox").await > 0 {
+        let _ = db.sequence_once(500).await;
+        assert!(Instant::now() < deadline, "the outbox is never empty");
+    }
+    let get = |count: &AtomicI64| count.load(Ordering::Relaxed);
+    let (answered, appended, unknown) = (get(&told.answered), get(&told.appended), get(&told.unknown));
+    eprintln!(
+        "{answered} requests answered, {} of them asked again, {appended} appends, {unknown} unknown, slowest {} ms",
+        get(&told.again),
+        get(&told.slowest_millis)
+    );
+    assert_eq!(number(&db, "SELECT count(*) FROM idempotency").await, answered);
+    let events = number(&db, "SELECT count(*) FROM event_log").await;
+    assert!((answered + appended..=answered + appended + unknown).contains(&events), "{events} events");
+    let gaps = "SELECT count(*) FROM (SELECT shard, count(*) n, max(pos) last FROM event_log GROUP BY shard) l WHERE n <> last";
+    assert_eq!(number(&db, gaps).await, 0);
+}
+
+/// Waits until a few hundred more requests are answered.
+async fn wait_for_more(told: &Told, than: i64) -> i64 {
+    let deadline = Instant::now() + Duration::from_secs(90);
+    loop {
+        let answered = told.answered.load(Ordering::Relaxed);
+        if answered >= than + 300 {
+            return answered;
+        }
+        assert!(Instant::now() < deadline, "writers stand still at {answered}");
+        sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts TiDB: cargo xtask test --real"]
+async fn ten_seconds_of_standstill_lose_and_double_nothing() {
+    through(|tidb| {
+        tidb.pause().unwrap();
+        std::thread::sleep(Duration::from_secs(10));
+        tidb.resume().unwrap();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts TiDB: cargo xtask test --real"]
+async fn a_graceful_restart_loses_and_doubles_nothing() {
+    through(|tidb| tidb.restart().unwrap()).await;
+}
