@@ -12,7 +12,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use stack::{Pulsar, Redis};
+use stack::{Pulsar, Redis, Tidb};
 use support::{Client, Parts, Shape, Shop};
 
 use crate::{
@@ -30,7 +30,7 @@ pub struct Size {
     pub every: Duration,
     /// How long a process of the shop is stopped by SIGSTOP.
     pub paused: Duration,
-    /// How long the broker is gone.
+    /// How long each server is gone.
     pub gone: Duration,
 }
 
@@ -41,17 +41,29 @@ enum Fault {
     PulsarKilled,
     /// kill -9, and started again with nothing.
     RedisKilledAndWiped,
+    /// SIGSTOP, then SIGCONT.
+    TidbFrozen,
+    /// SIGTERM, and started again.
+    TidbRestarted,
     /// SIGSTOP to one of the two processes with every service, then SIGCONT.
     ProcessPaused,
 }
 
 impl Fault {
-    const ALL: [Self; 3] = [Self::PulsarKilled, Self::RedisKilledAndWiped, Self::ProcessPaused];
+    const ALL: [Self; 5] = [
+        Self::PulsarKilled,
+        Self::RedisKilledAndWiped,
+        Self::TidbFrozen,
+        Self::TidbRestarted,
+        Self::ProcessPaused,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::PulsarKilled => "Pulsar killed",
             Self::RedisKilledAndWiped => "Redis killed and wiped",
+            Self::TidbFrozen => "TiDB frozen",
+            Self::TidbRestarted => "TiDB restarted",
             Self::ProcessPaused => "process paused",
         }
     }
@@ -61,8 +73,14 @@ impl Fault {
         match self {
             Self::PulsarKilled => Some("bus"),
             Self::RedisKilledAndWiped => Some("redis"),
+            Self::TidbFrozen | Self::TidbRestarted => Some("database"),
             Self::ProcessPaused => None,
         }
+    }
+
+    /// Whether prices can be changed meanwhile.
+    const fn leaves_the_database(self) -> bool {
+        !matches!(self, Self::TidbFrozen | Self::TidbRestarted)
     }
 }
 
@@ -77,6 +95,7 @@ const PAUSED: usize = 1;
 const OLD_PRICE: Duration = Duration::from_secs(12);
 
 struct Servers {
+    tidb: Tidb,
     pulsar: Pulsar,
     redis: Redis,
 }
@@ -93,10 +112,12 @@ struct Seen {
 /// Places and pays orders while one thing after the other is hurt; then checks that no acknowledged order is lost or
 /// doubled, that stock = initial − sold, that every event had its one effect.
 pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
-    let servers = Arc::new(Servers { pulsar: Pulsar::start()?, redis: Redis::start()? });
+    let servers =
+        Arc::new(Servers { tidb: Tidb::start()?, pulsar: Pulsar::start()?, redis: Redis::start()? });
     let parts = Parts {
         pulsar: Some((servers.pulsar.url(), servers.pulsar.admin_url())),
         redis: Some(servers.redis.address()),
+        tidb: Some(servers.tidb.address()),
         tidb: None,
     };
     let shop = Shop::builder().as_shipped().shape(Shape::Twice).on(parts).start().await?;
@@ -119,10 +140,12 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
             hurt(fault, &servers).await?;
             let why = says(&shop.entrances()[0], Some(probe)).await?;
             proof.figure(&format!("{}: readiness says", fault.name()), why);
-            amount += 1;
-            let old = new_price(&shop, &skus[0], amount).await?;
-            proof.figure(&format!("{}: old price shown, s", fault.name()), seconds(old));
-            ensure!(old < OLD_PRICE, "an old price was shown for {old:?}");
+            if fault.leaves_the_database() {
+                amount += 1;
+                let old = new_price(&shop, &skus[0], amount).await?;
+                proof.figure(&format!("{}: old price shown, s", fault.name()), seconds(old));
+                ensure!(old < OLD_PRICE, "an old price was shown for {old:?}");
+            }
             tokio::time::sleep(size.gone.saturating_sub(begin.elapsed())).await;
             heal(fault, &servers).await?;
         } else {
@@ -153,6 +176,8 @@ async fn hurt(fault: Fault, servers: &Arc<Servers>) -> Result<()> {
     tokio::task::spawn_blocking(move || match fault {
         Fault::PulsarKilled => servers.pulsar.kill(),
         Fault::RedisKilledAndWiped => servers.redis.kill(),
+        Fault::TidbFrozen => servers.tidb.pause(),
+        Fault::TidbRestarted => servers.tidb.stop(),
         Fault::ProcessPaused => Ok(()),
     })
     .await?
@@ -163,6 +188,8 @@ async fn heal(fault: Fault, servers: &Arc<Servers>) -> Result<()> {
     tokio::task::spawn_blocking(move || match fault {
         Fault::PulsarKilled => servers.pulsar.restart(),
         Fault::RedisKilledAndWiped => servers.redis.restart_wiped(),
+        Fault::TidbFrozen => servers.tidb.resume(),
+        Fault::TidbRestarted => servers.tidb.restart(),
         Fault::ProcessPaused => Ok(()),
     })
     .await?

@@ -44,7 +44,7 @@ enum Scenario {
         #[arg(long)]
         redis: bool,
     },
-    /// Pulsar killed, Redis killed and wiped, a process paused, during orders; two processes of each service.
+    /// Pulsar killed, Redis wiped, TiDB frozen and restarted, a process paused, during orders; two processes of each service.
     Faults {
         /// Orders.
         #[arg(long, default_value_t = 2_000)]

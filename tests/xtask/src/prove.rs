@@ -14,7 +14,7 @@ pub(crate) enum Item {
     Buyers,
     /// kill -9 at random moments during 2,000 placements and payments, 20 runs.
     Crash,
-    /// Pulsar killed, Redis killed and wiped, a process paused, during 2,000 orders; two processes of each service.
+    /// Pulsar killed, Redis wiped, TiDB frozen and restarted, a process paused, during 2,000 orders; two processes of each service.
     Faults,
     /// Cached product JSON against raw actix, orders, search, holds, import, start.
     Load,

@@ -16,10 +16,10 @@ use crate::{cargo, stack::tell};
 const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("stack", &["--include-ignored"]),
     ("db", &["--include-ignored", "--skip", "measure"]),
-    ("account", &[]),
+    ("account", &["--include-ignored"]),
     ("catalog", &[]),
     ("pricing", &[]),
-    ("inventory", &[]),
+    ("inventory", &["--include-ignored"]),
     ("cart", &[]),
     ("order", &[]),
     ("payment", &[]),
@@ -27,9 +27,7 @@ const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("import", &[]),
     ("bus", &["--include-ignored", "--skip", "measure"]),
     ("cache", &["--include-ignored"]),
-    ("account", &["--ignored"]),
     ("http", &["--ignored"]),
-    ("inventory", &["--ignored"]),
     ("journeys", &["--include-ignored"]),
     ("conformance", &[]),
 ];

@@ -36,10 +36,10 @@ async fn redis_killed_and_wiped_while_orders_are_placed_and_paid() -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "starts Pulsar and Redis: cargo xtask test --real"]
+#[ignore = "starts TiDB, Pulsar and Redis: cargo xtask test --real"]
 async fn parts_and_a_process_hurt_while_orders_are_placed_and_paid() -> Result<()> {
     let size = faults::Size {
-        orders: 600,
+        orders: 800,
         every: Duration::from_millis(150),
         paused: Duration::from_secs(3),
         gone: Duration::from_secs(2),
