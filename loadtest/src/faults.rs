@@ -118,7 +118,6 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
         pulsar: Some((servers.pulsar.url(), servers.pulsar.admin_url())),
         redis: Some(servers.redis.address()),
         tidb: Some(servers.tidb.address()),
-        tidb: None,
     };
     let shop = Shop::builder().as_shipped().shape(Shape::Twice).on(parts).start().await?;
     let skus = Arc::new(stock(&shop, 3, UNITS).await?);
