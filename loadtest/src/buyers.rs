@@ -1,16 +1,24 @@
 //! Many buyers, few units.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::json;
-use support::{Client, Shape, Shop};
+use support::{Answer, Client, Shape, Shop};
 
 use crate::{
     Proof,
     catalog::{buyers, on_hand, stock},
 };
+
+/// How long a client asks for the same order.
+const ANSWERED: Duration = Duration::from_secs(60);
+/// How soon it asks again.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// How many.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +82,18 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     shop.finish().await
 }
 
+/// Orders as a client does that hears 503 or 504: again, with the same key, until it is answered.
+async fn ask(client: &Client, key: &str, body: &serde_json::Value) -> Result<Answer> {
+    let begun = Instant::now();
+    loop {
+        let answer = client.post_once("/api/v1/orders", key, body).await?;
+        if !matches!(answer.status, 503 | 504) || begun.elapsed() > ANSWERED {
+            return Ok(answer);
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
 /// Every buyer orders at the same moment; how many got an order. Any answer but 201 and out-of-stock fails.
 async fn all_at_once(
     buyers: &Arc<Vec<crate::catalog::Buyer>>,
@@ -81,7 +101,7 @@ async fn all_at_once(
 ) -> Result<usize> {
     let orders = buyers.iter().enumerate().map(|(n, buyer)| {
         let body = json!({"address_id": buyer.address, "items": items(n)});
-        async move { buyer.client.post_once("/api/v1/orders", &Client::key(), &body).await }
+        async move { ask(&buyer.client, &Client::key(), &body).await }
     });
     let mut placed = 0;
     for answer in futures::future::join_all(orders).await {
