@@ -21,7 +21,8 @@ const RECIPIENT: &str = "Boldizsar Kovacs-Balogh";
 const PHONE: &str = "+36205550177";
 const STREET: &str = "Rozsavirag utca 4242";
 const CITY: &str = "Kiskunfelegyhaza";
-const POSTAL_CODE: &str = "61009";
+/// Not of digits only: those are found in a moment's nanoseconds before long.
+const POSTAL_CODE: &str = "H-61009";
 const REMARK: &str = "csengessen haromszor";
 const PERSONAL: [&str; 10] =
     [EMAIL, "zsofia", PASSWORD, NAME, RECIPIENT, PHONE, STREET, CITY, POSTAL_CODE, REMARK];
