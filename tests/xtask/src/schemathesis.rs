@@ -35,7 +35,8 @@ pub(crate) fn run(seconds: u32, seed: u32) -> Result<()> {
         let mut command = cargo::command(&program);
         command
             .args(["run", &format!("http://{}/api/openapi.json", shop.address)])
-            .args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--workers", "2"])
+            // One worker: the same seed asks the same, and CPython 3.11 fails now and then when threads compile at once.
+            .args(["--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--workers", "1"])
             .args(["--max-examples", "20", "--max-time", &(seconds / 3).max(1).to_string()])
             .args(["--seed", &seed.to_string(), "--request-timeout", "15", "--warnings", "off"])
             // Run as the same caller to the end: who logs out sees nothing but 401 from then on.

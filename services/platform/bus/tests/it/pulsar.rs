@@ -47,7 +47,11 @@ fn assert_once_in_order(stored: &[(Shard, i64)], shards: u16, each: i64) {
 }
 
 async fn relayed(f: &Fixture) -> i64 {
-    number(&f.db, "SELECT COALESCE(SUM(pos), 0) FROM subscription_cursor WHERE subscription = 'relay'").await
+    number(
+        &f.db,
+        "SELECT CAST(COALESCE(SUM(pos), 0) AS SIGNED) FROM subscription_cursor WHERE subscription = 'relay'",
+    )
+    .await
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -212,9 +212,10 @@ impl Running {
         Self { bus, stop, task }
     }
 
+    /// Tens of thousands of events may be on their way, through a TiDB that shares the machine with everything else.
     pub(crate) async fn quiet(&self) {
         let bus = Arc::clone(&self.bus);
-        eventually("quiet", async || bus.quiescent().await.unwrap()).await;
+        within(Duration::from_secs(120), "quiet", async || bus.quiescent().await.unwrap()).await;
     }
 
     pub(crate) async fn stop(self) {
@@ -230,12 +231,16 @@ impl Running {
 }
 
 pub(crate) async fn eventually(what: &str, done: impl AsyncFn() -> bool) {
+    within(Duration::from_secs(20), what, done).await;
+}
+
+async fn within(limit: Duration, what: &str, done: impl AsyncFn() -> bool) {
     let wait = async {
         while !done().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("never {what}"));
+    tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| panic!("never {what}"));
 }
 
 pub(crate) async fn publish(db: &Db, shard: u16, to: &str, numbers: impl IntoIterator<Item = u32>) {
@@ -247,6 +252,7 @@ pub(crate) async fn publish(db: &Db, shard: u16, to: &str, numbers: impl IntoIte
     }
 }
 
+/// The one whole number that a query answers. TiDB's sums are decimals: cast them.
 pub(crate) async fn number(db: &Db, sql: &str) -> i64 {
     let statement = Statement::from_string(db.read().get_database_backend(), sql);
     db.read().query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
