@@ -1,5 +1,8 @@
 //! The Meridian binary.
 
+// An optimised build lays the whole shop's future out at once: 130 futures deep.
+#![recursion_limit = "256"]
+
 use std::process::ExitCode;
 
 use clap::Parser;
