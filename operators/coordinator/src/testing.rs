@@ -95,6 +95,7 @@ fn desired() -> Desired {
 
 fn spec() -> RegionSpec {
     RegionSpec {
+        endpoint: String::new(),
         role: Role::Full,
         capacity: 8,
         weight: 1,

@@ -78,6 +78,8 @@ impl State {
 pub struct RegionSpec {
     /// What it is for.
     pub role: Role,
+    /// Where its entrance is for shoppers and for the other regions: a base URL. Empty: not known.
+    pub endpoint: String,
     /// The most shards that may live here.
     pub capacity: u16,
     /// Its share of the shards, in proportion to the others'; 0: none, as long as there is room elsewhere.

@@ -466,18 +466,11 @@ async fn the_audit_log_forgets_what_is_old_and_nothing_else() {
 async fn with_redis_a_log_out_is_believed_in_other_processes_at_once() {
     let server = stack::Redis::start().unwrap();
     let shop = Shop::new().await;
-    let config = platform_cache::RedisConfig {
-        engine: platform_cache::RedisEngine::Redis,
-        nodes: vec![server.address()],
-        // No stall of a busy machine ends the link: what is kept from before it is believed for an hour here.
-        command_timeout: Duration::from_secs(10),
-        lease: Duration::from_secs(60),
-        ..platform_cache::RedisConfig::default()
-    };
+    // No stall of a busy machine ends the link: what is kept from before it is believed for an hour here.
+    let config = platform_cache::testing::patient(&[server.address()]);
     let mut processes = Vec::new();
     for _ in 0..2 {
-        let redis = platform_cache::Redis::open(&config).unwrap().unwrap();
-        assert!(redis.connected(Duration::from_secs(20)).await);
+        let redis = platform_cache::testing::open(&config).await;
         let password = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
         let hour = Duration::from_secs(3600);
         let config = AccountConfig { password, session_cache: hour, ..AccountConfig::default() };

@@ -10,6 +10,7 @@ mod ids;
 mod money;
 mod page;
 mod region;
+mod secret;
 mod shard;
 mod text;
 
@@ -21,5 +22,6 @@ pub use iso_currency::Currency;
 pub use money::{Money, MoneyError, Rounding, currency_digits};
 pub use page::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page};
 pub use region::{Epoch, Region};
+pub use secret::masked;
 pub use shard::{MAX_SHARDS, Shard};
 pub use text::normalise;

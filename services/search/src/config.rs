@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use kernel::{Failure, Result};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 /// What searches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub struct MeilisearchConfig {
     /// Where the server is, such as `http://127.0.0.1:7700`.
     pub url: String,
     /// A key that may search, change and make indexes; empty for a server without a master key.
-    #[serde(serialize_with = "hidden")]
+    #[serde(serialize_with = "kernel::masked")]
     pub key: SecretString,
     /// What the index is called there; several shops may share a server under several names.
     pub index: String,
@@ -49,11 +49,6 @@ impl Default for MeilisearchConfig {
             batch: 1_000,
         }
     }
-}
-
-/// Whether there is a key, never which.
-fn hidden<S: Serializer>(key: &SecretString, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_str(if key.expose_secret().is_empty() { "" } else { "***" })
 }
 
 impl MeilisearchConfig {

@@ -198,6 +198,7 @@ fn first_map(seed: &mut Seed) -> (Desired, BTreeMap<Shard, (Region, Jurisdiction
     for (at, name) in NAMES.iter().enumerate().take(count) {
         let laws: &[&str] = if seed.one_in(3) { &["eu"] } else { &["eu", "any"] };
         let spec = RegionSpec {
+            endpoint: String::new(),
             role: if witness == Some(at) { Role::Witness } else { Role::Full },
             capacity: if seed.one_in(4) { shards.div_ceil(2) } else { shards },
             weight: seed.between(0, 3),

@@ -22,6 +22,7 @@ const PLATFORM: &[&str] = &[
     "platform-client",
     "platform-runtime",
     "platform-trace",
+    "platform-regions",
 ];
 
 /// Where a crate from outside may be used: crates, or `crate:file` for one place inside a domain.
@@ -80,17 +81,19 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "support" => vec!["platform-db", "stack"],
         "loadtest" => vec!["support", "stack"],
         "contracts" | "placement" => vec!["kernel"],
-        "coordinator" => vec!["kernel", "placement"],
+        "platform-regions" => vec!["kernel", "placement"],
+        "coordinator" => vec!["kernel", "placement", "platform-db", "platform-regions"],
         "simulation" => vec!["kernel", "placement", "coordinator"],
         "platform-trace" => vec![],
         "platform-cache" | "platform-index" => platform(&[]),
         "platform-db" => platform(&["platform-trace"]),
-        "platform-http" => platform(&["platform-cache", "platform-trace"]),
-        "platform-bus" => platform(&["platform-db", "platform-trace"]),
+        "platform-http" => platform(&["platform-cache", "platform-regions", "platform-trace"]),
+        "platform-bus" => platform(&["platform-db", "platform-regions", "platform-trace"]),
         "platform-client" => platform(&["platform-http", "platform-trace"]),
         "platform-runtime" => {
-            platform(&["platform-db", "platform-bus", "platform-cache", "platform-http", "platform-trace"])
+            platform(&["platform-db", "platform-bus", "platform-cache", "platform-http", "platform-regions", "platform-trace"])
         }
+        "edge" => platform(&["placement", "platform-http", "platform-regions", "platform-runtime", "platform-trace"]),
         "storefront" => platform(&["platform-http", "platform-runtime"]),
         name if DOMAINS.contains(&name) => platform(PLATFORM),
         // The binary and the tests compose everything.
@@ -98,7 +101,7 @@ fn allowed(name: &str) -> Vec<&'static str> {
             .iter()
             .chain(PLATFORM)
             .chain(DOMAINS)
-            .chain(&["migrations", "storefront", "meridian", "support", "stack"])
+            .chain(&["migrations", "storefront", "edge", "meridian", "support", "stack", "placement", "coordinator"])
             .copied()
             .collect(),
     }

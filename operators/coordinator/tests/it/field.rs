@@ -34,6 +34,7 @@ impl Field {
         let clock = Arc::new(FakeClock::new(Timestamp::from_micros(0)));
         let journal = Arc::new(MemoryJournal::new(clock.clone()));
         let spec = RegionSpec {
+            endpoint: String::new(),
             role: Role::Full,
             capacity: 12,
             weight: 1,

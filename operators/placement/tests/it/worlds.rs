@@ -21,6 +21,7 @@ pub(crate) fn world(regions: &[(&str, u16, u16, &str)]) -> World {
     for (name, capacity, weight, laws) in regions {
         let jurisdictions: BTreeSet<Jurisdiction> = laws.split(' ').map(Jurisdiction::new).collect();
         let spec = RegionSpec {
+            endpoint: String::new(),
             role: Role::Full,
             capacity: *capacity,
             weight: *weight,

@@ -10,7 +10,7 @@ use contracts::{
     inventory::{AdjustReason, HoldState, Inventory, code},
 };
 use inventory::{InventoryConfig, InventoryService};
-use platform_cache::{Redis, RedisConfig, RedisEngine};
+use platform_cache::{Redis, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use stack::Redis as Server;
 
@@ -19,17 +19,7 @@ use crate::fixture::*;
 const LIMIT: Duration = Duration::from_secs(20);
 
 async fn redis(server: &Server) -> Redis {
-    let config = RedisConfig {
-        engine: RedisEngine::Redis,
-        nodes: vec![server.address()],
-        // A busy machine is no Redis that is down.
-        command_timeout: Duration::from_secs(10),
-        lease: Duration::from_secs(60),
-        ..RedisConfig::default()
-    };
-    let redis = Redis::open(&config).unwrap().unwrap();
-    assert!(redis.connected(LIMIT).await);
-    redis
+    testing::open(&testing::patient(&[server.address()])).await
 }
 
 /// Two processes over one database and one Redis.

@@ -1,6 +1,8 @@
 //! The cache.
 
+mod caches;
 mod far;
+mod marks;
 #[cfg(test)]
 mod tests;
 
@@ -8,11 +10,8 @@ use std::{
     collections::HashMap,
     fmt,
     future::Future,
-    hash::{BuildHasher, Hash, RandomState},
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU64, Ordering},
-    },
+    hash::Hash,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -20,11 +19,12 @@ use kernel::{Clock, Failure, Result, Timestamp};
 use metrics::{Counter, counter};
 use moka::Expiry;
 
-use crate::{Codec, Key, Redis};
-use far::{Far, Fetched};
+pub use self::caches::Caches;
+use self::{
+    far::{Far, Fetched},
+    marks::Marks,
+};
 
-/// Keys share this many invalidation counters: two keys on one counter cost a needless load, never a stale value.
-const STRIPES: usize = 1024;
 /// How often a load is repeated because its key was invalidated meanwhile; after that the last value, which is younger
 /// than the caller's question, is returned uncached.
 const ATTEMPTS: usize = 3;
@@ -195,43 +195,6 @@ struct Inner<K, V> {
     far: Option<Far<K, V>>,
 }
 
-/// What was invalidated, by counters.
-struct Marks<K> {
-    hasher: RandomState,
-    epoch: AtomicU64,
-    stripes: Vec<AtomicU64>,
-    keys: std::marker::PhantomData<fn(&K)>,
-}
-
-impl<K: Hash> Marks<K> {
-    fn new() -> Self {
-        Self {
-            hasher: RandomState::new(),
-            epoch: AtomicU64::new(0),
-            stripes: (0..STRIPES).map(|_| AtomicU64::new(0)).collect(),
-            keys: std::marker::PhantomData,
-        }
-    }
-
-    fn of(&self, key: &K) -> (u64, u64) {
-        let stripe = &self.stripes[self.stripe(key)];
-        (self.epoch.load(Ordering::SeqCst), stripe.load(Ordering::SeqCst))
-    }
-
-    fn mark(&self, key: &K) {
-        self.stripes[self.stripe(key)].fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn mark_all(&self) {
-        self.epoch.fetch_add(1, Ordering::SeqCst);
-    }
-
-    fn stripe(&self, key: &K) -> usize {
-        // The remainder is below STRIPES.
-        usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).unwrap_or(0)
-    }
-}
-
 impl<K, V> Clone for Cache<K, V> {
     fn clone(&self) -> Self {
         Self { inner: self.inner.clone() }
@@ -241,74 +204,6 @@ impl<K, V> Clone for Cache<K, V> {
 impl<K, V> fmt::Debug for Cache<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Cache").field("name", &self.inner.name).finish_non_exhaustive()
-    }
-}
-
-/// Makes the caches of a process: alone, or over the Redis that it shares with others. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Caches {
-    clock: Arc<dyn Clock>,
-    redis: Option<Redis>,
-}
-
-impl Caches {
-    /// Caches over this Redis.
-    pub fn new(clock: Arc<dyn Clock>, redis: Option<Redis>) -> Self {
-        Self { clock, redis }
-    }
-
-    /// Caches of a process that is alone.
-    pub fn alone(clock: Arc<dyn Clock>) -> Self {
-        Self::new(clock, None)
-    }
-
-    /// The Redis, where there is one.
-    pub fn redis(&self) -> Option<&Redis> {
-        self.redis.as_ref()
-    }
-
-    /// A cache of this process only.
-    pub fn local<K, V>(&self, settings: Settings) -> Cache<K, V>
-    where
-        K: Hash + Eq + Clone + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
-    {
-        Cache::new(settings, Arc::clone(&self.clock))
-    }
-
-    /// A cache of this process whose invalidations all processes hear of.
-    pub fn told<K, V>(&self, settings: Settings) -> Cache<K, V>
-    where
-        K: Key + Hash + Eq + Clone + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
-    {
-        self.over(settings, None)
-    }
-
-    /// A cache whose values Redis keeps for all processes.
-    pub fn shared<K, V>(&self, settings: Settings, codec: Codec<V>) -> Cache<K, V>
-    where
-        K: Key + Hash + Eq + Clone + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
-    {
-        self.over(settings, Some(codec))
-    }
-
-    fn over<K, V>(&self, settings: Settings, codec: Option<Codec<V>>) -> Cache<K, V>
-    where
-        K: Key + Hash + Eq + Clone + Send + Sync + 'static,
-        V: Clone + Send + Sync + 'static,
-    {
-        let Some(redis) = &self.redis else { return self.local(settings) };
-        let marks = Arc::new(Marks::<K>::new());
-        let heard = Arc::clone(&marks);
-        redis.listen(settings.name, move |line| match K::parse(line) {
-            _ if line == "*" => heard.mark_all(),
-            Some(key) => heard.mark(&key),
-            None => heard.mark_all(),
-        });
-        let far = Far::new(redis.clone(), &settings, codec);
-        Cache::build(&settings, Arc::clone(&self.clock), marks, Some(far))
     }
 }
 

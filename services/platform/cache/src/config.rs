@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kernel::{Failure, Result};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 /// Whether there is a Redis.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct RedisConfig {
     /// User (Redis ACL); empty for the default user.
     pub username: String,
     /// Password; empty for none.
-    #[serde(serialize_with = "masked")]
+    #[serde(serialize_with = "kernel::masked")]
     pub password: SecretString,
     /// Whether connections are encrypted (TLS) and the servers' certificates checked.
     pub tls: bool,
@@ -133,11 +133,6 @@ fn address(node: &str) -> Option<(String, u16)> {
     let host = host.trim_start_matches('[').trim_end_matches(']');
     (!host.is_empty())
         .then(|| port.parse().ok().filter(|port| *port > 0).map(|port| (host.to_owned(), port)))?
-}
-
-/// Says whether there is one, and no more.
-fn masked<S: Serializer>(secret: &SecretString, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_str(if secret.expose_secret().is_empty() { "" } else { "***" })
 }
 
 #[cfg(test)]

@@ -43,6 +43,8 @@ mod config;
 mod filter;
 mod key;
 mod redis;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use buckets::{SharedBuckets, Taken};
 pub use cache::{Cache, Caches, Settings};

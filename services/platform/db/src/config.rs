@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use kernel::{Failure, MAX_SHARDS, Result};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 /// Which database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,7 +52,7 @@ pub struct TidbConfig {
     /// Who logs in.
     pub user: String,
     /// Their password.
-    #[serde(serialize_with = "hidden")]
+    #[serde(serialize_with = "kernel::masked")]
     pub password: SecretString,
     /// Name of the database; made where it is absent and the user may make it.
     pub database: String,
@@ -74,11 +74,6 @@ pub struct TidbConfig {
     pub deadline: Duration,
     /// Whether reads go to the closest replica: slower where there is only one region.
     pub closest_reads: bool,
-}
-
-/// A configuration is shown and compared; a password is neither.
-fn hidden<S: Serializer>(password: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(if password.expose_secret().is_empty() { "" } else { "***" })
 }
 
 impl Default for TidbConfig {

@@ -84,10 +84,19 @@ impl Engine {
         metrics::gauge!("db_queue_depth").set(f64::from(u32::try_from(waiting).unwrap_or(u32::MAX)));
     }
 
+    /// Notes the number of shards in a new database; `request.invalid` where it was made with another one.
     pub(crate) async fn check_shards(&self, shards: u16) -> Result<()> {
-        match self {
-            Self::Sqlite(embedded) => embedded.sqlite.check_shards(shards).await,
-            Self::Tidb(tidb) => tidb.check_shards(shards).await,
+        let made_with = match self {
+            Self::Sqlite(embedded) => embedded.sqlite.made_with(shards).await?,
+            Self::Tidb(tidb) => tidb.made_with(shards).await?,
+        };
+        if made_with == i64::from(shards) {
+            Ok(())
+        } else {
+            Err(Failure::invalid(
+                "database.shards",
+                format!("this database was made with {made_with} shards"),
+            ))
         }
     }
 

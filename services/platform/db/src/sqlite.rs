@@ -89,7 +89,8 @@ impl Sqlite {
         }
     }
 
-    pub(crate) async fn check_shards(&self, shards: u16) -> Result<()> {
+    /// The number of shards that the database was made with: this one, where none is noted.
+    pub(crate) async fn made_with(&self, shards: u16) -> Result<i64> {
         let _turn = self.turn().await?;
         let writer = &self.writer;
         let backend = writer.get_database_backend();
@@ -108,15 +109,7 @@ impl Sqlite {
             ))
             .await
             .db()?;
-        let made_with: i64 = row.map(|row| row.try_get_by_index(0)).transpose().db()?.unwrap_or_default();
-        if made_with == i64::from(shards) {
-            Ok(())
-        } else {
-            Err(Failure::invalid(
-                "database.shards",
-                format!("this database was made with {made_with} shards"),
-            ))
-        }
+        Ok(row.map(|row| row.try_get_by_index(0)).transpose().db()?.unwrap_or_default())
     }
 
     pub(crate) async fn backup(&self, to: &Path) -> Result<()> {

@@ -149,8 +149,9 @@ impl Tidb {
         schema::session(&self.core.config, self.core.shards).await
     }
 
-    pub(crate) async fn check_shards(&self, shards: u16) -> Result<()> {
-        schema::check_shards(&self.core, shards).await
+    /// The number of shards that the database was made with: this one, where none is noted.
+    pub(crate) async fn made_with(&self, shards: u16) -> Result<i64> {
+        schema::made_with(&self.core, shards).await
     }
 }
 

@@ -197,18 +197,10 @@ mod tests {
     #[ignore = "starts a Redis server: cargo xtask test --real"]
     async fn processes_limit_together() {
         let server = stack::Redis::start().unwrap();
-        let config = platform_cache::RedisConfig {
-            engine: platform_cache::RedisEngine::Redis,
-            nodes: vec![server.address()],
-            // A busy machine is no Redis that is down.
-            command_timeout: Duration::from_secs(10),
-            lease: Duration::from_secs(60),
-            ..platform_cache::RedisConfig::default()
-        };
+        let config = platform_cache::testing::patient(&[server.address()]);
         let mut processes = Vec::new();
         for _ in 0..2 {
-            let redis = Redis::open(&config).unwrap().unwrap();
-            assert!(redis.connected(Duration::from_secs(20)).await);
+            let redis = platform_cache::testing::open(&config).await;
             let limits =
                 Limits::new(&RateLimitConfig { per_key: 4, ..RateLimitConfig::default() }, Some(&redis));
             processes.push((limits, redis));

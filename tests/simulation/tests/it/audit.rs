@@ -24,6 +24,7 @@ fn region(name: &str) -> Region {
 /// Shard 0 of `eu` law in `eu`; `us` keeps no data of it; a rebalance runs.
 fn store() -> Store {
     let spec = |law: &str| RegionSpec {
+        endpoint: String::new(),
         role: Role::Full,
         capacity: 4,
         weight: 1,

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kernel::{Failure, Result};
-use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
 
 /// Section `bus.pulsar`: the broker of the engine `pulsar`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -15,7 +15,7 @@ pub struct PulsarConfig {
     /// The admin REST API: `http://host:port`.
     pub admin_url: String,
     /// Token for both, where the broker asks for one.
-    #[serde(serialize_with = "masked")]
+    #[serde(serialize_with = "kernel::masked")]
     pub token: SecretString,
     /// Tenant of our namespaces.
     pub tenant: String,
@@ -57,10 +57,6 @@ pub struct Peer {
     pub url: String,
     /// Its admin REST API, as our brokers reach it: `http://host:port`.
     pub admin_url: String,
-}
-
-fn masked<S: Serializer>(token: &SecretString, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(if token.expose_secret().is_empty() { "" } else { "***" })
 }
 
 impl Default for PulsarConfig {

@@ -26,7 +26,10 @@ use std::{
 };
 
 use kernel::{Result, SystemClock};
-use platform_cache::{Cache, Caches, Codec, Redis, RedisConfig, RedisEngine, Settings};
+use platform_cache::{
+    Cache, Caches, Codec, Redis, RedisConfig, Settings,
+    testing::{self, open},
+};
 use stack::Redis as Server;
 
 /// How long anything may take that is waited for.
@@ -106,28 +109,13 @@ fn any() -> (Option<Server>, String) {
 }
 
 fn config(nodes: &[String], cluster: bool) -> RedisConfig {
-    RedisConfig {
-        engine: RedisEngine::Redis,
-        nodes: nodes.to_vec(),
-        cluster,
-        // A busy machine is no Redis that is down: tests count on what is kept while it is there.
-        command_timeout: Duration::from_secs(10),
-        lease: Duration::from_secs(60),
-        prefix: format!("test-{:016x}", rand()),
-        ..RedisConfig::default()
-    }
+    RedisConfig { cluster, prefix: format!("test-{:016x}", rand()), ..testing::patient(nodes) }
 }
 
 /// A number that is another one each time.
 fn rand() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0)
-}
-
-async fn open(config: &RedisConfig) -> Redis {
-    let redis = Redis::open(config).unwrap().unwrap();
-    assert!(redis.connected(LIMIT).await, "{:?}", redis.health());
-    redis
 }
 
 fn over(redis: Option<Redis>, source: &Source) -> Process {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kernel::{Failure, Result};
+use kernel::Result;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxMySqlConnector, Statement,
     sqlx::{ConnectOptions as _, Connection as _, Executor, MySql, Row, pool::PoolOptions},
@@ -93,7 +93,7 @@ pub(super) async fn session(config: &TidbConfig, shards: u16) -> Result<Database
     Ok(session)
 }
 
-pub(super) async fn check_shards(core: &Core, shards: u16) -> Result<()> {
+pub(super) async fn made_with(core: &Core, shards: u16) -> Result<i64> {
     let connection = &core.locking;
     let insert = Statement::from_sql_and_values(
         DbBackend::MySql,
@@ -104,11 +104,5 @@ pub(super) async fn check_shards(core: &Core, shards: u16) -> Result<()> {
     within(statement, connection.execute_raw(insert)).await.db()?;
     let select = "SELECT value FROM database_setting WHERE name = 'shards'";
     let row = within(statement, connection.query_one_raw(Statement::from_string(DbBackend::MySql, select)));
-    let made_with: i64 =
-        row.await.db()?.map(|row| row.try_get_by_index(0)).transpose().db()?.unwrap_or_default();
-    if made_with == i64::from(shards) {
-        Ok(())
-    } else {
-        Err(Failure::invalid("database.shards", format!("this database was made with {made_with} shards")))
-    }
+    Ok(row.await.db()?.map(|row| row.try_get_by_index(0)).transpose().db()?.unwrap_or_default())
 }

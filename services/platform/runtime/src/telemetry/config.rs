@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use kernel::{Failure, Result};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 /// How a log line is written.
@@ -42,7 +42,7 @@ pub struct OtlpConfig {
     /// recorded, and nothing is spent on it.
     pub endpoint: String,
     /// Headers of every export, `name=value` with commas between them; a value is percent-encoded. Secret.
-    #[serde(serialize_with = "masked")]
+    #[serde(serialize_with = "kernel::masked")]
     pub headers: SecretString,
     /// How long one export may take.
     #[serde(with = "humantime_serde")]
@@ -173,10 +173,6 @@ fn percent_decoded(text: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
-}
-
-fn masked<S: Serializer>(secret: &SecretString, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serializer.serialize_str(if secret.expose_secret().is_empty() { "" } else { "***" })
 }
 
 #[cfg(test)]

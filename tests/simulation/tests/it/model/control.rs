@@ -189,6 +189,7 @@ fn no_way_out(state: &State) -> bool {
 /// Two homes and a witness; a shard each.
 fn first() -> Store {
     let spec = |role| RegionSpec {
+        endpoint: String::new(),
         role,
         capacity: 2,
         weight: 1,
