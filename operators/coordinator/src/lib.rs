@@ -6,7 +6,9 @@
 //!   whatever clock it is given; tests and simulations give it a fake one. [`DatabaseJournal`] keeps one in tables.
 //! - [`Coordinator`] looks and acts. It remembers nothing between two ticks: after a crash at any step another one goes on,
 //!   and two at once only lose compare-and-sets to each other. Being elected saves work; nothing is safe because of it.
+//! - [`Agent`] is what every process of a region runs: it follows the journal, holds leases, coordinates, observes.
 
+mod agent;
 mod config;
 mod coordinator;
 mod database;
@@ -15,6 +17,7 @@ mod memory;
 mod store;
 pub mod testing;
 
+pub use agent::{Agent, Snapshot, SnapshotError};
 pub use config::RegionConfig;
 pub use coordinator::{Coordinator, Deed, Intent};
 pub use database::DatabaseJournal;

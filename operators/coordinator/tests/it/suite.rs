@@ -99,3 +99,10 @@ async fn the_journal_in_tidb_is_a_journal() {
     assert_eq!(bench.db.read().get_database_backend(), DbBackend::MySql);
     all(&bench).await;
 }
+
+/// A journal in a database of its own, whose time is the system's.
+pub(crate) async fn in_sqlite() -> (DatabaseJournal, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = open(&testing::sqlite(folder.path()), tempfile::tempdir().unwrap(), None).await;
+    (DatabaseJournal::new(bench.db), folder)
+}
