@@ -57,7 +57,10 @@ impl RegionConfig {
         }
         let web = self.endpoint.starts_with("http://") || self.endpoint.starts_with("https://");
         if !self.endpoint.is_empty() && (!web || self.endpoint.ends_with('/')) {
-            return wrong("endpoint", "is a base URL such as https://eu.shop.example, without a / at its end");
+            return wrong(
+                "endpoint",
+                "is a base URL such as https://eu.shop.example, without a / at its end",
+            );
         }
         for (field, value) in
             [("poll", self.poll), ("observe", self.observe), ("observe_timeout", self.observe_timeout)]
@@ -67,7 +70,10 @@ impl RegionConfig {
             }
         }
         if self.lease < self.poll.saturating_mul(4) {
-            return wrong("lease", "must be at least four times as long as region.poll: it is renewed in between");
+            return wrong(
+                "lease",
+                "must be at least four times as long as region.poll: it is renewed in between",
+            );
         }
         Ok(())
     }
@@ -75,7 +81,9 @@ impl RegionConfig {
 
 fn is_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    name.len() <= LONGEST_NAME && name.starts_with(|c: char| c.is_ascii_lowercase()) && name.chars().all(plain)
+    name.len() <= LONGEST_NAME
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && name.chars().all(plain)
 }
 
 #[cfg(test)]

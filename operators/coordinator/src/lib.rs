@@ -7,6 +7,7 @@
 //! - [`Coordinator`] looks and acts. It remembers nothing between two ticks: after a crash at any step another one goes on,
 //!   and two at once only lose compare-and-sets to each other. Being elected saves work; nothing is safe because of it.
 
+mod audit;
 mod config;
 mod coordinator;
 mod journal;
@@ -14,6 +15,7 @@ mod memory;
 mod store;
 pub mod testing;
 
+pub use audit::{Broken, served, standing};
 pub use config::RegionConfig;
 pub use coordinator::{Coordinator, Deed, Intent};
 pub use journal::{Applied, Journal, JournalError, Result, Scene};
