@@ -8,7 +8,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use kernel::Currency;
 
 use crate::database_url::DatabaseUrl;
-pub use region::{Output, RegionArgs, RegionCommand, Run, ShardRange, Up, Waiting};
+pub(crate) use region::{Output, RegionArgs, RegionCommand, Run, ShardRange, Up, Waiting};
 
 /// A shop in several regions at once.
 ///

@@ -90,7 +90,7 @@ impl Field {
             loop {
                 self.live().await;
                 tokio::task::yield_now().await;
-                tokio::time::sleep(Duration::from_millis(1)).await;
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
         let done = tokio::select! {
@@ -126,7 +126,7 @@ fn switchover(name: &str, run: Run) -> C {
     C::Switchover { region: region(name), outside: Vec::new(), run }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_switchover_and_back_runs_to_its_end_without_another_coordinator() {
     let field = Field::new().await;
     assert_eq!(field.run(&switchover("eu", now())).await, 0);
@@ -141,7 +141,7 @@ async fn a_switchover_and_back_runs_to_its_end_without_another_coordinator() {
     assert_eq!(field.run(&C::Timeline { operation: Some(3) }).await, 3);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_dry_run_changes_nothing() {
     let field = Field::new().await;
     let before = field.journal.store().world().desired.clone();
@@ -164,7 +164,7 @@ async fn a_dry_run_changes_nothing() {
     assert!(field.journal.operation(OperationId(1)).await.unwrap().is_none());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_does_not_exist_is_status_3() {
     let field = Field::new().await;
     for command in [
@@ -183,7 +183,7 @@ async fn what_does_not_exist_is_status_3() {
     assert_eq!(exit_status(&desk.run(&C::Plan).await.unwrap_err()), 3, "no map");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn one_operation_at_a_time() {
     let field = Field::new().await;
     let (desk, other) = (field.desk(), field.desk());
@@ -201,7 +201,7 @@ async fn one_operation_at_a_time() {
     assert!(told.contains("enough") && told.contains("ada"), "{told}");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn another_plan_than_the_one_shown_is_refused() {
     let field = Field::new().await;
     let apply = |plan: &str| C::Apply { plan: plan.into(), run: now() };
@@ -215,7 +215,7 @@ async fn another_plan_than_the_one_shown_is_refused() {
     assert_eq!(field.run(&apply(&digest)).await, 4, "the map is another one now");
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_failover_needs_the_regions_name() {
     let mut field = Field::new().await;
     let failover = |confirm: Option<&str>| C::Failover {
@@ -236,7 +236,7 @@ async fn a_failover_needs_the_regions_name() {
     assert_eq!(field.state("eu"), State::Cordoned);
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn a_wait_has_an_end_and_the_operation_goes_on() {
     let field = Field::new().await;
     let timeout = Some("1s".parse().unwrap());
@@ -248,7 +248,7 @@ async fn a_wait_has_an_end_and_the_operation_goes_on() {
     assert!(field.journal.store().running().is_some());
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn readiness_names_every_reason() {
     let mut field = Field::new().await;
     assert_eq!(field.run(&C::WhyNotReady { region: None }).await, 0);
