@@ -13,6 +13,7 @@ mod order;
 mod payment;
 mod platform;
 mod pricing;
+mod regions;
 mod schema;
 mod search;
 mod trace;
@@ -38,6 +39,7 @@ impl MigratorTrait for Migrator {
             Box::new(search::Migration),
             Box::new(trace::Migration),
             Box::new(catalog_attributes::Migration),
+            Box::new(regions::Migration),
         ]
     }
 }

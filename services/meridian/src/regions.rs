@@ -13,7 +13,7 @@ use contracts::{
         RegionsView, code,
     },
 };
-use coordinator::{Broken, Journal, JournalError, RegionConfig, Scene, served, standing};
+use coordinator::{Broken, DatabaseJournal, Journal, JournalError, RegionConfig, Scene, served, standing};
 use kernel::{Failure, Region, Result};
 use placement::{Kind, MapVersion, Operation, OperationId, Spec};
 use platform_db::Db;
@@ -21,8 +21,7 @@ use platform_runtime::{Check, Config, Finding, Module};
 
 /// The journal of a database.
 pub(crate) fn journal(db: &Db) -> Arc<dyn Journal> {
-    // TEMPORARY until core-4 has DatabaseJournal.
-    Arc::new(coordinator::MemoryJournal::new(Arc::clone(db.clock())))
+    Arc::new(DatabaseJournal::new(db.clone()))
 }
 
 /// The region that the configuration puts this process in.
@@ -122,7 +121,11 @@ impl Regions for RegionsDesk {
             OperationKind::Switchover => Kind::Switchover { region, outside: [].into() },
             OperationKind::Drill => Kind::Drill { region },
         };
-        let begun = self.journal.begin(&Spec::asked(ctx.principal(), kind)).await.map_err(failure)?;
+        let mut spec = Spec::asked(ctx.principal(), kind);
+        if let Some(key) = &ctx.idempotency_key {
+            spec = spec.keyed(format!("{}/{key}", ctx.principal()));
+        }
+        let begun = self.journal.begin(&spec).await.map_err(failure)?;
         let id = begun.ok_or_else(|| Failure::new(code::BUSY))?;
         Ok(view::operation(&self.find(id.0).await?, None))
     }
@@ -145,25 +148,7 @@ fn failure(error: JournalError) -> Failure {
     }
 }
 
-/// The operation that began last, running or ended. Operations have numbers without gaps, from 1 on, and stay: the last
-/// one is found in a few steps, however many there are.
+/// The operation that began last, running or ended.
 pub(crate) async fn last(journal: &dyn Journal) -> coordinator::Result<Option<Operation>> {
-    let mut found = None;
-    let mut beyond = 1;
-    while let Some(there) = journal.operation(OperationId(beyond)).await? {
-        found = Some(there);
-        beyond *= 2;
-    }
-    let mut known = beyond / 2;
-    while beyond - known > 1 {
-        let middle = known.midpoint(beyond);
-        match journal.operation(OperationId(middle)).await? {
-            Some(there) => {
-                found = Some(there);
-                known = middle;
-            }
-            None => beyond = middle,
-        }
-    }
-    Ok(found)
+    Ok(journal.operations(1).await?.into_iter().next())
 }

@@ -54,8 +54,7 @@ mod texts;
 
 pub use config::{SecureCookies, StorefrontConfig};
 use pages::{
-    account, addresses, cart, category, checkout, help, home, orders, pay, product, regions, search,
-    session,
+    account, addresses, cart, category, checkout, help, home, orders, pay, product, regions, search, session,
 };
 use shop::Shop;
 

@@ -32,7 +32,7 @@ mod write;
 use std::{path::Path, sync::Arc};
 
 use kernel::{Clock, Ids, Result, Shard, Timestamp};
-use sea_orm::DatabaseConnection;
+use sea_orm::{ConnectionTrait, DatabaseConnection};
 use tokio::sync::{Notify, watch};
 
 pub use config::{DbConfig, EngineName, Synchronous, TidbConfig, Tls};
@@ -148,6 +148,15 @@ impl Db {
     /// The current moment.
     pub fn now(&self) -> Timestamp {
         self.0.clock.now()
+    }
+
+    /// When `snapshot` ([`Reader::snapshot`]) was taken, by the clock that every process shares where there is one: the
+    /// database's (TiDB). On SQLite the moment of the call.
+    pub async fn taken_at(&self, snapshot: &impl ConnectionTrait) -> Result<Timestamp> {
+        match &self.0.engine {
+            Engine::Sqlite(_) => Ok(self.now()),
+            Engine::Tidb(_) => tidb::began_at(snapshot).await,
+        }
     }
 
     /// Says what commits of this process touched.

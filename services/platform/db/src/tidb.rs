@@ -29,7 +29,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
 
-pub(crate) use self::session::Session;
+pub(crate) use self::session::{Session, began_at};
 use self::{append::Appender, sequence::Scan};
 use crate::{
     DbConfig, DbResult, Reader, Rows, TidbConfig, Tls, observe,

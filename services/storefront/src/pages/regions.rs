@@ -119,10 +119,8 @@ pub(crate) fn view(
         active: region.state == "active",
     };
     let cells = map.shards.iter().map(|shard| {
-        let mut title = locale.text_with_all(
-            "regions-cell",
-            &[("shard", &shard.shard.to_string()), ("home", &shard.home)],
-        );
+        let mut title = locale
+            .text_with_all("regions-cell", &[("shard", &shard.shard.to_string()), ("home", &shard.home)]);
         if let Some(to) = &shard.moving_to {
             title = format!("{title} → {to}");
         }
@@ -261,7 +259,7 @@ pub(crate) async fn abort(visitor: Visitor, posted: Posted) -> Answer {
     let why = "asked for on the staff page".to_owned();
     match visitor.shop().regions.abort(&visitor.ctx(), AbortOperation { id, why }).await {
         Ok(_) => Ok(visitor.go_saying("/staff/regions", Flash::AbortAsked)),
-        Err(failure) => refused(visitor, failure).await,
+        Err(failure) => refused(&visitor, failure).await,
     }
 }
 

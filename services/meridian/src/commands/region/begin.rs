@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use anyhow::Result;
+use coordinator::{Applied, JournalError};
 use kernel::Region;
-use placement::{By, Digest, Kind, OperationId, Spec};
+use placement::{Digest, Kind, OperationId, Spec};
 use serde_json::json;
 
 use super::{
@@ -17,7 +18,9 @@ use crate::{
     exit::{Ended, Why},
     regions::view,
 };
-use coordinator::Applied;
+
+/// How often the database is asked whose answer does not come.
+const TRIES: usize = 3;
 
 impl Desk {
     /// Begins an operation and shows how it goes, or only what it would do.
@@ -38,10 +41,7 @@ impl Desk {
                 "no process of any region works now: the operation will not get far until one is started",
             );
         }
-        let spec = Spec { kind, by: By::Person(self.person.clone()), digest };
-        let Some(id) = self.journal.begin(&spec).await.map_err(trouble)? else {
-            return Err(self.busy().await);
-        };
+        let id = self.start(&Spec { digest, ..Spec::asked(&self.person, kind) }).await?;
         match longest(&run.wait) {
             Some(longest) => self.follow(id, longest).await,
             None => self.begun(id).await,
@@ -116,6 +116,28 @@ impl Desk {
         self.answer(&shown, || {
             format!("operation {id} ({}): {}. See `meridian region timeline {id}`", shown.kind, shown.phase)
         })
+    }
+
+    /// Begins it. An answer that was lost is asked for again, under the same key.
+    async fn start(&self, spec: &Spec) -> Result<OperationId> {
+        let spec = spec.clone().keyed(format!("{:032x}", rand::random::<u128>()));
+        for _ in 1..TRIES {
+            match self.journal.begin(&spec).await {
+                Err(JournalError::Unreachable(why)) => {
+                    self.tell(format!("no answer from the database, asking again: {why}"));
+                }
+                answer => return self.number(answer.map_err(trouble)?).await,
+            }
+        }
+        let answer = self.journal.begin(&spec).await.map_err(trouble)?;
+        self.number(answer).await
+    }
+
+    async fn number(&self, begun: Option<OperationId>) -> Result<OperationId> {
+        match begun {
+            Some(id) => Ok(id),
+            None => Err(self.busy().await),
+        }
     }
 
     async fn busy(&self) -> anyhow::Error {

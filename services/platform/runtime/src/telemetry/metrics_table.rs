@@ -132,6 +132,12 @@ pub const METRICS: &[Metric] = &[
     ),
     counter("redis_link_losses_total", &[], "Times that Redis could not be used any more."),
     gauge("redis_linked", &[], "1 while this process uses Redis and hears of changes, else 0."),
+    counter(
+        "region_journal_failures_total",
+        &[],
+        "Times that the map of regions could not be read or changed.",
+    ),
+    gauge("region_leases_held", &[], "Shards whose work lease this process holds for its region."),
     histogram("search_duration_seconds", &[], "Searches."),
     counter("search_indexed_total", &[], "Changes made to the search index."),
     gauge("search_lag_seconds", &[], "Age of the oldest change that the search index does not have."),
