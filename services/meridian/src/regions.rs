@@ -18,6 +18,7 @@ use kernel::{Failure, Region, Result};
 use placement::{Kind, MapVersion, Operation, OperationId, Spec};
 use platform_db::Db;
 use platform_runtime::{Check, Config, Finding, Module};
+use sha2::{Digest as _, Sha256};
 
 /// The journal of a database.
 pub(crate) fn journal(db: &Db) -> Arc<dyn Journal> {
@@ -123,7 +124,8 @@ impl Regions for RegionsDesk {
         };
         let mut spec = Spec::asked(ctx.principal(), kind);
         if let Some(key) = &ctx.idempotency_key {
-            spec = spec.keyed(format!("{}/{key}", ctx.principal()));
+            // As long as the journal's column has room for, whatever the client's is.
+            spec = spec.keyed(hex::encode(Sha256::digest(format!("{}/{key}", ctx.principal()))));
         }
         let begun = self.journal.begin(&spec).await.map_err(failure)?;
         let id = begun.ok_or_else(|| Failure::new(code::BUSY))?;

@@ -14,26 +14,42 @@ use std::{io::IsTerminal, sync::Arc};
 
 use anyhow::Result;
 use coordinator::{Journal, JournalError, Scene};
-use kernel::Region;
+use kernel::{Region, SystemClock};
 use placement::{Ask, Digest, Kind, MapVersion, OperationId, World};
+use platform_db::{Db, EngineName};
 use serde::Serialize;
 
 use crate::{
     Settings,
     cli::{Output, RegionArgs, RegionCommand, Waiting},
-    compose,
     exit::{Ended, Why},
     regions,
 };
 
 /// Runs a command on the journal of the database that `settings` name.
 pub(crate) async fn run(settings: Settings, args: &RegionArgs) -> Result<()> {
+    existing(&settings)?;
     if let RegionCommand::Verify { window } = &args.command {
         return verify::run(settings, window.map(|window| window.0), args.output).await;
     }
-    let db = compose::open_database(&settings).await?;
+    let db = Db::open(&settings.database()?, Arc::new(SystemClock)).await?;
     let desk = Desk { journal: regions::journal(&db), person: person(), output: args.output, ask: prompt };
     desk.run(&args.command).await
+}
+
+/// A look must not make what it looks at.
+fn existing(settings: &Settings) -> Result<()> {
+    let embedded = settings.database()?.engine == EngineName::Sqlite;
+    if embedded && !settings.data.join("meridian.db").exists() {
+        let folder = settings.data.display();
+        return Err(Ended::new(
+            Why::NotFound,
+            format!(
+                "there is no database in {folder}: name its folder with --data, or its URL with --database"
+            ),
+        ));
+    }
+    Ok(())
 }
 
 /// Who works, on what, and how they are answered.

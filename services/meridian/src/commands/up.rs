@@ -32,7 +32,7 @@ use crate::{
 /// The regions, in the order of their ports.
 pub(crate) const REGIONS: [&str; 3] = ["us-east", "eu-west", "ap-southeast"];
 /// Between two looks at the children.
-const TURN: Duration = Duration::from_millis(200);
+const TURN: Duration = Duration::from_millis(500);
 /// How long the children may take to end what is under way.
 const STOP_WITHIN: Duration = Duration::from_secs(40);
 

@@ -17,11 +17,12 @@ use tokio::{
     time::Instant,
 };
 
-use super::TURN;
 use crate::cli::Cli;
 
 /// How long a region may take to say whether it is ready.
 const ASK: Duration = Duration::from_secs(1);
+/// Before one that is not ready is asked again.
+const AGAIN: Duration = Duration::from_millis(100);
 /// The last words of a log that are shown when its region did not start.
 const LAST_WORDS: usize = 2_000;
 
@@ -94,7 +95,7 @@ impl Children {
                     Health::Ready | Health::Unready(_) => {}
                 }
             }
-            tokio::time::sleep(TURN).await;
+            tokio::time::sleep(AGAIN).await;
         }
     }
 
