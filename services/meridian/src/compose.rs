@@ -31,13 +31,13 @@ use platform_cache::{Caches, Redis};
 use platform_client::{ClientConfig, HttpTransport};
 use platform_db::Db;
 use platform_http::{AssertionKey, Auth, TokenSigner};
-use platform_runtime::{App, AppConfig, Config, Keys, Module, Registry, Running, Telemetry};
+use platform_runtime::{App, AppConfig, Check, Config, Keys, Module, Registry, Running, Telemetry};
 use pricing::PricingService;
 use sea_orm_migration::MigratorTrait;
 use search::SearchService;
 use storefront::StorefrontDeps;
 
-use crate::{Settings, gateway};
+use crate::{Settings, gateway, regions};
 
 /// Every module, in the order they are built.
 const MODULES: [&str; 11] = [
@@ -320,8 +320,21 @@ impl Shop {
             },
         )?;
         let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
-        let contracts =
-            Contracts { accounts, catalog, pricing, inventory, carts, orders, payments, search, imports };
+        // Every process has the database, and so the map.
+        let desk = regions::RegionsDesk::new(regions::journal(&db), regions::here(config)?);
+        site.registry.add(regions::module(desk.clone()));
+        let contracts = Contracts {
+            accounts,
+            catalog,
+            pricing,
+            inventory,
+            carts,
+            orders,
+            payments,
+            search,
+            imports,
+            regions: desk,
+        };
         if site.targets.has("storefront") {
             site.registry.add(storefront::module(StorefrontDeps {
                 contracts: contracts.clone(),
@@ -354,6 +367,11 @@ impl Shop {
     /// Its database.
     pub fn db(&self) -> &Db {
         &self.db
+    }
+
+    /// What must be true of the rows that the modules here own.
+    pub(crate) fn checks(&self) -> Vec<Check> {
+        self.registry.checks()
     }
 
     /// The context of a command: Meridian itself, with an hour's patience.

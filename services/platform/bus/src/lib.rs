@@ -13,6 +13,7 @@
 //!
 //! Tables: `subscription_cursor`, `retry`; prunes `event_log` and `inbox`.
 
+mod audit;
 mod config;
 mod deliver;
 mod embedded;
@@ -31,6 +32,7 @@ mod tail;
 mod turn;
 mod watch;
 
+pub use audit::{Ailment, examine};
 pub use config::{BusConfig, BusEngine, Peer, PulsarConfig};
 pub use embedded::EmbeddedBus;
 pub use open::{SetupStep, open, setup};

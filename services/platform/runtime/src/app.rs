@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Job, Jobs, JobsConfig, Module, Registry, Tasks, Telemetry,
+    Check, Job, Jobs, JobsConfig, Module, Registry, Tasks, Telemetry, audit,
     module::Hook,
     operations::{self, Operations},
 };
@@ -99,6 +99,8 @@ impl App {
         let bus = platform_bus::open(self.db.clone(), consumers, self.config.bus.clone())
             .map_err(|failure| with_cause(&failure))?;
         parts.jobs.push(operations::prune_job(Arc::clone(&bus)));
+        parts.checks.push(audit::events_check(self.db.clone()));
+        parts.jobs.extend(parts.checks.drain(..).map(|check| check.job(&self.config.jobs)));
         let jobs = Jobs::new(
             self.db.clone(),
             std::mem::take(&mut parts.jobs),
@@ -167,6 +169,7 @@ impl std::fmt::Debug for App {
 struct Parts {
     consumers: Vec<Arc<dyn platform_bus::Consumer>>,
     jobs: Vec<Job>,
+    checks: Vec<Check>,
     routes: Vec<Routes>,
     dispatch: Vec<Arc<dyn contracts::Dispatch>>,
     probes: Vec<(String, Probe)>,
@@ -185,6 +188,7 @@ impl Parts {
         for module in modules {
             parts.consumers.extend(module.consumers);
             parts.jobs.extend(module.jobs);
+            parts.checks.extend(module.checks);
             parts.routes.extend(module.routes);
             parts.dispatch.extend(module.dispatch);
             parts.probes.extend(module.probes);

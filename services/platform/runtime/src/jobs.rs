@@ -31,11 +31,26 @@ pub struct JobsConfig {
     pub first_within: Duration,
     /// Runs a job keeps in its history.
     pub history: u32,
+    /// How often the online audit looks whether what must be true of orders, payments, stock, events and regions is true.
+    #[serde(with = "humantime_serde")]
+    pub audit_every: Duration,
+    /// How far back it looks.
+    #[serde(with = "humantime_serde")]
+    pub audit_window: Duration,
+    /// Orders, payments or SKUs it looks at in one run, at most.
+    pub audit_most: u32,
 }
 
 impl Default for JobsConfig {
     fn default() -> Self {
-        Self { scheduled: true, first_within: Duration::from_secs(5), history: 200 }
+        Self {
+            scheduled: true,
+            first_within: Duration::from_secs(5),
+            history: 200,
+            audit_every: Duration::from_secs(60),
+            audit_window: Duration::from_secs(900),
+            audit_most: 1_000,
+        }
     }
 }
 

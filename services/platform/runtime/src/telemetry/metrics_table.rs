@@ -52,6 +52,12 @@ pub const METRICS: &[Metric] = &[
     counter("account_logins_total", &["outcome"], "Log-ins: opened or refused."),
     counter("account_refresh_reused_total", &[], "Refresh tokens used again, whose sessions were ended."),
     counter("account_registered_total", &[], "Accounts registered."),
+    gauge("audit_looked_at", &["rule"], "What the online audit looked at in its last run here, by rule."),
+    gauge(
+        "audit_wrong",
+        &["rule"],
+        "What the online audit found wrong in its last run here, by rule: anything but 0 wants a person.",
+    ),
     counter("bus_consumed_total", &["subscription"], "Events consumed."),
     gauge("bus_dead_letters", &["subscription"], "Events that could not be consumed and wait for a person."),
     gauge(
