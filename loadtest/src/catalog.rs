@@ -5,6 +5,9 @@ use std::fmt::Write;
 use anyhow::{Context, Result};
 use support::{Client, Shop};
 
+/// Units of each SKU where none may be sold out.
+pub(crate) const UNITS: i64 = 1_000_000;
+
 /// Imports `count` products of one SKU each with `units` units, and returns their SKU ids in order.
 pub(crate) async fn stock(shop: &Shop, count: usize, units: i64) -> Result<Vec<String>> {
     let mut csv = String::from(

@@ -13,8 +13,11 @@ pub mod crash;
 pub mod faults;
 pub mod load;
 
+mod audit;
 mod catalog;
 mod connection;
 mod proof;
+mod readiness;
+mod traffic;
 
 pub use proof::Proof;

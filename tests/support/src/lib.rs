@@ -25,7 +25,7 @@ pub use meilisearch_stand_in::MeilisearchStandIn;
 pub use parts::Parts;
 pub use process::binary;
 pub use receiver::{Receiver, ToldLine, ToldSpan, lines_of, spans_of};
-pub use shop::{Shape, Shop, ShopBuilder};
+pub use shop::{REGIONS, Shape, Shop, ShopBuilder};
 
 /// Whether this run is to try real servers: `cargo xtask test --real` says so by `MERIDIAN_TEST_PARTS=real`.
 pub fn on_real_parts() -> bool {

@@ -28,7 +28,12 @@ pub enum Shape {
     Split,
     /// Two processes with every service but the provider of payments, which is a third. Both are entrances.
     Twice,
+    /// Three regions ([`REGIONS`]), a process each with everything. All are entrances.
+    Regions,
 }
+
+/// The regions of [`Shape::Regions`].
+pub const REGIONS: [&str; 3] = ["us-east", "eu-west", "ap-southeast"];
 
 impl Shape {
     /// The targets of each process; the last one is the entrance.
@@ -41,6 +46,7 @@ impl Shape {
                 "search,storefront",
             ],
             Self::Twice => vec!["sandbox", EVERY_SERVICE, EVERY_SERVICE],
+            Self::Regions => vec!["all"; REGIONS.len()],
         }
     }
 
@@ -49,7 +55,22 @@ impl Shape {
         match self {
             Self::AllInOne | Self::Split => 1,
             Self::Twice => 2,
+            Self::Regions => REGIONS.len(),
         }
+    }
+
+    /// What only one process is told: its provider of payments and, of a region, its name.
+    fn own(self, process: usize, base: &str, sandbox: u16) -> Vec<(String, String)> {
+        if self != Self::Regions {
+            return Vec::new();
+        }
+        let sandbox = format!("127.0.0.1:{sandbox}");
+        let own = [
+            ("REGION__NAME", REGIONS[process]),
+            ("REGION__ENDPOINT", base),
+            ("PAYMENT__SANDBOX__LISTEN", &sandbox),
+        ];
+        own.map(|(name, value)| (format!("MERIDIAN__{name}"), value.to_owned())).to_vec()
     }
 }
 
@@ -60,7 +81,10 @@ pub struct Shop {
     broker: Option<Broker>,
     profile: &'static str,
     arguments: Vec<Vec<String>>,
+    /// What every process is told.
     environment: Vec<(String, String)>,
+    /// What only one is.
+    own: Vec<Vec<(String, String)>>,
     processes: Vec<Process>,
     shape: Shape,
     /// Where each process listens; the last ones are the entrances.
@@ -122,7 +146,8 @@ impl ShopBuilder {
         let folder = tempfile::tempdir()?;
         let data = folder.path().join("data");
         let groups = self.shape.groups();
-        let ports = stack::free_ports(groups.len() + 1)?;
+        let mut ports = stack::free_ports(2 * groups.len())?;
+        let sandboxes = ports.split_off(groups.len());
         let database = Database::of_shop(&self.parts, folder.path(), &data);
         let broker = Broker::of(&self.parts);
         let mut environment = broker
@@ -133,13 +158,13 @@ impl ShopBuilder {
             .chain(&self.environment)
             .cloned()
             .collect::<Vec<_>>();
-        let sandbox = ports[groups.len()];
+        let sandbox = sandboxes[0];
         environment.push(("MERIDIAN__PAYMENT__SANDBOX__LISTEN".into(), format!("127.0.0.1:{sandbox}")));
         if self.shape == Shape::Twice {
             environment
                 .push(("MERIDIAN__PAYMENT__SANDBOX__URL".into(), format!("http://127.0.0.1:{sandbox}")));
         }
-        if groups.len() > 1 {
+        if groups.len() > 1 && self.shape != Shape::Regions {
             for (index, group) in groups.iter().enumerate() {
                 for module in group.split(',') {
                     let name = format!("MERIDIAN__CLIENT__TARGETS__{}", module.to_ascii_uppercase());
@@ -161,7 +186,9 @@ impl ShopBuilder {
                 line
             })
             .collect();
-        let bases = ports[..groups.len()].iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+        let bases: Vec<String> = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
+        let own = bases.iter().zip(&sandboxes).enumerate();
+        let own = own.map(|(process, (base, sandbox))| self.shape.own(process, base, *sandbox)).collect();
         let mut shop = Shop {
             folder,
             database,
@@ -169,6 +196,7 @@ impl ShopBuilder {
             profile: self.profile,
             arguments,
             environment,
+            own,
             processes: Vec::new(),
             shape: self.shape,
             bases,
@@ -289,8 +317,7 @@ impl Shop {
 
     /// Starts a group again that was killed.
     pub async fn start_group(&mut self, group: usize) -> Result<()> {
-        let line = self.arguments.get(group).context("there is no such group")?;
-        let mut process = Process::start(line, &self.environment, self.folder.path())?;
+        let mut process = self.process(group)?;
         process.address(START).await?;
         *self.processes.get_mut(group).context("there is no such group")? = process;
         self.ready().await
@@ -321,13 +348,19 @@ impl Shop {
     /// Starts what is not running and waits until it is ready.
     pub async fn restart(&mut self) -> Result<()> {
         self.processes.clear();
-        for line in &self.arguments {
-            self.processes.push(Process::start(line, &self.environment, self.folder.path())?);
+        for group in 0..self.arguments.len() {
+            self.processes.push(self.process(group)?);
         }
         for process in &mut self.processes {
             process.address(START).await?;
         }
         self.ready().await
+    }
+
+    fn process(&self, group: usize) -> Result<Process> {
+        let line = self.arguments.get(group).context("there is no such group")?;
+        let environment = [self.environment.as_slice(), &self.own[group]].concat();
+        Process::start(line, &environment, self.folder.path())
     }
 
     async fn ready(&self) -> Result<()> {

@@ -90,10 +90,21 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "platform-http" => platform(&["platform-cache", "platform-regions", "platform-trace"]),
         "platform-bus" => platform(&["platform-db", "platform-regions", "platform-trace"]),
         "platform-client" => platform(&["platform-http", "platform-trace"]),
-        "platform-runtime" => {
-            platform(&["platform-db", "platform-bus", "platform-cache", "platform-http", "platform-regions", "platform-trace"])
-        }
-        "edge" => platform(&["placement", "platform-http", "platform-regions", "platform-runtime", "platform-trace"]),
+        "platform-runtime" => platform(&[
+            "platform-db",
+            "platform-bus",
+            "platform-cache",
+            "platform-http",
+            "platform-regions",
+            "platform-trace",
+        ]),
+        "edge" => platform(&[
+            "placement",
+            "platform-http",
+            "platform-regions",
+            "platform-runtime",
+            "platform-trace",
+        ]),
         "storefront" => platform(&["platform-http", "platform-runtime"]),
         name if DOMAINS.contains(&name) => platform(PLATFORM),
         // The binary and the tests compose everything.
@@ -101,7 +112,16 @@ fn allowed(name: &str) -> Vec<&'static str> {
             .iter()
             .chain(PLATFORM)
             .chain(DOMAINS)
-            .chain(&["migrations", "storefront", "edge", "meridian", "support", "stack", "placement", "coordinator"])
+            .chain(&[
+                "migrations",
+                "storefront",
+                "edge",
+                "meridian",
+                "support",
+                "stack",
+                "placement",
+                "coordinator",
+            ])
             .copied()
             .collect(),
     }

@@ -88,9 +88,11 @@ impl Regions {
     pub fn works(&self, shard: Shard) -> bool {
         let Some(known) = &self.0 else { return true };
         let world = known.world.borrow();
-        world.observed.leases.get(&shard).is_some_and(|lease| {
-            lease.holder.region == known.me && lease.held(world.observed.now)
-        })
+        world
+            .observed
+            .leases
+            .get(&shard)
+            .is_some_and(|lease| lease.holder.region == known.me && lease.held(world.observed.now))
     }
 
     /// What is stored about a region.

@@ -1,6 +1,6 @@
 //! What a cache promises inside a process.
 
-use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures::future::join_all;
 use kernel::{FakeClock, code};
