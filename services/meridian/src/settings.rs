@@ -105,6 +105,7 @@ mod tests {
         same::<DbConfig>(&file, "database");
         same::<BusConfig>(&file, "bus");
         same::<platform_cache::RedisConfig>(&file, "redis");
+        same::<edge::EdgeConfig>(&file, "edge");
         same::<platform_runtime::JobsConfig>(&file, "jobs");
         same::<platform_runtime::TelemetryConfig>(&file, "telemetry");
         same::<platform_client::ClientConfig>(&file, "client");

@@ -285,7 +285,9 @@ impl Passage {
         let mut response = self.answer(req.into_response(response));
         if self.hop.is_some() && failure.is(code::UNAVAILABLE) {
             // Nothing was done, so that the region which passed it on may do it.
-            response.headers_mut().insert(UNSERVED, HeaderValue::from_static("busy"));
+            let draining = self.shared.draining.load(Ordering::Acquire);
+            let why = HeaderValue::from_static(if draining { "draining" } else { "busy" });
+            response.headers_mut().insert(UNSERVED, why);
         }
         response
     }
@@ -339,7 +341,7 @@ impl Passage {
         if failure.status() < 500 {
             // Fields may quote what the client sent, so the code alone is logged.
             tracing::debug!(error.code = failure.code(), "refused");
-        } else if failure.is(code::UNAVAILABLE) || failure.is(code::TIMEOUT) {
+        } else if matches!(failure.status(), 503 | 504) {
             tracing::warn!(error.code = failure.code(), error.cause = ?failure, path = self.uri.path(), "not served");
         } else {
             tracing::error!(error.code = failure.code(), error.cause = ?failure, path = self.uri.path(), "failed");
