@@ -30,7 +30,8 @@ use payment::PaymentService;
 use platform_cache::{Caches, Redis};
 use platform_client::{ClientConfig, HttpTransport};
 use platform_db::Db;
-use platform_http::{AssertionKey, Auth, TokenSigner};
+use platform_http::{AssertionKey, Auth, Entrance, TokenSigner};
+use platform_regions::Regions;
 use platform_runtime::{App, AppConfig, Check, Config, Keys, Module, Registry, Running, Telemetry};
 use pricing::PricingService;
 use sea_orm_migration::MigratorTrait;
@@ -114,6 +115,7 @@ pub struct Shop {
     internal: AssertionKey,
     places: payment::Places,
     redis: Option<Redis>,
+    entrance: Option<Arc<dyn Entrance>>,
 }
 
 /// Opens the database in the data folder and brings its schema up to date.
@@ -335,6 +337,10 @@ impl Shop {
             imports,
             regions: desk,
         };
+        let regions = Regions::single();
+        let clock = Arc::clone(db.clock());
+        let entrance =
+            edge::entrance(config.section("edge")?, &regions, auth.clone(), internal.clone(), clock)?;
         if site.targets.has("storefront") {
             site.registry.add(storefront::module(StorefrontDeps {
                 contracts: contracts.clone(),
@@ -361,6 +367,7 @@ impl Shop {
             internal,
             places,
             redis: caches.redis().cloned(),
+            entrance,
         })
     }
 
@@ -408,6 +415,7 @@ impl Shop {
     pub async fn start(self, config: AppConfig, telemetry: Telemetry) -> Result<Running> {
         let app = App::new(self.db, self.registry, config)
             .auth(self.auth)
+            .entrance(self.entrance, self.internal.clone())
             .internal(self.internal)
             .redis(self.redis)
             .telemetry(telemetry);

@@ -112,6 +112,7 @@ mod tests {
         same::<BusConfig>(&file, "bus");
         same::<platform_cache::RedisConfig>(&file, "redis");
         same::<coordinator::RegionConfig>(&file, "region");
+        same::<edge::EdgeConfig>(&file, "edge");
         same::<platform_runtime::JobsConfig>(&file, "jobs");
         same::<platform_runtime::TelemetryConfig>(&file, "telemetry");
         same::<platform_client::ClientConfig>(&file, "client");

@@ -17,7 +17,9 @@ use actix_web::{
 };
 use kernel::{Clock, Failure, Result};
 
-use crate::{Auth, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable};
+use crate::{
+    AssertionKey, Auth, Entrance, Hop, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable,
+};
 
 /// Where staff work.
 pub(crate) const STAFF: &str = "/api/v1/admin/";
@@ -29,6 +31,8 @@ pub(crate) struct Shared {
     pub(crate) config: HttpServerConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) auth: Option<Auth>,
+    /// The region's entrance, and the key by which hops from other regions are believed.
+    pub(crate) entrance: Option<(Arc<dyn Entrance>, AssertionKey)>,
     pub(crate) limits: Limits,
     pub(crate) routes: RouteTable,
     pub(crate) owners: Owners,
@@ -42,6 +46,13 @@ impl Shared {
         req.app_data::<Data<Self>>()
             .map(|data| &**data)
             .ok_or_else(|| Failure::internal("the handler runs outside platform_http::Server"))
+    }
+
+    /// What another region says about a request that it passed on; none in a shop without regions.
+    pub(crate) fn hop(&self, head: &RequestHead) -> Option<Hop> {
+        let (_, key) = self.entrance.as_ref()?;
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        key.believed(head.headers(), &head.method, target, self.clock.now())
     }
 
     /// Who sent the request: the peer, or whom a trusted proxy names.

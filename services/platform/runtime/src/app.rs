@@ -7,7 +7,7 @@ use kernel::{Failure, code};
 use platform_bus::{Bus, BusConfig};
 use platform_cache::Redis;
 use platform_db::Db;
-use platform_http::{AssertionKey, Auth, Bound, HttpServerConfig, Probe, Routes, Server};
+use platform_http::{AssertionKey, Auth, Bound, Entrance, HttpServerConfig, Probe, Routes, Server};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -53,12 +53,22 @@ pub struct App {
     internal: Option<AssertionKey>,
     telemetry: Option<Telemetry>,
     redis: Option<Redis>,
+    entrance: Option<(Arc<dyn Entrance>, AssertionKey)>,
 }
 
 impl App {
     /// The modules over this database, which has been migrated. Nothing runs before [`App::start`].
     pub fn new(db: Db, registry: Registry, config: AppConfig) -> Self {
-        Self { db, registry, config, auth: None, internal: None, telemetry: None, redis: None }
+        Self {
+            db,
+            registry,
+            config,
+            auth: None,
+            internal: None,
+            telemetry: None,
+            redis: None,
+            entrance: None,
+        }
     }
 
     /// Says who callers are.
@@ -87,6 +97,13 @@ impl App {
     #[must_use]
     pub fn redis(mut self, redis: Option<Redis>) -> Self {
         self.redis = redis;
+        self
+    }
+
+    /// Serves as a region's entrance, which believes regions that hold `key`.
+    #[must_use]
+    pub fn entrance(mut self, entrance: Option<Arc<dyn Entrance>>, key: AssertionKey) -> Self {
+        self.entrance = entrance.map(|entrance| (entrance, key));
         self
     }
 
@@ -122,6 +139,9 @@ impl App {
         }
         if let Some(auth) = self.auth {
             server = server.auth(auth);
+        }
+        if let Some((entrance, key)) = self.entrance {
+            server = server.entrance(entrance, key);
         }
         if let Some(key) = self.internal {
             server = server.dispatch(key, parts.dispatch);

@@ -90,6 +90,26 @@ pub const METRICS: &[Metric] = &[
         &["code"],
         "Transactions and reads that TiDB asked for again, by its error code; `lost`: no answer.",
     ),
+    counter(
+        "edge_broken_answers_total",
+        &[],
+        "Answers of other regions that broke off after their beginning had been passed on.",
+    ),
+    histogram(
+        "edge_forward_duration_seconds",
+        &["region"],
+        "Requests passed on to another region, until its answer was there.",
+    ),
+    counter(
+        "edge_hop_failures_total",
+        &["region", "reason"],
+        "Requests passed on to another region and not answered by it in time: unreached, unserved, broken, error, slow.",
+    ),
+    counter(
+        "edge_requests_total",
+        &["decision"],
+        "Public requests of a region by what its entrance did: served here (anybody, here, hop, here_…), forwarded, refused.",
+    ),
     histogram(
         "http_request_duration_seconds",
         &["method", "route", "status"],
