@@ -1,5 +1,6 @@
 //! Regions for staff: the contract over the journal, and its routes.
 
+pub(crate) mod first;
 mod http;
 pub(crate) mod view;
 
