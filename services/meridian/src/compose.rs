@@ -31,13 +31,14 @@ use platform_cache::{Caches, Redis};
 use platform_client::{ClientConfig, HttpTransport};
 use platform_db::Db;
 use platform_http::{AssertionKey, Auth, TokenSigner};
+use platform_regions::Regions;
 use platform_runtime::{App, AppConfig, Config, Keys, Module, Registry, Running, Telemetry};
 use pricing::PricingService;
 use sea_orm_migration::MigratorTrait;
 use search::SearchService;
 use storefront::StorefrontDeps;
 
-use crate::{Settings, gateway};
+use crate::{Settings, gateway, region};
 
 /// Every module, in the order they are built.
 const MODULES: [&str; 11] = [
@@ -114,6 +115,7 @@ pub struct Shop {
     internal: AssertionKey,
     places: payment::Places,
     redis: Option<Redis>,
+    regions: Regions,
 }
 
 /// Opens the database in the data folder and brings its schema up to date.
@@ -134,6 +136,9 @@ struct Site<'a> {
     transport: Arc<HttpTransport>,
     caches: Caches,
     registry: Registry,
+    regions: Regions,
+    /// The folder of what a region does not share.
+    own: &'a Path,
 }
 
 impl Site<'_> {
@@ -171,8 +176,24 @@ impl Shop {
             tracing::warn!("starting without Redis");
         }
         let caches = Caches::new(Arc::clone(db.clock()), redis);
-        let registry = Registry::new();
-        let site = Site { config: &config, data: &data, db, keys, targets, transport, caches, registry };
+        let mut registry = Registry::new();
+        let place = region::open(config.section("region")?, &data, &keys, &db)?;
+        if let Some(module) = place.module {
+            registry.add(module);
+        }
+        let (regions, own) = (place.regions, place.data.as_path());
+        let site = Site {
+            config: &config,
+            data: &data,
+            db,
+            keys,
+            targets,
+            transport,
+            caches,
+            registry,
+            regions,
+            own,
+        };
         Self::build(site, &client, internal)
     }
 
@@ -294,11 +315,12 @@ impl Shop {
             |site| {
                 let service = SearchService::open(
                     db.clone(),
-                    site.data,
+                    site.own,
                     catalog.clone(),
                     pricing.clone(),
                     inventory.clone(),
                     config.section("search")?,
+                    site.regions.clone(),
                 )?;
                 Ok((service.clone() as Arc<dyn Search>, search::module(service)))
             },
@@ -348,6 +370,7 @@ impl Shop {
             internal,
             places,
             redis: caches.redis().cloned(),
+            regions: site.regions,
         })
     }
 
@@ -392,6 +415,7 @@ impl Shop {
             .auth(self.auth)
             .internal(self.internal)
             .redis(self.redis)
+            .regions(self.regions)
             .telemetry(telemetry);
         let running = app.start().await?;
         self.places.shop_is_at(&format!("http://{}", running.address()));

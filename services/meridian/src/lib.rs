@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod compose;
 mod gateway;
+mod region;
 mod settings;
 
 pub use cli::{Cli, Profile};

@@ -8,6 +8,7 @@ use platform_bus::{Bus, BusConfig};
 use platform_cache::Redis;
 use platform_db::Db;
 use platform_http::{AssertionKey, Auth, Bound, HttpServerConfig, Probe, Routes, Server};
+use platform_regions::Regions;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -53,12 +54,21 @@ pub struct App {
     internal: Option<AssertionKey>,
     telemetry: Option<Telemetry>,
     redis: Option<Redis>,
+    regions: Regions,
 }
 
 impl App {
     /// The modules over this database, which has been migrated. Nothing runs before [`App::start`].
     pub fn new(db: Db, registry: Registry, config: AppConfig) -> Self {
-        Self { db, registry, config, auth: None, internal: None, telemetry: None, redis: None }
+        let regions = Regions::single();
+        Self { db, registry, config, auth: None, internal: None, telemetry: None, redis: None, regions }
+    }
+
+    /// Says which region this process is of, and which work is that region's.
+    #[must_use]
+    pub fn regions(mut self, regions: Regions) -> Self {
+        self.regions = regions;
+        self
     }
 
     /// Says who callers are.
@@ -96,13 +106,15 @@ impl App {
         let tasks = Tasks::new();
         let mut parts = Parts::of(self.registry.in_order()?);
         let consumers = std::mem::take(&mut parts.consumers);
-        let bus = platform_bus::open(self.db.clone(), consumers, self.config.bus.clone())
+        let (db, config) = (self.db.clone(), self.config.bus.clone());
+        let bus = platform_bus::open(db, consumers, config, self.regions.clone())
             .map_err(|failure| with_cause(&failure))?;
         parts.jobs.push(operations::prune_job(Arc::clone(&bus)));
         let jobs = Jobs::new(
             self.db.clone(),
             std::mem::take(&mut parts.jobs),
             self.config.jobs.clone(),
+            &self.regions,
             tasks.clone(),
         )?;
         parts.routes.push(operations::routes(Operations { bus: Arc::clone(&bus), jobs: jobs.clone() }));

@@ -31,11 +31,19 @@ pub struct JobsConfig {
     pub first_within: Duration,
     /// Runs a job keeps in its history.
     pub history: u32,
+    /// Life of a running job's lease; renewed three times in it. So long a job rests whose process was killed.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
 }
 
 impl Default for JobsConfig {
     fn default() -> Self {
-        Self { scheduled: true, first_within: Duration::from_secs(5), history: 200 }
+        Self {
+            scheduled: true,
+            first_within: Duration::from_secs(5),
+            history: 200,
+            lease: Duration::from_secs(30),
+        }
     }
 }
 
@@ -45,6 +53,7 @@ pub struct Job {
     pub(crate) name: &'static str,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
+    pub(crate) each_region: bool,
     work: Work,
 }
 
@@ -60,8 +69,16 @@ impl Job {
             name,
             interval,
             timeout: Duration::from_secs(600),
+            each_region: false,
             work: Arc::new(move |run| Box::pin(work(run))),
         }
+    }
+
+    /// Every region runs it for itself, under a name of its own (`search.check@eu-west`): for what a region keeps for itself.
+    #[must_use]
+    pub fn in_each_region(mut self) -> Self {
+        self.each_region = true;
+        self
     }
 
     /// The longest time a run may take.
