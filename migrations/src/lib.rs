@@ -13,8 +13,10 @@ mod order;
 mod payment;
 mod platform;
 mod pricing;
+mod regions;
 mod schema;
 mod search;
+mod search_marks;
 mod trace;
 
 use sea_orm_migration::prelude::*;
@@ -38,6 +40,8 @@ impl MigratorTrait for Migrator {
             Box::new(search::Migration),
             Box::new(trace::Migration),
             Box::new(catalog_attributes::Migration),
+            Box::new(regions::Migration),
+            Box::new(search_marks::Migration),
         ]
     }
 }

@@ -1,6 +1,9 @@
 //! The port to storage.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use kernel::{Epoch, Region, Shard};
@@ -61,7 +64,8 @@ pub trait Journal: Send + Sync {
     /// Takes or renews the leadership for `ttl` from now. None: another one has it. Its epoch grows when it changes hands.
     async fn lead(&self, candidate: &Instance, ttl: Duration) -> Result<Option<Epoch>>;
 
-    /// Begins an operation, in preflight. None: another one runs.
+    /// Begins an operation, in preflight. None: another one runs. Asked again under the same key ([`Spec::request`]) it
+    /// begins nothing and answers as before. Forbidden: the key came with another spec.
     async fn begin(&self, spec: &Spec) -> Result<Option<OperationId>>;
 
     /// Makes a change of the running operation. Stale when the operation has another version or has ended, or the map
@@ -75,6 +79,9 @@ pub trait Journal: Send + Sync {
     /// An operation, running or ended.
     async fn operation(&self, operation: OperationId) -> Result<Option<Operation>>;
 
+    /// The operations that began last, the latest first.
+    async fn operations(&self, most: u32) -> Result<Vec<Operation>>;
+
     /// A person changes a region's state; `expect` is the version of its row. The map's version grows, and a drill that
     /// holds the region loses it. Forbidden: a region that is out becoming active at once.
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied>;
@@ -85,16 +92,29 @@ pub trait Journal: Send + Sync {
     /// A person says how shards are to move and where they are pinned. The map's version grows.
     async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied>;
 
-    /// Takes a shard's lease that is free or has run out, under the next epoch. None: it is held, or the shard does not
-    /// live in the worker's region, or that region does not serve.
+    /// Takes a shard's lease that is free or has run out, under the next epoch. None: it is held, or the shard's work is
+    /// not that of the worker's region ([`placement::World::works`]).
     async fn take(&self, shard: Shard, worker: &Instance, ttl: Duration) -> Result<Option<Epoch>>;
 
     /// Holds on to a lease until `ttl` from now. Stale when it was taken under another epoch or by another worker, when it
-    /// has run out, and when the shard's home is elsewhere or out: a holder that is left behind runs out within its `ttl`.
+    /// has run out, and when the shard's work is not its region's any more: a holder that is left behind runs out within its `ttl`.
     async fn renew(&self, shard: Shard, worker: &Instance, epoch: Epoch, ttl: Duration) -> Result<Applied>;
 
     /// Gives a lease back. Stale when it is another's or was taken under another epoch.
     async fn release(&self, shard: Shard, worker: &Instance, epoch: Epoch) -> Result<Applied>;
+
+    /// Everything a worker wishes ([`placement::wish`]) about all leases at once: takes what is free and its region's to
+    /// do, renews what it holds, gives back what is not its region's any more, but for the `busy` ones, on which it works
+    /// at this moment. Answers what it holds then.
+    async fn work(
+        &self,
+        worker: &Instance,
+        ttl: Duration,
+        busy: &BTreeSet<Shard>,
+    ) -> Result<BTreeMap<Shard, Epoch>>;
+
+    /// Gives back every lease of an instance that ends, the leadership with them.
+    async fn resign(&self, instance: &Instance) -> Result<()>;
 
     /// Writes down what `observer` sees of `subject`. The same verdict within the time that sightings stay fresh goes on
     /// from where it began; after a longer silence it begins anew.
@@ -102,4 +122,7 @@ pub trait Journal: Send + Sync {
 
     /// Writes down what a region says about itself.
     async fn say(&self, region: &Region, vitals: Vitals) -> Result<()>;
+
+    /// Both at once: what a region sees of the others, and what it says about itself.
+    async fn report(&self, me: &Region, seen: &BTreeMap<Region, Verdict>, vitals: Vitals) -> Result<()>;
 }

@@ -3,17 +3,26 @@
 //! - [`Journal`] is the port to storage: every change is one compare-and-set, every read is of one moment. [`testing`] has
 //!   the suite that every implementation passes.
 //! - [`Store`] says what a journal means: a value and pure functions. [`MemoryJournal`] keeps one behind a lock, with
-//!   whatever clock it is given; tests and simulations give it a fake one.
+//!   whatever clock it is given; tests and simulations give it a fake one. [`DatabaseJournal`] keeps one in tables.
 //! - [`Coordinator`] looks and acts. It remembers nothing between two ticks: after a crash at any step another one goes on,
 //!   and two at once only lose compare-and-sets to each other. Being elected saves work; nothing is safe because of it.
+//! - [`Agent`] is what every process of a region runs: it follows the journal, holds leases, coordinates, observes.
 
+mod agent;
+mod audit;
+mod config;
 mod coordinator;
+mod database;
 mod journal;
 mod memory;
 mod store;
 pub mod testing;
 
+pub use agent::{Agent, Snapshot, SnapshotError};
+pub use audit::{Broken, served, standing};
+pub use config::RegionConfig;
 pub use coordinator::{Coordinator, Deed, Intent};
+pub use database::DatabaseJournal;
 pub use journal::{Applied, Journal, JournalError, Result, Scene};
 pub use memory::MemoryJournal;
 pub use store::Store;

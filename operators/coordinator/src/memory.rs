@@ -1,7 +1,7 @@
 //! A journal in memory.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -58,7 +58,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn begin(&self, spec: &Spec) -> Result<Option<OperationId>> {
-        Ok(self.lock().begin(spec, self.clock.now()))
+        self.lock().begin(spec, self.clock.now())
     }
 
     async fn apply(&self, effect: &Effect) -> Result<Applied> {
@@ -71,6 +71,10 @@ impl Journal for MemoryJournal {
 
     async fn operation(&self, operation: OperationId) -> Result<Option<Operation>> {
         Ok(self.lock().operation(operation).cloned())
+    }
+
+    async fn operations(&self, most: u32) -> Result<Vec<Operation>> {
+        Ok(self.lock().operations(most))
     }
 
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
@@ -97,6 +101,20 @@ impl Journal for MemoryJournal {
         Ok(self.lock().release(shard, worker, epoch, self.clock.now()))
     }
 
+    async fn work(
+        &self,
+        worker: &Instance,
+        ttl: Duration,
+        busy: &BTreeSet<Shard>,
+    ) -> Result<BTreeMap<Shard, Epoch>> {
+        Ok(self.lock().work(worker, ttl, busy, self.clock.now()))
+    }
+
+    async fn resign(&self, instance: &Instance) -> Result<()> {
+        self.lock().resign(instance, self.clock.now());
+        Ok(())
+    }
+
     async fn sight(&self, subject: &Region, observer: &Region, verdict: Verdict) -> Result<()> {
         self.lock().sight(subject, observer, verdict, self.clock.now());
         Ok(())
@@ -104,6 +122,11 @@ impl Journal for MemoryJournal {
 
     async fn say(&self, region: &Region, vitals: Vitals) -> Result<()> {
         self.lock().say(region, vitals);
+        Ok(())
+    }
+
+    async fn report(&self, me: &Region, seen: &BTreeMap<Region, Verdict>, vitals: Vitals) -> Result<()> {
+        self.lock().report(me, seen, vitals, self.clock.now());
         Ok(())
     }
 }

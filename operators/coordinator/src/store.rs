@@ -1,22 +1,28 @@
 //! What a journal means: a value, and what each call does to it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use kernel::{Epoch, Region, Shard, Timestamp};
 use placement::{
     Change, Desired, Effect, Instance, Jurisdiction, Lease, MapVersion, Operation, OperationId, Placing,
-    Policy, RegionRow, RegionSpec, ShardRow, Sighting, Spec, State, Verdict, Vitals, World,
+    Policy, RegionRow, RegionSpec, ShardRow, Sighting, Spec, State, Verdict, Vitals, Wish, World, wish,
 };
 
 use crate::{Applied, JournalError, Result, Scene};
+
+/// The longest key of a request, in bytes.
+const LONGEST_KEY: usize = 200;
 
 /// The state of a journal. Deterministic; the time comes with each call. An adapter to a database does the same in SQL, and
 /// the model checker and the simulation explore this one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Store {
-    scene: Scene,
-    ended: BTreeMap<OperationId, Operation>,
-    last_operation: u64,
+    pub(crate) scene: Scene,
+    pub(crate) ended: BTreeMap<OperationId, Operation>,
+    pub(crate) last_operation: u64,
 }
 
 impl Store {
@@ -78,14 +84,30 @@ impl Store {
     }
 
     /// See [`crate::Journal::begin`].
-    pub fn begin(&mut self, spec: &Spec, now: Timestamp) -> Option<OperationId> {
+    pub fn begin(&mut self, spec: &Spec, now: Timestamp) -> Result<Option<OperationId>> {
+        if spec.request.as_ref().is_some_and(|request| request.len() > LONGEST_KEY) {
+            return Err(JournalError::Forbidden(format!("a key has at most {LONGEST_KEY} bytes")));
+        }
+        if let Some(before) = spec.request.as_ref().and_then(|request| self.asked(request)) {
+            return if before.spec == *spec {
+                Ok(Some(before.id))
+            } else {
+                Err(JournalError::Forbidden(format!("this key asked for operation {} before", before.id)))
+            };
+        }
         if self.scene.operation.is_some() {
-            return None;
+            return Ok(None);
         }
         self.last_operation += 1;
         let id = OperationId(self.last_operation);
         self.scene.operation = Some(Operation::begin(id, spec.clone(), now));
-        Some(id)
+        Ok(Some(id))
+    }
+
+    /// The operation that was asked for under this key.
+    fn asked(&self, request: &str) -> Option<&Operation> {
+        let all = self.running().into_iter().chain(self.ended.values());
+        all.into_iter().find(|one| one.spec.request.as_deref() == Some(request))
     }
 
     /// See [`crate::Journal::apply`].
@@ -122,6 +144,12 @@ impl Store {
     /// See [`crate::Journal::operation`].
     pub fn operation(&self, operation: OperationId) -> Option<&Operation> {
         self.running().filter(|running| running.id == operation).or_else(|| self.ended.get(&operation))
+    }
+
+    /// See [`crate::Journal::operations`].
+    pub fn operations(&self, most: u32) -> Vec<Operation> {
+        let all = self.running().into_iter().chain(self.ended.values().rev());
+        all.take(usize::try_from(most).unwrap_or(usize::MAX)).cloned().collect()
     }
 
     /// See [`crate::Journal::set_state`].
@@ -167,7 +195,7 @@ impl Store {
     /// See [`crate::Journal::take`].
     pub fn take(&mut self, shard: Shard, worker: &Instance, ttl: Duration, now: Timestamp) -> Option<Epoch> {
         let last = self.scene.world.observed.leases.get(&shard);
-        if !self.home(shard, worker) || last.is_some_and(|lease| lease.held(now)) {
+        if !self.works(shard, worker, now) || last.is_some_and(|lease| lease.held(now)) {
             return None;
         }
         let epoch = Epoch(last.map_or(0, |lease| lease.epoch.0) + 1);
@@ -185,7 +213,7 @@ impl Store {
         ttl: Duration,
         now: Timestamp,
     ) -> Applied {
-        if !self.home(shard, worker) {
+        if !self.works(shard, worker, now) {
             return Applied::Stale;
         }
         match self.lease(shard, worker, epoch).filter(|lease| lease.held(now)) {
@@ -208,6 +236,53 @@ impl Store {
         }
     }
 
+    /// See [`crate::Journal::work`].
+    pub fn work(
+        &mut self,
+        worker: &Instance,
+        ttl: Duration,
+        busy: &BTreeSet<Shard>,
+        now: Timestamp,
+    ) -> BTreeMap<Shard, Epoch> {
+        let (world, mut held) = (&self.scene.world, BTreeMap::new());
+        let wishes: Vec<(Shard, Wish)> = world
+            .observed
+            .shards
+            .iter()
+            .map(|(shard, row)| {
+                let mine = world.works(row, &worker.region, now);
+                (*shard, wish(worker, mine, world.observed.leases.get(shard), now))
+            })
+            .collect();
+        for (shard, wish) in wishes {
+            match wish {
+                Wish::Take => {
+                    held.extend(self.take(shard, worker, ttl, now).map(|epoch| (shard, epoch)));
+                }
+                Wish::Renew(epoch) => {
+                    held.extend(
+                        (self.renew(shard, worker, epoch, ttl, now) == Applied::Yes)
+                            .then_some((shard, epoch)),
+                    );
+                }
+                Wish::Release(epoch) if busy.contains(&shard) => drop(held.insert(shard, epoch)),
+                Wish::Release(epoch) => {
+                    let _ = self.release(shard, worker, epoch, now);
+                }
+                Wish::Nothing => {}
+            }
+        }
+        held
+    }
+
+    /// See [`crate::Journal::resign`].
+    pub fn resign(&mut self, worker: &Instance, now: Timestamp) {
+        let leases = self.scene.world.observed.leases.values_mut().chain(&mut self.scene.leader);
+        for lease in leases.filter(|lease| lease.holder == *worker) {
+            lease.expires_at = lease.expires_at.min(now);
+        }
+    }
+
     /// See [`crate::Journal::sight`].
     pub fn sight(&mut self, subject: &Region, observer: &Region, verdict: Verdict, now: Timestamp) {
         let fresh_for = self.scene.world.desired.policy.movement.fresh_for;
@@ -223,6 +298,14 @@ impl Store {
     /// See [`crate::Journal::say`].
     pub fn say(&mut self, region: &Region, vitals: Vitals) {
         self.scene.world.observed.vitals.insert(region.clone(), vitals);
+    }
+
+    /// See [`crate::Journal::report`].
+    pub fn report(&mut self, me: &Region, seen: &BTreeMap<Region, Verdict>, vitals: Vitals, now: Timestamp) {
+        for (subject, verdict) in seen {
+            self.sight(subject, me, *verdict, now);
+        }
+        self.say(me, vitals);
     }
 
     const fn version(&self) -> MapVersion {
@@ -271,11 +354,10 @@ impl Store {
         Applied::Yes
     }
 
-    /// Whether the shard lives in the worker's region, and that serves.
-    fn home(&self, shard: Shard, worker: &Instance) -> bool {
+    /// Whether the shard's work is that of the worker's region.
+    fn works(&self, shard: Shard, worker: &Instance, now: Timestamp) -> bool {
         let world = &self.scene.world;
-        world.observed.shards.get(&shard).is_some_and(|row| row.home == worker.region)
-            && world.desired.serves(&worker.region)
+        world.observed.shards.get(&shard).is_some_and(|row| world.works(row, &worker.region, now))
     }
 
     fn lease(&mut self, shard: Shard, worker: &Instance, epoch: Epoch) -> Option<&mut Lease> {

@@ -41,6 +41,7 @@ pub async fn all(bench: &impl Bench) {
     operations(bench).await;
     leases(bench).await;
     sightings::last_as_long_as_they_go_on(bench, &founded(bench).await).await;
+    sightings::are_reported_together(&founded(bench).await).await;
 }
 
 async fn the_map(bench: &impl Bench) {
@@ -61,6 +62,8 @@ async fn operations(bench: &impl Bench) {
     operations::are_kept_whole(&founded(bench).await).await;
     operations::change_nothing_under_an_old_version(&founded(bench).await).await;
     operations::are_aborted_once(&founded(bench).await).await;
+    operations::begin_once_under_a_key(&founded(bench).await).await;
+    operations::are_listed(&founded(bench).await).await;
 }
 
 async fn leases(bench: &impl Bench) {
@@ -69,6 +72,10 @@ async fn leases(bench: &impl Bench) {
     leases::run_out(bench, &founded(bench).await).await;
     leases::are_given_back(&founded(bench).await).await;
     leases::do_not_follow_a_holder_out(&founded(bench).await).await;
+    leases::are_worked_on_together(bench, &founded(bench).await).await;
+    leases::are_left_where_work_goes_on(&founded(bench).await).await;
+    leases::of_a_home_that_is_down_are_stood_in_for(bench, &founded(bench).await).await;
+    leases::are_resigned(&founded(bench).await).await;
     leases::leadership_changes_hands_when_it_runs_out(bench, &founded(bench).await).await;
 }
 

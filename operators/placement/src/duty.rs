@@ -30,5 +30,5 @@ pub fn duty(world: &World) -> Option<Spec> {
             confirm: None,
         })
     };
-    evacuate().or_else(failover).map(|kind| Spec { kind, by: By::Itself, digest: None })
+    evacuate().or_else(failover).map(|kind| Spec { kind, by: By::Itself, digest: None, request: None })
 }

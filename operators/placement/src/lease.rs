@@ -49,29 +49,29 @@ impl Lease {
 /// What a worker should do about a lease, between two batches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wish {
-    /// Take it: it is free and the shard lives here.
+    /// Take it: it is free and the work is ours.
     Take,
     /// Renew it, under the epoch it was taken with.
     Renew(Epoch),
-    /// Give it back: the shard lives elsewhere now.
+    /// Give it back: the shard lives elsewhere now, or its home is back.
     Release(Epoch),
     /// Nothing.
     Nothing,
 }
 
-/// What `me` does about a shard's lease. `home_here`: the shard lives in my region and my region serves. The storage
+/// What `me` does about a shard's lease. `mine`: the shard's work is my region's ([`crate::World::works`]). The storage
 /// checks the same again in the change itself, so a worker with an old map only wastes a question.
-pub fn wish(me: &Instance, home_here: bool, lease: Option<&Lease>, now: Timestamp) -> Wish {
+pub fn wish(me: &Instance, mine: bool, lease: Option<&Lease>, now: Timestamp) -> Wish {
     match lease {
         Some(lease) if lease.holder == *me && lease.held(now) => {
-            if home_here {
+            if mine {
                 Wish::Renew(lease.epoch)
             } else {
                 Wish::Release(lease.epoch)
             }
         }
         Some(lease) if lease.held(now) => Wish::Nothing,
-        Some(_) | None if home_here => Wish::Take,
+        Some(_) | None if mine => Wish::Take,
         Some(_) | None => Wish::Nothing,
     }
 }

@@ -114,6 +114,22 @@ impl World {
         region.is_some_and(|region| region.spec.jurisdictions.contains(&row.jurisdiction))
     }
 
+    /// Whether `region` may do a shard's background work: it is the shard's home, or it stands in, since it sees the home
+    /// down and keeps data of the shard's jurisdiction. A home that lives holds its lease, so who stands in by mistake
+    /// gets none; a home that died need not be failed over first for its work to go on.
+    pub fn works(&self, row: &ShardRow, region: &Region, now: Timestamp) -> bool {
+        self.desired.serves(region)
+            && (row.home == *region || (self.lawful(row, region) && self.sees_down(&row.home, region, now)))
+    }
+
+    /// Whether `observer` sees `subject` down, and looked lately.
+    fn sees_down(&self, subject: &Region, observer: &Region, now: Timestamp) -> bool {
+        let fresh_for = self.desired.policy.movement.fresh_for;
+        self.observed.sightings.get(&(subject.clone(), observer.clone())).is_some_and(|sighting| {
+            sighting.verdict == Verdict::Down && now.since(sighting.seen_at) <= fresh_for
+        })
+    }
+
     /// The shards whose home does not serve: it is out, a witness, or unknown.
     pub fn stranded(&self) -> impl Iterator<Item = (Shard, &ShardRow)> {
         self.observed

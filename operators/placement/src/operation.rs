@@ -118,12 +118,22 @@ pub struct Spec {
     pub by: By,
     /// The plan that was shown to a person: another one is refused.
     pub digest: Option<Digest>,
+    /// The asker's own key: who asks again with it is told of the operation that began, and nothing begins anew.
+    #[serde(default)]
+    pub request: Option<String>,
 }
 
 impl Spec {
     /// What `person` asks for.
     pub fn asked(person: impl Into<String>, kind: Kind) -> Self {
-        Self { kind, by: By::Person(person.into()), digest: None }
+        Self { kind, by: By::Person(person.into()), digest: None, request: None }
+    }
+
+    /// The same under the asker's own key.
+    #[must_use]
+    pub fn keyed(mut self, request: impl Into<String>) -> Self {
+        self.request = Some(request.into());
+        self
     }
 }
 

@@ -32,13 +32,16 @@ use platform_client::{ClientConfig, HttpTransport};
 use platform_db::Db;
 use platform_http::{AssertionKey, Auth, Entrance, TokenSigner};
 use platform_regions::Regions;
-use platform_runtime::{App, AppConfig, Config, Keys, Module, Registry, Running, Telemetry};
+use platform_runtime::{App, AppConfig, Check, Config, Keys, Module, Registry, Running, Telemetry};
 use pricing::PricingService;
 use sea_orm_migration::MigratorTrait;
 use search::SearchService;
 use storefront::StorefrontDeps;
 
-use crate::{Settings, gateway};
+use crate::{
+    Settings, gateway,
+    regions::{self, place},
+};
 
 /// Every module, in the order they are built.
 const MODULES: [&str; 11] = [
@@ -116,6 +119,7 @@ pub struct Shop {
     places: payment::Places,
     redis: Option<Redis>,
     entrance: Option<Arc<dyn Entrance>>,
+    regions: Regions,
 }
 
 /// Opens the database in the data folder and brings its schema up to date.
@@ -136,6 +140,9 @@ struct Site<'a> {
     transport: Arc<HttpTransport>,
     caches: Caches,
     registry: Registry,
+    regions: Regions,
+    /// The folder of what a region does not share.
+    own: &'a Path,
 }
 
 impl Site<'_> {
@@ -173,8 +180,24 @@ impl Shop {
             tracing::warn!("starting without Redis");
         }
         let caches = Caches::new(Arc::clone(db.clock()), redis);
-        let registry = Registry::new();
-        let site = Site { config: &config, data: &data, db, keys, targets, transport, caches, registry };
+        let mut registry = Registry::new();
+        let place = place::open(config.section("region")?, &data, &keys, &db)?;
+        if let Some(module) = place.module {
+            registry.add(module);
+        }
+        let (regions, own) = (place.regions, place.data.as_path());
+        let site = Site {
+            config: &config,
+            data: &data,
+            db,
+            keys,
+            targets,
+            transport,
+            caches,
+            registry,
+            regions,
+            own,
+        };
         Self::build(site, &client, internal)
     }
 
@@ -296,11 +319,12 @@ impl Shop {
             |site| {
                 let service = SearchService::open(
                     db.clone(),
-                    site.data,
+                    site.own,
                     catalog.clone(),
                     pricing.clone(),
                     inventory.clone(),
                     config.section("search")?,
+                    site.regions.clone(),
                 )?;
                 Ok((service.clone() as Arc<dyn Search>, search::module(service)))
             },
@@ -322,12 +346,24 @@ impl Shop {
             },
         )?;
         let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
-        let regions = Regions::single();
+        // Every process has the database, and so the map.
+        let desk = regions::RegionsDesk::new(regions::journal(&db), site.regions.me().cloned());
+        site.registry.add(regions::module(desk.clone()));
+        let contracts = Contracts {
+            accounts,
+            catalog,
+            pricing,
+            inventory,
+            carts,
+            orders,
+            payments,
+            search,
+            imports,
+            regions: desk,
+        };
         let clock = Arc::clone(db.clock());
         let entrance =
-            edge::entrance(config.section("edge")?, &regions, auth.clone(), internal.clone(), clock)?;
-        let contracts =
-            Contracts { accounts, catalog, pricing, inventory, carts, orders, payments, search, imports };
+            edge::entrance(config.section("edge")?, &site.regions, auth.clone(), internal.clone(), clock)?;
         if site.targets.has("storefront") {
             site.registry.add(storefront::module(StorefrontDeps {
                 contracts: contracts.clone(),
@@ -355,12 +391,18 @@ impl Shop {
             places,
             redis: caches.redis().cloned(),
             entrance,
+            regions: site.regions,
         })
     }
 
     /// Its database.
     pub fn db(&self) -> &Db {
         &self.db
+    }
+
+    /// What must be true of the rows that the modules here own.
+    pub(crate) fn checks(&self) -> Vec<Check> {
+        self.registry.checks()
     }
 
     /// The context of a command: Meridian itself, with an hour's patience.
@@ -400,6 +442,7 @@ impl Shop {
             .entrance(self.entrance, self.internal.clone())
             .internal(self.internal)
             .redis(self.redis)
+            .regions(self.regions)
             .telemetry(telemetry);
         let running = app.start().await?;
         self.places.shop_is_at(&format!("http://{}", running.address()));

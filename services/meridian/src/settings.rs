@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use coordinator::RegionConfig;
 use platform_bus::BusConfig;
 use platform_db::DbConfig;
 use platform_http::HttpServerConfig;
-use platform_runtime::{AppConfig, Config};
+use platform_runtime::{AppConfig, Config, JobsConfig};
 
 use crate::{
     DEFAULT_CONFIGURATION,
@@ -18,6 +19,7 @@ const DEV: &str = include_str!("../config/dev.toml");
 const TEST: &str = include_str!("../config/test.toml");
 
 /// What a process is told.
+#[derive(Clone)]
 pub struct Settings {
     /// Folder of everything the shop keeps.
     pub data: PathBuf,
@@ -37,7 +39,12 @@ impl Settings {
         if let Some(file) = &cli.config {
             builder = builder.file(file);
         }
-        let config = builder.variables(std::env::vars()).build().context("the configuration is not valid")?;
+        if let Some(url) = &cli.database {
+            builder = builder.variables(std::env::vars()).variables(url.variables()?);
+        } else {
+            builder = builder.variables(std::env::vars());
+        }
+        let config = builder.build().context("the configuration is not valid")?;
         Ok(Self { data: cli.data.clone(), config })
     }
 
@@ -55,9 +62,16 @@ impl Settings {
         // Staff use the name that shoppers use.
         let public: storefront::StorefrontConfig = self.config.section("storefront")?;
         http.staff_hosts.extend(public.public_host());
-        let bus: BusConfig = self.config.section("bus")?;
+        let mut bus: BusConfig = self.config.section("bus")?;
         bus.validate().map_err(told)?;
-        Ok(AppConfig { http, bus, jobs: self.config.section("jobs")?, ..AppConfig::default() })
+        let mut jobs: JobsConfig = self.config.section("jobs")?;
+        let region: RegionConfig = self.config.section("region")?;
+        if region.region().is_some() {
+            // What a region that died was at must not rest longer than its shards.
+            bus.lease = bus.lease.min(region.lease);
+            jobs.lease = jobs.lease.min(region.lease);
+        }
+        Ok(AppConfig { http, bus, jobs, ..AppConfig::default() })
     }
 }
 
@@ -105,6 +119,7 @@ mod tests {
         same::<DbConfig>(&file, "database");
         same::<BusConfig>(&file, "bus");
         same::<platform_cache::RedisConfig>(&file, "redis");
+        same::<coordinator::RegionConfig>(&file, "region");
         same::<edge::EdgeConfig>(&file, "edge");
         same::<platform_runtime::JobsConfig>(&file, "jobs");
         same::<platform_runtime::TelemetryConfig>(&file, "telemetry");

@@ -145,8 +145,8 @@ impl Cast {
         let world = &place.map.world;
         let row = world.observed.shards.get(&shard)?;
         let me = place.instance();
-        let here = row.home == me.region && world.desired.serves(&me.region);
-        let wish = wish(&me, here, world.observed.leases.get(&shard), self.clock.now());
+        let mine = world.works(row, &me.region, self.clock.now());
+        let wish = wish(&me, mine, world.observed.leases.get(&shard), self.clock.now());
         let journal = &place.link;
         // A lost answer and a refusal are the same to a worker: it looks at the map again.
         match wish {

@@ -1,7 +1,7 @@
 //! A way to the journal that loses questions and answers.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
@@ -126,6 +126,10 @@ impl Journal for Link {
         self.call(|| self.journal.operation(operation)).await
     }
 
+    async fn operations(&self, most: u32) -> Result<Vec<Operation>> {
+        self.call(|| self.journal.operations(most)).await
+    }
+
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
         self.call(|| self.journal.set_state(region, expect, to)).await
     }
@@ -150,11 +154,28 @@ impl Journal for Link {
         self.call(|| self.journal.release(shard, worker, epoch)).await
     }
 
+    async fn work(
+        &self,
+        worker: &Instance,
+        ttl: Duration,
+        busy: &BTreeSet<Shard>,
+    ) -> Result<BTreeMap<Shard, Epoch>> {
+        self.call(|| self.journal.work(worker, ttl, busy)).await
+    }
+
+    async fn resign(&self, instance: &Instance) -> Result<()> {
+        self.call(|| self.journal.resign(instance)).await
+    }
+
     async fn sight(&self, subject: &Region, observer: &Region, verdict: Verdict) -> Result<()> {
         self.call(|| self.journal.sight(subject, observer, verdict)).await
     }
 
     async fn say(&self, region: &Region, vitals: Vitals) -> Result<()> {
         self.call(|| self.journal.say(region, vitals)).await
+    }
+
+    async fn report(&self, me: &Region, seen: &BTreeMap<Region, Verdict>, vitals: Vitals) -> Result<()> {
+        self.call(|| self.journal.report(me, seen, vitals)).await
     }
 }

@@ -16,6 +16,7 @@ use crate::{cargo, stack::tell};
 const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("stack", &["--include-ignored"]),
     ("db", &["--include-ignored", "--skip", "measure"]),
+    ("coordinator", &["--include-ignored", "tidb"]),
     ("account", &["--include-ignored"]),
     ("catalog", &[]),
     ("pricing", &[]),

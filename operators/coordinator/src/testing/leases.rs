@@ -1,8 +1,10 @@
 //! Work leases and the leadership.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use futures::future::join_all;
 use kernel::{Epoch, Shard};
-use placement::{Instance, MapVersion, State};
+use placement::{Instance, MapVersion, State, Verdict};
 
 use super::{
     Bench, TTL,
@@ -88,4 +90,65 @@ pub(super) async fn leadership_changes_hands_when_it_runs_out<B: Bench>(bench: &
     assert_eq!(journal.lead(&second, TTL).await, Ok(Some(Epoch(2))));
     assert_eq!(journal.lead(&first, TTL).await, Ok(None));
     assert_eq!(journal.read().await.unwrap().leader.unwrap().holder, second);
+}
+
+pub(super) async fn are_worked_on_together<B: Bench>(bench: &B, journal: &B::Journal) {
+    let (first, second, us) = (worker("eu", "a"), worker("eu", "b"), worker("us", "a"));
+    let nothing = BTreeSet::new();
+    let work = async |worker: &Instance| journal.work(worker, TTL, &nothing).await.unwrap();
+    let both = BTreeMap::from([(SHARD, Epoch(1)), (Shard::new(1), Epoch(1))]);
+    assert_eq!(work(&first).await, both, "what is at home here");
+    assert_eq!(work(&us).await, BTreeMap::from([(Shard::new(2), Epoch(1))]));
+    assert_eq!(work(&second).await, BTreeMap::new(), "all are held");
+    bench.pass(TTL / 2).await;
+    assert_eq!(work(&first).await, both, "renewed");
+    bench.pass(TTL / 2).await;
+    assert_eq!(work(&second).await, BTreeMap::new());
+    bench.pass(TTL).await;
+    assert_eq!(work(&second).await, BTreeMap::from([(SHARD, Epoch(2)), (Shard::new(1), Epoch(2))]));
+    assert_eq!(work(&first).await, BTreeMap::new());
+}
+
+pub(super) async fn are_left_where_work_goes_on(journal: &impl Journal) {
+    let (eu, us) = (worker("eu", "a"), worker("us", "a"));
+    let nothing = BTreeSet::new();
+    journal.work(&eu, TTL, &nothing).await.unwrap();
+    let id = begun(journal).await;
+    assert_eq!(journal.apply(&send(id, 0, MapVersion(1))).await, Ok(Applied::Yes));
+    let held = journal.work(&eu, TTL, &BTreeSet::from([SHARD])).await.unwrap();
+    assert_eq!(held.len(), 2, "its batch is not at its end");
+    assert_eq!(journal.take(SHARD, &us, TTL).await, Ok(None));
+    let held = journal.work(&eu, TTL, &nothing).await.unwrap();
+    assert_eq!(held, BTreeMap::from([(Shard::new(1), Epoch(1))]), "given back");
+    let held = journal.work(&us, TTL, &nothing).await.unwrap();
+    assert_eq!(held, BTreeMap::from([(SHARD, Epoch(2)), (Shard::new(2), Epoch(1))]));
+}
+
+pub(super) async fn of_a_home_that_is_down_are_stood_in_for<B: Bench>(bench: &B, journal: &B::Journal) {
+    let (eu, us) = (worker("eu", "a"), worker("us", "a"));
+    assert_eq!(journal.take(SHARD, &eu, TTL).await, Ok(Some(Epoch(1))));
+    let down = async |verdict| journal.sight(&region("eu"), &region("us"), verdict).await.unwrap();
+    down(Verdict::Down).await;
+    assert_eq!(journal.take(SHARD, &us, TTL).await, Ok(None), "its home still holds it");
+    bench.pass(TTL).await;
+    down(Verdict::Down).await;
+    assert_eq!(journal.take(SHARD, &us, TTL).await, Ok(Some(Epoch(2))));
+    assert_eq!(journal.renew(SHARD, &us, Epoch(2), TTL).await, Ok(Applied::Yes));
+    down(Verdict::Up).await;
+    assert_eq!(journal.renew(SHARD, &us, Epoch(2), TTL).await, Ok(Applied::Stale), "its home is back");
+    assert_eq!(journal.release(SHARD, &us, Epoch(2)).await, Ok(Applied::Yes));
+    assert_eq!(journal.take(SHARD, &us, TTL).await, Ok(None));
+    assert_eq!(journal.take(SHARD, &eu, TTL).await, Ok(Some(Epoch(3))));
+}
+
+pub(super) async fn are_resigned(journal: &impl Journal) {
+    let (first, second) = (worker("eu", "a"), worker("eu", "b"));
+    let nothing = BTreeSet::new();
+    journal.work(&first, TTL, &nothing).await.unwrap();
+    assert_eq!(journal.lead(&first, TTL).await, Ok(Some(Epoch(1))));
+    journal.resign(&second).await.unwrap();
+    assert_eq!(journal.lead(&second, TTL).await, Ok(None), "it had nothing to resign");
+    journal.resign(&first).await.unwrap();
+    assert_eq!(journal.lead(&second, TTL).await, Ok(Some(Epoch(2))));
+    assert_eq!(journal.work(&second, TTL, &nothing).await.unwrap().len(), 2);
 }

@@ -9,7 +9,7 @@ use super::{
     map::{begun, send},
     region,
 };
-use crate::{Applied, Journal};
+use crate::{Applied, Journal, JournalError};
 
 fn journalled(id: OperationId, version: u64, next: Operation) -> Effect {
     Effect { operation: id, version, change: Change::Journal(Box::new(next)) }
@@ -93,4 +93,27 @@ pub(super) async fn are_aborted_once(journal: &impl Journal) {
     assert_eq!(late, Ok(Applied::Stale), "decided before the abort");
     end(journal, id).await;
     assert_eq!(journal.abort(id, "again").await, Ok(Applied::Stale));
+}
+
+pub(super) async fn begin_once_under_a_key(journal: &impl Journal) {
+    let spec = Spec::asked("ada", Kind::Rebalance).keyed("k-1");
+    let first = journal.begin(&spec).await.unwrap().unwrap();
+    assert_eq!(journal.begin(&spec).await, Ok(Some(first)), "while it runs");
+    assert_eq!(journal.begin(&spec.clone().keyed("k-2")).await, Ok(None), "another key, and one runs");
+    end(journal, first).await;
+    assert_eq!(journal.begin(&spec).await, Ok(Some(first)), "after its end");
+    assert_eq!(journal.read().await.unwrap().operation, None);
+    let other = Spec::asked("bob", Kind::Rebalance).keyed("k-1");
+    assert!(matches!(journal.begin(&other).await, Err(JournalError::Forbidden(_))), "for something else");
+    assert!(journal.begin(&spec.keyed("k-2")).await.unwrap().is_some_and(|second| second > first));
+}
+
+pub(super) async fn are_listed(journal: &impl Journal) {
+    assert_eq!(journal.operations(9).await, Ok(Vec::new()));
+    let first = begun(journal).await;
+    let ended = end(journal, first).await;
+    begun(journal).await;
+    let running = running(journal).await;
+    assert_eq!(journal.operations(9).await, Ok(vec![running.clone(), ended]));
+    assert_eq!(journal.operations(1).await, Ok(vec![running]));
 }

@@ -1,6 +1,6 @@
 //! What regions see of each other.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use placement::{Sighting, Verdict, Vitals};
 
@@ -32,4 +32,15 @@ pub(super) async fn last_as_long_as_they_go_on<B: Bench>(bench: &B, journal: &B:
     let vitals = Vitals { relay_lag: Duration::from_millis(1_500), burning: true };
     journal.say(&eu, vitals).await.unwrap();
     assert_eq!(journal.read().await.unwrap().world.observed.vitals[&eu], vitals);
+}
+
+pub(super) async fn are_reported_together(journal: &impl Journal) {
+    let seen = BTreeMap::from([(region("eu"), Verdict::Down), (region("ap"), Verdict::Up)]);
+    let vitals = Vitals { relay_lag: Duration::from_secs(2), burning: false };
+    journal.report(&region("us"), &seen, vitals).await.unwrap();
+    let observed = journal.read().await.unwrap().world.observed;
+    for (subject, verdict) in seen {
+        assert_eq!(observed.sightings[&(subject, region("us"))].verdict, verdict);
+    }
+    assert_eq!(observed.vitals, BTreeMap::from([(region("us"), vitals)]));
 }

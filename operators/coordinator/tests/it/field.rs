@@ -100,9 +100,9 @@ impl Field {
     fn work(&self, me: &Instance) {
         let world = block_on(self.journal.read()).unwrap().world;
         for (shard, row) in &world.observed.shards {
-            let here = row.home == me.region && world.desired.serves(&me.region);
+            let mine = world.works(row, &me.region, self.clock.now());
             let lease = world.observed.leases.get(shard);
-            match wish(me, here, lease, self.clock.now()) {
+            match wish(me, mine, lease, self.clock.now()) {
                 Wish::Take => drop(block_on(self.journal.take(*shard, me, LEASE)).unwrap()),
                 Wish::Renew(epoch) => {
                     let _ = block_on(self.journal.renew(*shard, me, epoch, LEASE)).unwrap();

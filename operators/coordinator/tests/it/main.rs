@@ -1,8 +1,11 @@
-//! The coordinator on the journal in memory.
+//! The coordinator on the journals in memory and in databases; agents over them.
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
+mod agent;
+mod audit;
 mod cut;
 mod field;
+mod flaky;
 mod runs;
 mod suite;
 mod zombies;

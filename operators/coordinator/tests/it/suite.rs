@@ -1,14 +1,18 @@
-//! The journal in memory passes the port's suite.
+//! Every journal passes the port's suite.
 
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use coordinator::{
-    MemoryJournal,
+    DatabaseJournal, MemoryJournal,
     testing::{Bench, all},
 };
 use futures::executor::block_on;
-use kernel::{FakeClock, Timestamp};
+use kernel::{FakeClock, SystemClock, Timestamp};
+use migrations::Migrator;
+use platform_db::{Db, DbConfig, DbResult, testing};
+use sea_orm::{ConnectionTrait, DbBackend};
+use sea_orm_migration::MigratorTrait;
 
 struct InMemory(Arc<FakeClock>);
 
@@ -28,4 +32,77 @@ impl Bench for InMemory {
 #[test]
 fn the_journal_in_memory_is_a_journal() {
     block_on(all(&InMemory(Arc::new(FakeClock::new(Timestamp::from_micros(0))))));
+}
+
+/// One database, emptied for each case. SQLite's time is a fake clock's, TiDB's its own.
+struct InDatabase {
+    db: Db,
+    clock: Option<Arc<FakeClock>>,
+    _folder: tempfile::TempDir,
+}
+
+const TABLES: [&str; 7] =
+    ["region_journal", "region", "shard_map", "work_lease", "observation", "operation", "operation_step"];
+
+#[async_trait]
+impl Bench for InDatabase {
+    type Journal = DatabaseJournal;
+
+    async fn empty(&self) -> DatabaseJournal {
+        self.db
+            .write(kernel::Shard::new(0), (), |tx, ()| {
+                Box::pin(async move {
+                    for table in TABLES {
+                        tx.execute_unprepared(&format!("DELETE FROM {table}")).await.db()?;
+                    }
+                    Ok(())
+                })
+            })
+            .await
+            .unwrap();
+        DatabaseJournal::new(self.db.clone())
+    }
+
+    async fn pass(&self, time: Duration) {
+        match &self.clock {
+            Some(clock) => clock.advance(time),
+            None => tokio::time::sleep(time).await,
+        }
+    }
+}
+
+async fn open(config: &DbConfig, folder: tempfile::TempDir, clock: Option<Arc<FakeClock>>) -> InDatabase {
+    let time: Arc<dyn kernel::Clock> = match &clock {
+        Some(clock) => clock.clone(),
+        None => Arc::new(SystemClock),
+    };
+    let db = Db::open(config, time).await.unwrap();
+    db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
+    InDatabase { db, clock, _folder: folder }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_journal_in_sqlite_is_a_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_000_000)));
+    let bench = open(&testing::sqlite(folder.path()), folder, Some(clock)).await;
+    assert_eq!(bench.db.read().get_database_backend(), DbBackend::Sqlite);
+    all(&bench).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts TiDB: cargo xtask test --real"]
+async fn the_journal_in_tidb_is_a_journal() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = testing::tidb(folder.path()).expect("MERIDIAN_TEST_TIDB names a server");
+    let bench = open(&config, folder, None).await;
+    assert_eq!(bench.db.read().get_database_backend(), DbBackend::MySql);
+    all(&bench).await;
+}
+
+/// A journal in a database of its own, whose time is the system's.
+pub(crate) async fn in_sqlite() -> (DatabaseJournal, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let bench = open(&testing::sqlite(folder.path()), tempfile::tempdir().unwrap(), None).await;
+    (DatabaseJournal::new(bench.db), folder)
 }

@@ -96,7 +96,7 @@ fn metrics() -> Result<String> {
 }
 
 fn errors() -> Result<String> {
-    let tables: [(&str, &[Code]); 10] = [
+    let tables: [(&str, &[Code]); 11] = [
         ("Everywhere", kernel::code::ALL),
         ("account", contracts::account::code::ALL),
         ("catalog", contracts::catalog::code::ALL),
@@ -106,6 +106,7 @@ fn errors() -> Result<String> {
         ("order", contracts::order::code::ALL),
         ("payment", contracts::payment::code::ALL),
         ("search", contracts::search::code::ALL),
+        ("region", contracts::region::code::ALL),
         ("edge", edge::code::ALL),
     ];
     let mut text = String::from(

@@ -29,7 +29,7 @@ use secrecy::ExposeSecret;
 use tokio::sync::{Semaphore, oneshot};
 use tracing::Span;
 
-pub(crate) use self::session::Session;
+pub(crate) use self::session::{Session, began_at};
 use self::{append::Appender, sequence::Scan};
 use crate::{
     DbConfig, DbResult, Reader, Rows, TidbConfig, Tls, observe,
@@ -139,8 +139,8 @@ impl Tidb {
         self.core.queue - self.core.room.available_permits() + self.appender.waiting()
     }
 
-    /// Up to `most` events from `outbox` to `event_log`.
-    pub(crate) async fn sequence(&self, shards: impl Iterator<Item = Shard>, most: u32) -> Result<usize> {
+    /// Up to `most` events of these shards from `outbox` to `event_log`.
+    pub(crate) async fn sequence(&self, shards: Vec<Shard>, most: u32) -> Result<usize> {
         sequence::sequence(&self.core, shards, most).await
     }
 

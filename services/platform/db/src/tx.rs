@@ -59,8 +59,8 @@ impl Tx {
         self.now
     }
 
-    /// When it began, by the clock that every process shares where there is one: the database's.
-    pub(crate) async fn database_now(&self) -> Result<Timestamp> {
+    /// When it began, by the clock that every process shares where there is one: the database's (TiDB).
+    pub async fn database_now(&self) -> Result<Timestamp> {
         match &self.at {
             Connection::Sqlite(_) => Ok(self.now),
             Connection::Tidb(session) => session.now().await,

@@ -23,6 +23,8 @@ use crate::{
 
 /// Where staff work.
 pub(crate) const STAFF: &str = "/api/v1/admin/";
+/// Pages for staff.
+const STAFF_PAGES: &str = "/staff/";
 
 /// One a process.
 pub(crate) struct Shared {
@@ -89,7 +91,7 @@ impl Shared {
     /// the names that are configured: a page elsewhere whose name is made to lead here (DNS rebinding) gets nothing, even
     /// where the network or a proxy would let it in. Clients that send no host are no browsers.
     pub(crate) fn may_host(&self, head: &RequestHead) -> bool {
-        if !head.uri.path().starts_with(STAFF) {
+        if !head.uri.path().starts_with(STAFF) && !head.uri.path().starts_with(STAFF_PAGES) {
             return true;
         }
         let sent = head.headers().get(HOST).map(|value| value.to_str().unwrap_or("?"));

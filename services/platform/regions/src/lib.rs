@@ -5,11 +5,21 @@
 //!
 //! A shop without regions is [`Regions::single`]: every shard is at home here, and this process does all work.
 
-use std::sync::Arc;
+mod busy;
+mod duty;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+use std::time::Duration;
 
 use kernel::{Region, Shard};
 use placement::{RegionRow, World};
 use tokio::sync::watch;
+
+pub use busy::Busy;
+pub use duty::Duty;
 
 /// The map as this process knows it; clones see the same.
 #[derive(Clone, Debug)]
@@ -19,6 +29,10 @@ pub struct Regions(Option<Arc<Known>>);
 struct Known {
     me: Region,
     world: watch::Sender<Arc<World>>,
+    duty: watch::Sender<Arc<Duty>>,
+    busy: busy::Counts,
+    /// How far the relay is behind, in microseconds.
+    lag: AtomicU64,
 }
 
 /// Where a shard's requests are best served.
@@ -40,7 +54,14 @@ impl Regions {
 
     /// Region `me`, which knows nothing yet but `world`.
     pub fn of(me: Region, world: World) -> Self {
-        Self(Some(Arc::new(Known { me, world: watch::Sender::new(Arc::new(world)) })))
+        let duty = Duty::of(&me, &world);
+        Self(Some(Arc::new(Known {
+            me,
+            world: watch::Sender::new(Arc::new(world)),
+            duty: watch::Sender::new(Arc::new(duty)),
+            busy: busy::Counts::default(),
+            lag: AtomicU64::new(0),
+        })))
     }
 
     /// This process' region; none in a shop without regions.
@@ -62,7 +83,8 @@ impl Regions {
     /// answer that was late.
     pub fn publish(&self, world: World) {
         let Some(known) = &self.0 else { return };
-        known.world.send_if_modified(|current| {
+        let duty = Duty::of(&known.me, &world);
+        let published = known.world.send_if_modified(|current| {
             let later = (world.observed.version, world.observed.now)
                 >= (current.observed.version, current.observed.now);
             if later {
@@ -70,6 +92,15 @@ impl Regions {
             }
             later
         });
+        if published {
+            known.duty.send_if_modified(|current| {
+                let changed = **current != duty;
+                if changed {
+                    *current = Arc::new(duty);
+                }
+                changed
+            });
+        }
     }
 
     /// Where `shard` is at home.
@@ -84,15 +115,49 @@ impl Regions {
         }
     }
 
-    /// Whether the background work of `shard` is this region's: it holds the shard's lease, as far as is known.
+    /// Whether the background work of `shard` is this region's: it holds the shard's lease and should, as far as is known.
     pub fn works(&self, shard: Shard) -> bool {
-        let Some(known) = &self.0 else { return true };
+        self.0.as_ref().is_none_or(|known| known.duty.borrow().has(shard))
+    }
+
+    /// The shards whose background work is this region's, and every change of them; none in a shop without regions.
+    pub fn duty(&self) -> Option<watch::Receiver<Arc<Duty>>> {
+        self.0.as_ref().map(|known| known.duty.subscribe())
+    }
+
+    /// Says that a batch of these shards is being worked on, until what is returned is dropped: their leases are kept until
+    /// then. Free in a shop without regions.
+    pub fn busy(&self, shards: impl IntoIterator<Item = Shard>) -> Option<Busy> {
+        self.0.as_ref().map(|known| known.busy.begin(shards))
+    }
+
+    /// The shards that are being worked on at this moment.
+    pub fn busy_now(&self) -> std::collections::BTreeSet<Shard> {
+        self.0.as_ref().map(|known| known.busy.now()).unwrap_or_default()
+    }
+
+    /// Says how far this process' relay of events is behind.
+    pub fn relay_is_behind(&self, lag: Duration) {
+        if let Some(known) = &self.0 {
+            known.lag.store(u64::try_from(lag.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
+    }
+
+    /// How far this process' relay of events is behind.
+    pub fn relay_lag(&self) -> Duration {
+        let lag = self.0.as_ref().map_or(0, |known| known.lag.load(Ordering::Relaxed));
+        Duration::from_micros(lag)
+    }
+
+    /// The shards that are at home here; none in a shop without regions, where all are.
+    pub fn homed_here(&self) -> Option<Vec<Shard>> {
+        let known = self.0.as_ref()?;
         let world = known.world.borrow();
-        world
-            .observed
-            .leases
-            .get(&shard)
-            .is_some_and(|lease| lease.holder.region == known.me && lease.held(world.observed.now))
+        if !world.desired.serves(&known.me) {
+            return Some(Vec::new());
+        }
+        let here = world.observed.shards.iter().filter(|(_, row)| row.home == known.me);
+        Some(here.map(|(shard, _)| *shard).collect())
     }
 
     /// What is stored about a region.

@@ -18,3 +18,4 @@ mod scars;
 mod searching;
 mod shelf;
 mod tracing;
+mod up;

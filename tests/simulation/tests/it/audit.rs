@@ -38,7 +38,7 @@ fn store() -> Store {
     let mut store = Store::default();
     let homes = BTreeMap::from([(SHARD, (region("eu"), Jurisdiction::new("eu")))]);
     assert_eq!(store.found(&desired, &homes), Applied::Yes);
-    assert_eq!(store.begin(&Spec::asked("ada", Kind::Rebalance), NOW), Some(OperationId(1)));
+    assert_eq!(store.begin(&Spec::asked("ada", Kind::Rebalance), NOW), Ok(Some(OperationId(1))));
     store
 }
 

@@ -107,12 +107,7 @@ impl Session {
 
     /// When the transaction began, by the clock of the cluster (PD's), which all processes share.
     pub(crate) async fn now(&self) -> Result<Timestamp> {
-        // A timestamp of PD: milliseconds since 1970, then 18 bits of a counter.
-        // A cached plan of a prepared statement would answer with its first answer for ever.
-        let sql = "SELECT /*+ IGNORE_PLAN_CACHE() */ CAST((TIDB_CURRENT_TSO() >> 18) * 1000 AS SIGNED)";
-        let row = self.query_one(Statement::from_string(DbBackend::MySql, sql)).await.db()?;
-        let row = row.ok_or_else(|| Failure::internal("the database has no time"))?;
-        Ok(Timestamp::from_micros(row.try_get_by_index(0).db()?))
+        began_at(self).await
     }
 
     /// Locks keys, which are sorted, until the commit. They are looked up by primary key in a table without partitions,
@@ -138,6 +133,16 @@ impl Session {
             let _ = within(self.deadline, self.transaction.rollback()).await;
         }
     }
+}
+
+/// When a transaction began, by the clock of the cluster (PD's), which all processes share.
+pub(crate) async fn began_at(transaction: &impl ConnectionTrait) -> Result<Timestamp> {
+    // A timestamp of PD: milliseconds since 1970, then 18 bits of a counter.
+    // A cached plan of a prepared statement would answer with its first answer for ever.
+    let sql = "SELECT /*+ IGNORE_PLAN_CACHE() */ CAST((TIDB_CURRENT_TSO() >> 18) * 1000 AS SIGNED)";
+    let row = transaction.query_one_raw(Statement::from_string(DbBackend::MySql, sql)).await.db()?;
+    let row = row.ok_or_else(|| Failure::internal("the database has no time"))?;
+    Ok(Timestamp::from_micros(row.try_get_by_index(0).db()?))
 }
 
 /// Adds `FOR UPDATE` to a SELECT of rows that has no lock yet.

@@ -52,6 +52,12 @@ pub const METRICS: &[Metric] = &[
     counter("account_logins_total", &["outcome"], "Log-ins: opened or refused."),
     counter("account_refresh_reused_total", &[], "Refresh tokens used again, whose sessions were ended."),
     counter("account_registered_total", &[], "Accounts registered."),
+    gauge("audit_looked_at", &["rule"], "What the online audit looked at in its last run here, by rule."),
+    gauge(
+        "audit_wrong",
+        &["rule"],
+        "What the online audit found wrong in its last run here, by rule: anything but 0 wants a person.",
+    ),
     counter("bus_consumed_total", &["subscription"], "Events consumed."),
     gauge("bus_dead_letters", &["subscription"], "Events that could not be consumed and wait for a person."),
     gauge(
@@ -146,6 +152,12 @@ pub const METRICS: &[Metric] = &[
     ),
     counter("redis_link_losses_total", &[], "Times that Redis could not be used any more."),
     gauge("redis_linked", &[], "1 while this process uses Redis and hears of changes, else 0."),
+    counter(
+        "region_journal_failures_total",
+        &[],
+        "Times that the map of regions could not be read or changed.",
+    ),
+    gauge("region_leases_held", &[], "Shards whose work lease this process holds for its region."),
     histogram("search_duration_seconds", &[], "Searches."),
     counter("search_indexed_total", &[], "Changes made to the search index."),
     gauge("search_lag_seconds", &[], "Age of the oldest change that the search index does not have."),

@@ -223,7 +223,7 @@ impl Control {
         match action {
             Action::Ask(kind) => {
                 state.asks -= 1;
-                state.store.begin(&Spec::asked("ada", kind.clone()), state.now);
+                drop(state.store.begin(&Spec::asked("ada", kind.clone()), state.now));
             }
             Action::Abort => {
                 state.aborts -= 1;
@@ -321,8 +321,8 @@ fn work(state: &mut State) {
     for name in ["eu", "us"].map(region).into_iter().filter(|name| state.eu_is_up || *name != region("eu")) {
         let me = Instance::new(name.clone(), "worker");
         for (shard, row) in &world.observed.shards {
-            let here = row.home == name && world.desired.serves(&name);
-            match wish(&me, here, world.observed.leases.get(shard), state.now) {
+            let mine = world.works(row, &name, state.now);
+            match wish(&me, mine, world.observed.leases.get(shard), state.now) {
                 Wish::Take => drop(state.store.take(*shard, &me, LEASE, state.now)),
                 Wish::Renew(epoch) => {
                     let _ = state.store.renew(*shard, &me, epoch, LEASE, state.now);
