@@ -16,6 +16,7 @@ mod pricing;
 mod regions;
 mod schema;
 mod search;
+mod search_marks;
 mod trace;
 
 use sea_orm_migration::prelude::*;
@@ -40,6 +41,7 @@ impl MigratorTrait for Migrator {
             Box::new(trace::Migration),
             Box::new(catalog_attributes::Migration),
             Box::new(regions::Migration),
+            Box::new(search_marks::Migration),
         ]
     }
 }

@@ -49,6 +49,14 @@ impl Agent {
         Self { journal, coordinator, regions, me, config, snapshot, trouble: false }
     }
 
+    /// Looks at the map for the first time, so that what starts after it knows whose work is whose.
+    pub async fn begin(&mut self) {
+        if let Err(error) = self.look().await {
+            self.trouble = true;
+            tracing::warn!(%error, "the map of regions cannot be read: the known one holds");
+        }
+    }
+
     /// Works until it is told to stop; then waits for what is being worked on and gives its leases back.
     pub async fn run(mut self, stop: CancellationToken) {
         let observer = match Observer::new(&self.journal, &self.regions, &self.me.region, &self.config) {

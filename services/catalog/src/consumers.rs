@@ -8,12 +8,12 @@ use contracts::{
     catalog::{CategoryChanged, ProductChanged},
 };
 use kernel::Result;
-use platform_bus::Consumer;
+use platform_bus::{Consumer, Scope};
 
 use crate::service::CatalogService;
 
-/// Drops what changed from this process's caches. It has no other effect, so it needs no inbox. Only one process of many
-/// gets an event; the others hear of it where there is a Redis, else their entries live ten seconds at most. It also makes
+/// Drops what changed from this process's caches. It has no other effect, so it needs no inbox. Only one process of a region
+/// gets an event; its others hear of it where there is a Redis, else their entries live ten seconds at most. It also makes
 /// up for a process that died between its change and telling others.
 pub(crate) struct Forget(pub(crate) Arc<CatalogService>);
 
@@ -25,6 +25,11 @@ impl Consumer for Forget {
 
     fn topics(&self) -> &'static [&'static str] {
         &[ProductChanged::TOPIC, CategoryChanged::TOPIC]
+    }
+
+    /// Every region has caches of its own.
+    fn scope(&self) -> Scope {
+        Scope::Region
     }
 
     async fn consume(&self, event: &Event) -> Result<()> {

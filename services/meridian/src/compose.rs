@@ -38,7 +38,10 @@ use sea_orm_migration::MigratorTrait;
 use search::SearchService;
 use storefront::StorefrontDeps;
 
-use crate::{Settings, gateway, regions};
+use crate::{
+    Settings, gateway,
+    regions::{self, place},
+};
 
 /// Every module, in the order they are built.
 const MODULES: [&str; 11] = [
@@ -116,6 +119,7 @@ pub struct Shop {
     places: payment::Places,
     redis: Option<Redis>,
     entrance: Option<Arc<dyn Entrance>>,
+    regions: Regions,
 }
 
 /// Opens the database in the data folder and brings its schema up to date.
@@ -136,6 +140,9 @@ struct Site<'a> {
     transport: Arc<HttpTransport>,
     caches: Caches,
     registry: Registry,
+    regions: Regions,
+    /// The folder of what a region does not share.
+    own: &'a Path,
 }
 
 impl Site<'_> {
@@ -173,8 +180,24 @@ impl Shop {
             tracing::warn!("starting without Redis");
         }
         let caches = Caches::new(Arc::clone(db.clock()), redis);
-        let registry = Registry::new();
-        let site = Site { config: &config, data: &data, db, keys, targets, transport, caches, registry };
+        let mut registry = Registry::new();
+        let place = place::open(config.section("region")?, &data, &keys, &db)?;
+        if let Some(module) = place.module {
+            registry.add(module);
+        }
+        let (regions, own) = (place.regions, place.data.as_path());
+        let site = Site {
+            config: &config,
+            data: &data,
+            db,
+            keys,
+            targets,
+            transport,
+            caches,
+            registry,
+            regions,
+            own,
+        };
         Self::build(site, &client, internal)
     }
 
@@ -296,11 +319,12 @@ impl Shop {
             |site| {
                 let service = SearchService::open(
                     db.clone(),
-                    site.data,
+                    site.own,
                     catalog.clone(),
                     pricing.clone(),
                     inventory.clone(),
                     config.section("search")?,
+                    site.regions.clone(),
                 )?;
                 Ok((service.clone() as Arc<dyn Search>, search::module(service)))
             },
@@ -323,7 +347,7 @@ impl Shop {
         )?;
         let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
         // Every process has the database, and so the map.
-        let desk = regions::RegionsDesk::new(regions::journal(&db), regions::here(config)?);
+        let desk = regions::RegionsDesk::new(regions::journal(&db), site.regions.me().cloned());
         site.registry.add(regions::module(desk.clone()));
         let contracts = Contracts {
             accounts,
@@ -337,10 +361,9 @@ impl Shop {
             imports,
             regions: desk,
         };
-        let regions = Regions::single();
         let clock = Arc::clone(db.clock());
         let entrance =
-            edge::entrance(config.section("edge")?, &regions, auth.clone(), internal.clone(), clock)?;
+            edge::entrance(config.section("edge")?, &site.regions, auth.clone(), internal.clone(), clock)?;
         if site.targets.has("storefront") {
             site.registry.add(storefront::module(StorefrontDeps {
                 contracts: contracts.clone(),
@@ -368,6 +391,7 @@ impl Shop {
             places,
             redis: caches.redis().cloned(),
             entrance,
+            regions: site.regions,
         })
     }
 
@@ -418,6 +442,7 @@ impl Shop {
             .entrance(self.entrance, self.internal.clone())
             .internal(self.internal)
             .redis(self.redis)
+            .regions(self.regions)
             .telemetry(telemetry);
         let running = app.start().await?;
         self.places.shop_is_at(&format!("http://{}", running.address()));

@@ -1,6 +1,8 @@
 //! Regions for staff: the contract over the journal, and its routes.
 
+pub(crate) mod first;
 mod http;
+pub(crate) mod place;
 pub(crate) mod view;
 
 use std::sync::Arc;
@@ -13,23 +15,16 @@ use contracts::{
         RegionsView, code,
     },
 };
-use coordinator::{Broken, DatabaseJournal, Journal, JournalError, RegionConfig, Scene, served, standing};
+use coordinator::{Broken, DatabaseJournal, Journal, JournalError, Scene, served, standing};
 use kernel::{Failure, Region, Result};
 use placement::{Kind, MapVersion, Operation, OperationId, Spec};
 use platform_db::Db;
-use platform_runtime::{Check, Config, Finding, Module};
+use platform_runtime::{Check, Finding, Module};
 use sha2::{Digest as _, Sha256};
 
 /// The journal of a database.
 pub(crate) fn journal(db: &Db) -> Arc<dyn Journal> {
     Arc::new(DatabaseJournal::new(db.clone()))
-}
-
-/// The region that the configuration puts this process in.
-pub(crate) fn here(config: &Config) -> anyhow::Result<Option<Region>> {
-    let section: RegionConfig = config.section("region")?;
-    section.validate()?;
-    Ok(section.region())
 }
 
 /// Answers staff from the journal.

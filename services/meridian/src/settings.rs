@@ -3,10 +3,11 @@
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
+use coordinator::RegionConfig;
 use platform_bus::BusConfig;
 use platform_db::DbConfig;
 use platform_http::HttpServerConfig;
-use platform_runtime::{AppConfig, Config};
+use platform_runtime::{AppConfig, Config, JobsConfig};
 
 use crate::{
     DEFAULT_CONFIGURATION,
@@ -61,9 +62,16 @@ impl Settings {
         // Staff use the name that shoppers use.
         let public: storefront::StorefrontConfig = self.config.section("storefront")?;
         http.staff_hosts.extend(public.public_host());
-        let bus: BusConfig = self.config.section("bus")?;
+        let mut bus: BusConfig = self.config.section("bus")?;
         bus.validate().map_err(told)?;
-        Ok(AppConfig { http, bus, jobs: self.config.section("jobs")?, ..AppConfig::default() })
+        let mut jobs: JobsConfig = self.config.section("jobs")?;
+        let region: RegionConfig = self.config.section("region")?;
+        if region.region().is_some() {
+            // What a region that died was at must not rest longer than its shards.
+            bus.lease = bus.lease.min(region.lease);
+            jobs.lease = jobs.lease.min(region.lease);
+        }
+        Ok(AppConfig { http, bus, jobs, ..AppConfig::default() })
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contracts::{Event, EventBody, pricing::PriceChanged};
 use kernel::Result;
-use platform_bus::Consumer;
+use platform_bus::{Consumer, Scope};
 
 use crate::service::PricingService;
 
@@ -20,6 +20,11 @@ impl Consumer for Forget {
 
     fn topics(&self) -> &'static [&'static str] {
         &[PriceChanged::TOPIC]
+    }
+
+    /// Every region has caches of its own.
+    fn scope(&self) -> Scope {
+        Scope::Region
     }
 
     /// No row is written, so that forgetting twice is harmless and needs no inbox.

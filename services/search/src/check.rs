@@ -57,7 +57,7 @@ impl SearchService {
         if command.repair && !faults.is_empty() {
             let ids: HashSet<ProductId> = faults.into_keys().collect();
             let marks = ids.iter().map(|id| Mark::new(*id, Kind::Product, Priority::Product)).collect();
-            store::mark(&self.db, ctx.shard(), marks).await?;
+            store::mark(&self.db, &self.region, ctx.shard(), marks).await?;
             self.wake.notify_one();
             self.drain(ctx).await?;
             let left = self.faults_of(ctx, &ids).await?;

@@ -14,7 +14,7 @@ use contracts::{
     pricing::PriceChanged,
 };
 use kernel::Result;
-use platform_bus::Consumer;
+use platform_bus::{Consumer, Scope};
 use uuid::Uuid;
 
 use crate::{
@@ -54,9 +54,14 @@ impl Consumer for Mark {
         &[ProductChanged::TOPIC, CategoryChanged::TOPIC, PriceChanged::TOPIC, AvailabilityChanged::TOPIC]
     }
 
+    /// Every region has an index of its own.
+    fn scope(&self) -> Scope {
+        Scope::Region
+    }
+
     async fn consume(&self, event: &Event) -> Result<()> {
         if let Some(mark) = mark_of(event)? {
-            store::mark(&self.0.db, event.shard, vec![mark]).await?;
+            store::mark(&self.0.db, &self.0.region, event.shard, vec![mark]).await?;
             self.0.wake.notify_one();
         }
         Ok(())
@@ -79,7 +84,7 @@ impl Consumer for Mark {
         {
             let mut marks: Vec<Row> = marks.into_values().collect();
             marks.sort_unstable_by_key(|mark| (mark.shard, mark.id));
-            store::mark(&self.0.db, first.shard, marks).await?;
+            store::mark(&self.0.db, &self.0.region, first.shard, marks).await?;
             self.0.wake.notify_one();
         }
         Ok(())
@@ -103,7 +108,14 @@ impl Consumer for CountSales {
         for line in paid.lines {
             *units.entry(line.product_id).or_default() += line.quantity;
         }
-        store::add_sales(&self.0.db, self.subscription(), event, units.into_iter().collect()).await?;
+        store::add_sales(
+            &self.0.db,
+            self.subscription(),
+            event,
+            units.into_iter().collect(),
+            self.0.all_regions(),
+        )
+        .await?;
         self.0.wake.notify_one();
         Ok(())
     }

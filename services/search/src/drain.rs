@@ -13,7 +13,7 @@ const LOOK: Duration = Duration::from_millis(200);
 impl SearchService {
     /// Works on marks, or waits for the process that does, until none is left or `ctx`'s time is up.
     pub(crate) async fn drain(&self, ctx: &Ctx) -> Result<()> {
-        while store::count_due(&self.db).await? > 0 {
+        while store::count_due(&self.db, &self.region).await? > 0 {
             if self.db.now() >= ctx.deadline {
                 return Err(Failure::new(code::TIMEOUT).detail("the index is still being brought up to date"));
             }

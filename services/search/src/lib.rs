@@ -1,7 +1,7 @@
 //! Search: an index of sold products, fed by events.
 //!
 //! Invariants:
-//! - Events only mark what they are about (`search_dirty`); a refresher reads marked products from their owners in batches and
+//! - Events only mark what they are about (`search_mark`); a refresher reads marked products from their owners in batches and
 //!   indexes them again, at most twice a second however many events come. A mark is settled only when the index has the change on
 //!   disk, and only at the value it was read with: an event that comes meanwhile is not lost.
 //! - Results lag behind the database by about a second, two at most while nothing else is wrong; stock and prices go first,
@@ -16,7 +16,9 @@
 //! Engines (`search.engine`): tantivy in this process, or a Meilisearch server. On a server any process could write, so the
 //! one that may is told by a lease; whoever loses it while it stands still finds its marks gone and makes them again.
 //!
-//! Tables: `search_dirty`, `search_sales`, `search_term`, `search_rebuild`.
+//! In a shop of several regions each has an index of its own, with its own marks, its own writer and its own checks.
+//!
+//! Tables: `search_mark`, `search_sales`, `search_term`, `search_rebuild`.
 //! Events in: `catalog.product_changed.v1`, `catalog.category_changed.v1`, `pricing.price_changed.v1`,
 //! `inventory.availability_changed.v1`, `order.paid.v1`; none out. Jobs: `search.check`, `search.prune`.
 
@@ -61,6 +63,7 @@ pub fn module(service: Arc<SearchService>) -> Module {
             ))
         }
     })
+    .in_each_region()
     .timeout(Duration::from_secs(3600));
     let prune = Job::every("search.prune", Duration::from_secs(3600), move |_| {
         let service = Arc::clone(&pruning);

@@ -7,7 +7,6 @@ use kernel::{Result, Shard};
 use platform_db::Db;
 use tokio::sync::Mutex;
 
-const NAME: &str = "search/index";
 /// The lease belongs to no owner's shard.
 const NOWHERE: Shard = Shard::new(0);
 /// Life of the lease.
@@ -18,13 +17,17 @@ const RENEW: Duration = Duration::from_secs(4);
 /// Whether this process has the place.
 #[derive(Debug)]
 pub(crate) struct Place {
+    name: String,
     holder: String,
     known: Mutex<Option<(Instant, bool)>>,
 }
 
 impl Place {
-    pub(crate) fn new(db: &Db) -> Self {
-        Self { holder: db.ids().uuid(NOWHERE).to_string(), known: Mutex::new(None) }
+    /// The place of a region's index; the shop's where `region` is empty.
+    pub(crate) fn new(db: &Db, region: &str) -> Self {
+        let name =
+            if region.is_empty() { "search/index".to_owned() } else { format!("search/index@{region}") };
+        Self { name, holder: db.ids().uuid(NOWHERE).to_string(), known: Mutex::new(None) }
     }
 
     /// Takes the place when it is free, keeps it when it is ours. The answer is up to four seconds old, and the lease lives
@@ -37,7 +40,7 @@ impl Place {
             return Ok(ours);
         }
         let asked = Instant::now();
-        let ours = db.lease(NAME, NOWHERE, &self.holder, TTL).await?.is_some();
+        let ours = db.lease(&self.name, NOWHERE, &self.holder, TTL).await?.is_some();
         *known = Some((asked, ours));
         Ok(ours)
     }
@@ -46,6 +49,6 @@ impl Place {
     pub(crate) async fn give_back(&self, db: &Db) -> Result<()> {
         let mut known = self.known.lock().await;
         *known = None;
-        db.release_lease(NAME, NOWHERE, &self.holder).await
+        db.release_lease(&self.name, NOWHERE, &self.holder).await
     }
 }

@@ -26,7 +26,7 @@ impl SearchService {
     pub(crate) async fn rebuild_index(&self, ctx: &Ctx) -> Result<IndexReport> {
         ctx.require(Permission::OperationsWrite)?;
         if !self.may_write().await? {
-            let id = store::request_rebuild(&self.db).await?;
+            let id = store::request_rebuild(&self.db, &self.region).await?;
             return self.wait_for_rebuild(ctx, id).await;
         }
         let Some(service) = self.me.upgrade() else { return Err(Failure::new(code::UNAVAILABLE)) };
@@ -68,7 +68,7 @@ impl SearchService {
 
     /// Does the rebuilds that other processes asked for.
     pub(crate) async fn rebuild_as_requested(&self) -> Result<()> {
-        let open = store::open_rebuilds(&self.db).await?;
+        let open = store::open_rebuilds(&self.db, &self.region).await?;
         if open.is_empty() {
             return Ok(());
         }
@@ -97,7 +97,7 @@ impl SearchService {
             let _turn = self.refreshing.lock().await;
             self.building.store(false, Ordering::SeqCst);
             // After a failure marks wait for an index that will not come; after success hardly any is left.
-            store::unpark(&self.db).await?;
+            store::unpark(&self.db, &self.region).await?;
         }
         self.wake.notify_one();
         let expected = filled?;
@@ -143,7 +143,7 @@ impl SearchService {
 
     /// Applies a batch of parked marks to the new index; how many.
     async fn replay(&self, ctx: &Ctx, building: &dyn IndexRebuild, batch: u64) -> Result<u64> {
-        let rows = store::parked(&self.db, batch).await?;
+        let rows = store::parked(&self.db, &self.region, batch).await?;
         if rows.is_empty() {
             return Ok(0);
         }

@@ -44,7 +44,7 @@ impl SearchService {
     /// Works on one batch of marks; how many there were. `server.unavailable` in a process that may not write the index.
     pub(crate) async fn refresh_once(&self) -> Result<usize> {
         let _turn = self.refreshing.lock().await;
-        let rows = store::due(&self.db, u64::from(self.config.batch)).await?;
+        let rows = store::due(&self.db, &self.region, u64::from(self.config.batch)).await?;
         self.tell_lag(&rows);
         if rows.is_empty() {
             return Ok(0);
@@ -84,7 +84,7 @@ impl SearchService {
         let known: HashSet<uuid::Uuid> = rows.iter().map(|row| row.id).collect();
         let others: Vec<ProductId> =
             products.iter().copied().filter(|id| !known.contains(&id.uuid())).collect();
-        rows.extend(store::due_of(&self.db, &others).await?);
+        rows.extend(store::due_of(&self.db, &self.region, &others).await?);
         Ok((rows, products))
     }
 
@@ -125,7 +125,7 @@ impl SearchService {
         loop {
             let (products, next) = self.page_of_category(ctx, category.to_string(), cursor).await?;
             let marks = products.into_iter().map(|id| Mark::new(id, Kind::Product, Priority::Bulk)).collect();
-            store::mark(&self.db, category.shard(), marks).await?;
+            store::mark(&self.db, &self.region, category.shard(), marks).await?;
             if next.is_none() {
                 return Ok(());
             }

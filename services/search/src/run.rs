@@ -84,7 +84,7 @@ impl SearchService {
     async fn begin_to_write(&self) -> Result<()> {
         {
             let _turn = self.refreshing.lock().await;
-            store::unpark(&self.db).await?;
+            store::unpark(&self.db, &self.region).await?;
         }
         let Some(tasks) = self.tasks.get() else { return self.rebuild_if_empty().await };
         let Some(service) = self.me.upgrade() else { return Ok(()) };

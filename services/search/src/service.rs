@@ -18,6 +18,7 @@ use kernel::Result;
 use platform_cache::{Cache, Settings};
 use platform_db::Db;
 use platform_index::{Meilisearch, ProductIndex, Tantivy};
+use platform_regions::Regions;
 use platform_runtime::Tasks;
 use tokio::sync::{Mutex, Notify};
 
@@ -36,6 +37,9 @@ pub struct SearchService {
     pub(crate) me: Weak<Self>,
     pub(crate) db: Db,
     pub(crate) index: Arc<dyn ProductIndex>,
+    /// Whose index it is; empty in a shop without regions.
+    pub(crate) region: String,
+    regions: Regions,
     /// Where no lock of the index itself says who writes.
     pub(crate) place: Option<Place>,
     pub(crate) catalog: Arc<dyn Catalog>,
@@ -58,22 +62,27 @@ pub struct SearchService {
 }
 
 impl SearchService {
-    /// The service over the index that is configured: in the folder `index` of `data`, or on a server. Nothing is opened or
-    /// asked before it is needed. `request.invalid` names a setting that is out of range.
+    /// The service over the index that is configured: in the folder `index` of `data`, or on a server. Every region has its
+    /// own: in its own folder, or under its own name. Nothing is opened or asked before it is needed. `request.invalid` names
+    /// a setting that is out of range.
     pub fn open(
         db: Db,
         data: &Path,
         catalog: Arc<dyn Catalog>,
         pricing: Arc<dyn Pricing>,
         inventory: Arc<dyn Inventory>,
-        config: SearchConfig,
+        mut config: SearchConfig,
+        regions: Regions,
     ) -> Result<Arc<Self>> {
+        if let Some(region) = regions.me() {
+            config.meilisearch.index = format!("{}-{region}", config.meilisearch.index);
+        }
         config.validate()?;
         let index: Arc<dyn ProductIndex> = match config.engine {
             Engine::Tantivy => Arc::new(Tantivy::at(data.join("index"), config.index())),
             Engine::Meilisearch => Arc::new(Meilisearch::new(config.meilisearch.index())?),
         };
-        Self::new(db, index, catalog, pricing, inventory, config)
+        Self::of(db, index, catalog, pricing, inventory, config, regions)
     }
 
     /// The service over any index.
@@ -85,12 +94,27 @@ impl SearchService {
         inventory: Arc<dyn Inventory>,
         config: SearchConfig,
     ) -> Result<Arc<Self>> {
+        Self::of(db, index, catalog, pricing, inventory, config, Regions::single())
+    }
+
+    fn of(
+        db: Db,
+        index: Arc<dyn ProductIndex>,
+        catalog: Arc<dyn Catalog>,
+        pricing: Arc<dyn Pricing>,
+        inventory: Arc<dyn Inventory>,
+        config: SearchConfig,
+        regions: Regions,
+    ) -> Result<Arc<Self>> {
         config.validate()?;
+        let region = regions.me().map(|region| region.as_str().to_owned()).unwrap_or_default();
         let results = Settings::new("search_results", config.result_capacity, config.result_ttl);
         let clock = db.clock().clone();
-        let place = (config.engine == Engine::Meilisearch).then(|| Place::new(&db));
+        let place = (config.engine == Engine::Meilisearch).then(|| Place::new(&db, &region));
         Ok(Arc::new_cyclic(|me| Self {
             me: me.clone(),
+            region,
+            regions,
             place,
             results: Cache::new(results, clock.clone()),
             hot: Cache::new(Settings::new("search_hot_words", 1, HOT_TTL), clock),
@@ -119,6 +143,17 @@ impl SearchService {
             return Ok(false);
         }
         self.index.may_write().await
+    }
+
+    /// Every region that has an index, as far as is known; the empty name in a shop without regions.
+    pub(crate) fn all_regions(&self) -> Vec<String> {
+        let world = self.regions.world();
+        let known = world.iter().flat_map(|world| world.desired.regions.keys());
+        let mut names: Vec<String> = known.map(|region| region.as_str().to_owned()).collect();
+        if !names.contains(&self.region) {
+            names.push(self.region.clone());
+        }
+        names
     }
 
     /// What is left to do when the process ends.

@@ -10,13 +10,13 @@ use platform_db::{Db, DbResult, Tx};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, Condition, ConnectionTrait, DbBackend, EntityTrait, ExprTrait, FromQueryResult,
-    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Statement, Value,
+    PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, Select, Statement, Value,
     sea_query::{Expr, OnConflict},
 };
 use uuid::Uuid;
 
 use crate::model::{Kind, Priority};
-use entity::{search_dirty, search_rebuild, search_sales, search_term};
+use entity::{search_mark, search_rebuild, search_sales, search_term};
 
 /// Rows named in one statement: SQLite's expressions may be 1,000 deep.
 const CHUNK: usize = 200;
@@ -28,7 +28,7 @@ const TRANSACTION: usize = 1_000;
 const NOWHERE: Shard = Shard::new(0);
 
 /// A mark that is there.
-pub(crate) type Dirty = search_dirty::Model;
+pub(crate) type Dirty = search_mark::Model;
 
 /// A mark to make.
 #[derive(Clone, Debug)]
@@ -63,8 +63,9 @@ impl Mark {
         self.version = Ord::max(self.version, other.version);
     }
 
-    fn values(&self, now: Timestamp) -> [Value; 7] {
+    fn values(&self, region: &str, now: Timestamp) -> [Value; 8] {
         [
+            region.into(),
             i32::from(self.shard.number()).into(),
             self.id.into(),
             self.kind.number().into(),
@@ -76,62 +77,68 @@ impl Mark {
     }
 }
 
-/// Makes marks. Safe to repeat: a mark made twice is settled once.
-pub(crate) async fn mark(db: &Db, shard: Shard, marks: Vec<Mark>) -> Result<()> {
+/// Makes marks for a region's index. Safe to repeat: a mark made twice is settled once.
+pub(crate) async fn mark(db: &Db, region: &str, shard: Shard, marks: Vec<Mark>) -> Result<()> {
     for some in marks.chunks(TRANSACTION) {
-        db.write(shard, some.to_vec(), |tx, marks| Box::pin(mark_in(tx, marks))).await?;
+        let input = (region.to_owned(), some.to_vec());
+        db.write(shard, input, |tx, (region, marks)| Box::pin(mark_in(tx, region, marks))).await?;
     }
     Ok(())
 }
 
 /// A mark that is there moves on, becomes at least as urgent and waits for at least this version; it keeps its age.
-async fn mark_in(tx: &Tx, marks: &[Mark]) -> Result<()> {
-    const COLUMNS: &str = "shard, id, kind, priority, version, mark, marked_at";
+async fn mark_in(tx: &Tx, region: &str, marks: &[Mark]) -> Result<()> {
+    const COLUMNS: &str = "region, shard, id, kind, priority, version, mark, marked_at";
     let backend = tx.get_database_backend();
     let moved = if backend == DbBackend::MySql {
         "ON DUPLICATE KEY UPDATE mark = mark + 1, priority = LEAST(priority, VALUES(priority)), \
          version = GREATEST(version, VALUES(version))"
     } else {
-        "ON CONFLICT (shard, id) DO UPDATE SET mark = search_dirty.mark + 1, \
-         priority = min(search_dirty.priority, excluded.priority), \
-         version = max(search_dirty.version, excluded.version)"
+        "ON CONFLICT (region, shard, id) DO UPDATE SET mark = search_mark.mark + 1, \
+         priority = min(search_mark.priority, excluded.priority), \
+         version = max(search_mark.version, excluded.version)"
     };
     // Powers of two of rows, so that few different texts are prepared.
     let mut rest = marks;
     while !rest.is_empty() {
         let (now, later) = rest.split_at(1 << rest.len().min(ROWS).ilog2());
-        let rows = vec!["(?,?,?,?,?,?,?)"; now.len()].join(",");
-        let sql = format!("INSERT INTO search_dirty ({COLUMNS}) VALUES {rows} {moved}");
-        let values = now.iter().flat_map(|mark| mark.values(tx.now()));
+        let rows = vec!["(?,?,?,?,?,?,?,?)"; now.len()].join(",");
+        let sql = format!("INSERT INTO search_mark ({COLUMNS}) VALUES {rows} {moved}");
+        let values = now.iter().flat_map(|mark| mark.values(region, tx.now()));
         tx.execute_raw(Statement::from_sql_and_values(backend, sql, values)).await.db()?;
         rest = later;
     }
     Ok(())
 }
 
+/// A region's marks.
+fn of(region: &str) -> Select<search_mark::Entity> {
+    search_mark::Entity::find().filter(search_mark::Column::Region.eq(region))
+}
+
 /// The marks of these products, where they have one that is due.
-pub(crate) async fn due_of(db: &Db, products: &[ProductId]) -> Result<Vec<Dirty>> {
+pub(crate) async fn due_of(db: &Db, region: &str, products: &[ProductId]) -> Result<Vec<Dirty>> {
     let mut found = Vec::new();
     for some in products.chunks(CHUNK) {
         let these = some.iter().fold(Condition::any(), |any, product| {
             any.add(
-                search_dirty::Column::Shard
+                search_mark::Column::Shard
                     .eq(i32::from(product.shard().number()))
-                    .and(search_dirty::Column::Id.eq(product.uuid())),
+                    .and(search_mark::Column::Id.eq(product.uuid())),
             )
         });
-        let due = search_dirty::Column::Priority.lt(Priority::Parked.number());
-        found.extend(search_dirty::Entity::find().filter(these).filter(due).all(db.read()).await.db()?);
+        let due = search_mark::Column::Priority.lt(Priority::Parked.number());
+        found.extend(of(region).filter(these).filter(due).all(db.read()).await.db()?);
     }
     Ok(found)
 }
 
 /// Marks to work on: the most urgent first, then the oldest.
-pub(crate) async fn due(db: &Db, limit: u64) -> Result<Vec<Dirty>> {
-    search_dirty::Entity::find()
-        .filter(search_dirty::Column::Priority.lt(Priority::Parked.number()))
-        .order_by_asc(search_dirty::Column::Priority)
-        .order_by_asc(search_dirty::Column::MarkedAt)
+pub(crate) async fn due(db: &Db, region: &str, limit: u64) -> Result<Vec<Dirty>> {
+    of(region)
+        .filter(search_mark::Column::Priority.lt(Priority::Parked.number()))
+        .order_by_asc(search_mark::Column::Priority)
+        .order_by_asc(search_mark::Column::MarkedAt)
         .limit(limit)
         .all(db.read())
         .await
@@ -139,10 +146,10 @@ pub(crate) async fn due(db: &Db, limit: u64) -> Result<Vec<Dirty>> {
 }
 
 /// Marks that the index being built still needs.
-pub(crate) async fn parked(db: &Db, limit: u64) -> Result<Vec<Dirty>> {
-    search_dirty::Entity::find()
-        .filter(search_dirty::Column::Priority.eq(Priority::Parked.number()))
-        .order_by_asc(search_dirty::Column::MarkedAt)
+pub(crate) async fn parked(db: &Db, region: &str, limit: u64) -> Result<Vec<Dirty>> {
+    of(region)
+        .filter(search_mark::Column::Priority.eq(Priority::Parked.number()))
+        .order_by_asc(search_mark::Column::MarkedAt)
         .limit(limit)
         .all(db.read())
         .await
@@ -150,18 +157,19 @@ pub(crate) async fn parked(db: &Db, limit: u64) -> Result<Vec<Dirty>> {
 }
 
 /// How many marks there are.
-pub(crate) async fn count_due(db: &Db) -> Result<u64> {
-    search_dirty::Entity::find().count(db.read()).await.db()
+pub(crate) async fn count_due(db: &Db, region: &str) -> Result<u64> {
+    of(region).count(db.read()).await.db()
 }
 
 /// These rows at the marks they were read with.
 fn as_read(rows: &[Dirty]) -> Condition {
     rows.iter().fold(Condition::any(), |any, row| {
         any.add(
-            search_dirty::Column::Shard
-                .eq(row.shard)
-                .and(search_dirty::Column::Id.eq(row.id))
-                .and(search_dirty::Column::Mark.eq(row.mark)),
+            search_mark::Column::Region
+                .eq(&row.region)
+                .and(search_mark::Column::Shard.eq(row.shard))
+                .and(search_mark::Column::Id.eq(row.id))
+                .and(search_mark::Column::Mark.eq(row.mark)),
         )
     })
 }
@@ -176,7 +184,7 @@ pub(crate) async fn settle(db: &Db, rows: &[Dirty]) -> Result<()> {
                 let mut removed = 0;
                 for some in rows.chunks(CHUNK) {
                     let done =
-                        search_dirty::Entity::delete_many().filter(as_read(some)).exec(tx).await.db()?;
+                        search_mark::Entity::delete_many().filter(as_read(some)).exec(tx).await.db()?;
                     removed += done.rows_affected;
                 }
                 if removed < rows.len() as u64 { mark_those_gone(tx, rows, removed).await } else { Ok(()) }
@@ -189,19 +197,20 @@ pub(crate) async fn settle(db: &Db, rows: &[Dirty]) -> Result<()> {
 
 /// Of rows that were not all removed, those that moved on are still there; the others somebody else removed.
 async fn mark_those_gone(tx: &Tx, rows: &[Dirty], removed: u64) -> Result<()> {
+    let Some(region) = rows.first().map(|row| row.region.as_str()) else { return Ok(()) };
     let mut there = HashSet::new();
     for some in rows.chunks(CHUNK) {
         let these = some.iter().fold(Condition::any(), |any, row| {
-            any.add(search_dirty::Column::Shard.eq(row.shard).and(search_dirty::Column::Id.eq(row.id)))
+            any.add(search_mark::Column::Shard.eq(row.shard).and(search_mark::Column::Id.eq(row.id)))
         });
-        there.extend(search_dirty::Entity::find().filter(these).all(tx).await.db()?.iter().map(|row| row.id));
+        there.extend(of(region).filter(these).all(tx).await.db()?.iter().map(|row| row.id));
     }
     if removed + there.len() as u64 >= rows.len() as u64 {
         return Ok(());
     }
     // Which of the absent ones we removed ourselves is not known any more: marking those too costs a look.
     let gone: Vec<Mark> = rows.iter().filter(|row| !there.contains(&row.id)).map(Mark::again).collect();
-    mark_in(tx, &gone).await
+    mark_in(tx, region, &gone).await
 }
 
 /// Sets the priority of marks that were not moved on since they were read.
@@ -210,8 +219,8 @@ pub(crate) async fn park(db: &Db, rows: &[Dirty]) -> Result<()> {
         db.write(NOWHERE, some.to_vec(), |tx, rows| {
             Box::pin(async move {
                 for some in rows.chunks(CHUNK) {
-                    search_dirty::Entity::update_many()
-                        .col_expr(search_dirty::Column::Priority, Expr::value(Priority::Parked.number()))
+                    search_mark::Entity::update_many()
+                        .col_expr(search_mark::Column::Priority, Expr::value(Priority::Parked.number()))
                         .filter(as_read(some))
                         .exec(tx)
                         .await
@@ -226,15 +235,16 @@ pub(crate) async fn park(db: &Db, rows: &[Dirty]) -> Result<()> {
 }
 
 /// Makes parked marks due again: the index they waited for will not come.
-pub(crate) async fn unpark(db: &Db) -> Result<()> {
-    if parked(db, 1).await?.is_empty() {
+pub(crate) async fn unpark(db: &Db, region: &str) -> Result<()> {
+    if parked(db, region, 1).await?.is_empty() {
         return Ok(());
     }
-    db.write(NOWHERE, (), |tx, ()| {
+    db.write(NOWHERE, region.to_owned(), |tx, region| {
         Box::pin(async move {
-            search_dirty::Entity::update_many()
-                .col_expr(search_dirty::Column::Priority, Expr::value(Priority::Bulk.number()))
-                .filter(search_dirty::Column::Priority.eq(Priority::Parked.number()))
+            search_mark::Entity::update_many()
+                .col_expr(search_mark::Column::Priority, Expr::value(Priority::Bulk.number()))
+                .filter(search_mark::Column::Region.eq(region))
+                .filter(search_mark::Column::Priority.eq(Priority::Parked.number()))
                 .exec(tx)
                 .await
                 .db()?;
@@ -244,15 +254,16 @@ pub(crate) async fn unpark(db: &Db) -> Result<()> {
     .await
 }
 
-/// Adds units sold, once an event, and marks the products.
+/// Adds units sold, once an event, and marks the products for these regions' indexes.
 pub(crate) async fn add_sales(
     db: &Db,
     subscription: &'static str,
     event: &Event,
     units: Vec<(ProductId, i64)>,
+    regions: Vec<String>,
 ) -> Result<()> {
-    let input = (subscription, event.clone(), units);
-    db.write(event.shard, input, |tx, (subscription, event, units)| {
+    let input = (subscription, event.clone(), units, regions);
+    db.write(event.shard, input, |tx, (subscription, event, units, regions)| {
         Box::pin(async move {
             use search_sales::{ActiveModel, Column, Entity};
             if !tx.first_time(subscription, event).await? {
@@ -271,7 +282,10 @@ pub(crate) async fn add_sales(
             }
             let marks: Vec<_> =
                 units.iter().map(|(product, _)| Mark::new(*product, Kind::Product, Priority::Bulk)).collect();
-            mark_in(tx, &marks).await
+            for region in regions {
+                mark_in(tx, region, &marks).await?;
+            }
+            Ok(())
         })
     })
     .await
@@ -355,15 +369,17 @@ pub(crate) async fn forget(db: &Db, before_hour: i64) -> Result<u64> {
 }
 
 /// Asks the process that writes the index for a rebuild.
-pub(crate) async fn request_rebuild(db: &Db) -> Result<Uuid> {
+pub(crate) async fn request_rebuild(db: &Db, region: &str) -> Result<Uuid> {
     let id = db.ids().uuid(NOWHERE);
-    db.write(NOWHERE, id, |tx, id| {
+    let of = (!region.is_empty()).then(|| region.to_owned());
+    db.write(NOWHERE, (id, of), |tx, (id, region)| {
         Box::pin(async move {
             let row = search_rebuild::ActiveModel {
                 id: Set(*id),
                 requested_at: Set(tx.now().micros()),
                 done_at: Set(None),
                 report: Set(None),
+                region: Set(region.clone()),
             };
             search_rebuild::Entity::insert(row).exec_without_returning(tx).await.db()?;
             Ok(())
@@ -373,10 +389,12 @@ pub(crate) async fn request_rebuild(db: &Db) -> Result<Uuid> {
     Ok(id)
 }
 
-/// Rebuilds asked for and not done.
-pub(crate) async fn open_rebuilds(db: &Db) -> Result<Vec<Uuid>> {
-    let open = search_rebuild::Entity::find().filter(search_rebuild::Column::DoneAt.is_null()).limit(100);
-    Ok(open.all(db.read()).await.db()?.into_iter().map(|row| row.id).collect())
+/// Rebuilds of a region's index that were asked for and not done.
+pub(crate) async fn open_rebuilds(db: &Db, region: &str) -> Result<Vec<Uuid>> {
+    let of = search_rebuild::Column::Region;
+    let of = if region.is_empty() { of.is_null() } else { of.eq(region) };
+    let open = search_rebuild::Entity::find().filter(search_rebuild::Column::DoneAt.is_null()).filter(of);
+    Ok(open.limit(100).all(db.read()).await.db()?.into_iter().map(|row| row.id).collect())
 }
 
 /// The report of a rebuild, once it is done.

@@ -206,6 +206,13 @@ impl ShopBuilder {
         if shop.broker.is_some() {
             shop.run_command(&["bus", "setup"], None)?;
         }
+        if shop.shape == Shape::Regions {
+            let entrances: Vec<String> =
+                REGIONS.iter().zip(&shop.bases).map(|(region, base)| format!("{region}={base}")).collect();
+            let words: Vec<&str> =
+                ["region", "found"].into_iter().chain(entrances.iter().map(String::as_str)).collect();
+            shop.run_command(&words, None)?;
+        }
         let password = shop.admin_password.clone();
         shop.run_command(
             &["staff", "create", "--email", "admin@example.com", "--password-stdin", "--role", "admin"],

@@ -70,6 +70,16 @@ pub enum RegionCommand {
         #[arg(long)]
         shards: bool,
     },
+    /// Found the map of a shop that has none: these regions, with equal weights, and the shards in turn.
+    ///
+    /// Once a database, before its regions are started. `meridian up` does it by itself.
+    #[command(after_help = "Example:\n  \
+        meridian region found us-east=http://10.0.0.1:8080 eu-west=http://10.1.0.1:8080 ap-southeast=http://10.2.0.1:8080")]
+    Found {
+        /// The regions, each with the base URL of its entrance.
+        #[arg(required = true, num_args = 1..=8, value_name = "REGION=URL", value_parser = entrance)]
+        regions: Vec<(Region, String)>,
+    },
     /// Show which shards a rebalance would move, why, and the plan's digest. Changes nothing.
     #[command(after_help = "Examples:\n  \
         meridian region plan\n  \
@@ -288,6 +298,15 @@ fn name(text: &str) -> Result<Region, String> {
     Ok(Region::new(text))
 }
 
+fn entrance(text: &str) -> Result<(Region, String), String> {
+    let (region, url) = text.split_once('=').ok_or("a region is written as NAME=URL")?;
+    let plain = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    if plain.is_none_or(|rest| rest.is_empty() || rest.contains(['@', '?', '#'])) {
+        return Err(format!("`{url}` is no base URL, such as http://10.0.0.1:8080"));
+    }
+    Ok((name(region)?, url.trim_end_matches('/').to_owned()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -304,5 +323,23 @@ mod tests {
     #[test]
     fn names_are_plain() {
         assert!(name("eu-west").is_ok() && name("EU").is_err() && name("").is_err() && name("../x").is_err());
+    }
+
+    #[test]
+    fn regions_are_founded_with_their_entrances() {
+        assert_eq!(
+            entrance("eu-west=https://shop.example/"),
+            Ok((Region::new("eu-west"), "https://shop.example".to_owned()))
+        );
+        for wrong in [
+            "eu-west",
+            "eu-west=",
+            "eu-west=shop.example",
+            "EU=http://a",
+            "eu=http://user:word@a",
+            "eu=http://",
+        ] {
+            assert!(entrance(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -96,7 +96,7 @@ fn metrics() -> Result<String> {
 }
 
 fn errors() -> Result<String> {
-    let tables: [(&str, &[Code]); 10] = [
+    let tables: [(&str, &[Code]); 11] = [
         ("Everywhere", kernel::code::ALL),
         ("account", contracts::account::code::ALL),
         ("catalog", contracts::catalog::code::ALL),

@@ -2,6 +2,7 @@
 
 mod begin;
 mod follow;
+mod found;
 mod persons;
 mod planned;
 mod ready;
@@ -36,8 +37,12 @@ pub(crate) async fn run(settings: Settings, args: &RegionArgs) -> Result<()> {
         return verify::run(settings, window.map(|window| window.0), args.output).await;
     }
     let db = Db::open(&settings.database()?, Arc::new(SystemClock)).await?;
+    let shards = db.every_shard().collect();
     let desk = Desk { journal: regions::journal(&db), person: person(), output: args.output, ask: prompt };
-    desk.run(&args.command).await
+    match &args.command {
+        RegionCommand::Found { regions } => desk.found(regions, shards).await,
+        command => desk.run(command).await,
+    }
 }
 
 /// Writes an answer on standard output. Whoever reads it may stop early, as `head` does.
@@ -101,7 +106,7 @@ impl Desk {
             C::Abort { operation, why, wait } => self.abort(*operation, why, wait).await,
             C::Timeline { operation } => self.timeline(*operation).await,
             C::WhyNotReady { region } => self.why_not_ready(region.as_ref()).await,
-            C::Verify { .. } => Ok(()),
+            C::Found { .. } | C::Verify { .. } => Ok(()),
         }
     }
 
@@ -111,7 +116,8 @@ impl Desk {
         if scene.world.observed.version == MapVersion(0) {
             return Err(Ended::new(
                 Why::NotFound,
-                "this database has no map of regions: `meridian up` founds one. (Is it the right --data or --database?)",
+                "this database has no map of regions: `meridian up` or `meridian region found` makes one. (Is it the right \
+                 --data or --database?)",
             ));
         }
         Ok(scene)

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kernel::{Page, Result, Shard};
 use platform_db::Db;
+use platform_regions::Regions;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Bus, BusConfig, Consumer, DeadLetter, Pruned, Selection,
+    Bus, BusConfig, Consumer, DeadLetter, Pruned, Scope, Selection,
+    beat::Beat,
     deliver::Courier,
-    prune, sequence, store,
+    prune, regional, sequence, store,
     subscription::Subscription,
     subscriptions,
-    turn::Turn,
+    turn::{Seat, Turn},
     watch::{Sight, Watcher},
 };
 
@@ -24,38 +26,52 @@ pub struct EmbeddedBus {
     consumers: Vec<Arc<dyn Consumer>>,
     config: Arc<BusConfig>,
     sight: Arc<Sight>,
-    holder: String,
+    regions: Regions,
+    seat: Seat,
 }
 
 impl EmbeddedBus {
-    /// A bus over `db`, whose clock also says when a retry is due. Refuses two consumers of one subscription, names that
+    /// A bus over `db`, whose clock also says when a retry is due, in a process of this region. Refuses two consumers of one subscription, names that
     /// are too long, and a configuration that cannot work.
-    pub fn new(db: Db, consumers: Vec<Arc<dyn Consumer>>, config: BusConfig) -> Result<Self> {
+    pub fn new(
+        db: Db,
+        consumers: Vec<Arc<dyn Consumer>>,
+        config: BusConfig,
+        regions: Regions,
+    ) -> Result<Self> {
         config.validate()?;
+        let consumers = regional::named(consumers, &regions);
         subscriptions::check(&consumers, &[])?;
-        let holder = db.ids().uuid(Shard::new(0)).to_string();
+        let seat = Seat::new(&db, &config, &regions);
         let sight = Arc::new(Sight::new(db.shards()));
-        Ok(Self { db, consumers, config: Arc::new(config), sight, holder })
+        Ok(Self { db, consumers, config: Arc::new(config), sight, regions, seat })
     }
 
     fn spawn_all(&self, loops: &mut JoinSet<()>, stop: &CancellationToken) {
         let (db, config, token) = (self.db.clone(), Arc::clone(&self.config), stop.clone());
-        loops.spawn(async move { sequence::run(&db, &config, &token).await });
+        let regions = self.regions.clone();
+        loops.spawn(async move { sequence::run(&db, &config, &regions, &token).await });
         let (db, config, token) = (self.db.clone(), Arc::clone(&self.config), stop.clone());
         let (sight, consumers) = (Arc::clone(&self.sight), self.consumers.clone());
+        let others_sequence = self.regions.me().is_some();
         loops.spawn(async move {
-            Watcher { db: &db, config: &config, sight: &sight, consumers: &consumers }.run(&token).await;
+            let watcher =
+                Watcher { db: &db, config: &config, sight: &sight, consumers: &consumers, others_sequence };
+            watcher.run(&token).await;
         });
         for consumer in &self.consumers {
-            let turn =
-                Turn::new(consumer.subscription(), self.holder.clone(), self.config.lease, self.config.stall);
+            let turn = Turn::new(consumer.subscription(), &self.seat);
+            let beat = match consumer.scope() {
+                Scope::Shop => Beat::of(&self.regions),
+                Scope::Region => Beat::everywhere(),
+            };
             let courier = Courier {
                 consumer: Arc::clone(consumer),
                 config: Arc::clone(&self.config),
                 stop: stop.clone(),
             };
             let (db, config, sight) = (self.db.clone(), Arc::clone(&self.config), Arc::clone(&self.sight));
-            let mut subscription = Subscription::new(db, config, sight, courier, turn);
+            let mut subscription = Subscription::new(db, config, sight, courier, (turn, beat));
             loops.spawn(async move { subscription.run().await });
         }
     }

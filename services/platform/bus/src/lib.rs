@@ -9,11 +9,15 @@
 //! - Events of one aggregate come in order: while one of them is parked for a retry, the later ones wait behind it. Events
 //!   of other aggregates never wait for it.
 //! - An event that keeps failing becomes a dead letter, which stays readable and can be replayed.
+//! - In a shop of several regions each works on the shards whose work lease it holds ([`platform_regions::Regions`]); with a
+//!   broker that goes for sequencing, relaying and retries, and the broker shares the events among the processes of all
+//!   regions. What every region needs for itself has [`Scope::Region`].
 //! - Leases keep two processes from doing the same work; nothing is safe because of them.
 //!
 //! Tables: `subscription_cursor`, `retry`; prunes `event_log` and `inbox`.
 
 mod audit;
+mod beat;
 mod config;
 mod deliver;
 mod embedded;
@@ -22,6 +26,7 @@ mod port;
 mod prune;
 #[cfg(feature = "pulsar")]
 mod pulsar;
+mod regional;
 mod retries;
 mod retry;
 mod sequence;
@@ -36,6 +41,6 @@ pub use audit::{Ailment, examine};
 pub use config::{BusConfig, BusEngine, Peer, PulsarConfig};
 pub use embedded::EmbeddedBus;
 pub use open::{SetupStep, open, setup};
-pub use port::{Bus, Consumer, DeadLetter, Pruned, Selection, Sharing};
+pub use port::{Bus, Consumer, DeadLetter, Pruned, Scope, Selection, Sharing};
 #[cfg(feature = "pulsar")]
 pub use pulsar::PulsarBus;

@@ -4,19 +4,26 @@ use std::sync::Arc;
 
 use kernel::Result;
 use platform_db::Db;
+use platform_regions::Regions;
 
 #[cfg(feature = "pulsar")]
 use crate::pulsar::{self, PulsarBus};
 use crate::{Bus, BusConfig, BusEngine, Consumer, EmbeddedBus};
 
-/// The bus of `config.engine` over `db` for these consumers. It does not connect to anything before it runs.
+/// The bus of `config.engine` over `db` for these consumers, in a process of this region. It does not connect to anything
+/// before it runs.
 ///
 /// Fails for a configuration that cannot work, and for an engine that this program was built without.
-pub fn open(db: Db, consumers: Vec<Arc<dyn Consumer>>, config: BusConfig) -> Result<Arc<dyn Bus>> {
+pub fn open(
+    db: Db,
+    consumers: Vec<Arc<dyn Consumer>>,
+    config: BusConfig,
+    regions: Regions,
+) -> Result<Arc<dyn Bus>> {
     match config.engine {
-        BusEngine::Embedded => Ok(Arc::new(EmbeddedBus::new(db, consumers, config)?)),
+        BusEngine::Embedded => Ok(Arc::new(EmbeddedBus::new(db, consumers, config, regions)?)),
         #[cfg(feature = "pulsar")]
-        BusEngine::Pulsar => Ok(Arc::new(PulsarBus::new(db, consumers, config)?)),
+        BusEngine::Pulsar => Ok(Arc::new(PulsarBus::new(db, consumers, config, regions)?)),
         #[cfg(not(feature = "pulsar"))]
         BusEngine::Pulsar => Err(crate::config::built_without()),
     }

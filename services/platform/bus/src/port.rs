@@ -23,6 +23,11 @@ pub trait Consumer: Send + Sync + 'static {
         Sharing::ByAggregate
     }
 
+    /// Whether the shop needs it done once, or every region for itself.
+    fn scope(&self) -> Scope {
+        Scope::Shop
+    }
+
     /// Takes one event. A failure is retried with backoff and at last becomes a dead letter.
     async fn consume(&self, event: &Event) -> Result<()>;
 
@@ -39,6 +44,16 @@ pub trait Consumer: Send + Sync + 'static {
         }
         Ok(())
     }
+}
+
+/// For whom a subscription works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// For the whole shop: an event is consumed once, in the region that does its shard's background work.
+    Shop,
+    /// For a region: every region consumes all events, under a name of its own (`catalog.forget@eu-west`). For what a region
+    /// keeps for itself. Such a consumer writes no inbox row: [`Consumer::subscription`] is not the name it runs under.
+    Region,
 }
 
 /// How the processes of a subscription share its events. The embedded bus gives all of them to one process at a time,

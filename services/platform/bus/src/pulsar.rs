@@ -32,14 +32,19 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use kernel::{Page, Result, Shard};
 use platform_db::Db;
+use platform_regions::Regions;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::setup::setup;
 use self::{care::Caretaker, receive::Receiver, relay::Relay, site::Site, survey::Survey};
 use crate::{
-    Bus, BusConfig, Consumer, DeadLetter, Pruned, Selection, deliver::Courier, prune, sequence, store,
-    subscriptions, turn::Turn, watch::Watcher,
+    Bus, BusConfig, Consumer, DeadLetter, Pruned, Scope, Selection,
+    beat::Beat,
+    deliver::Courier,
+    prune, regional, sequence, store, subscriptions,
+    turn::{Seat, Turn},
+    watch::Watcher,
 };
 
 /// The relay's cursor among those of the subscriptions.
@@ -49,33 +54,41 @@ pub(crate) const RELAY: &str = "relay";
 pub struct PulsarBus {
     site: Arc<Site>,
     consumers: Vec<Arc<dyn Consumer>>,
-    holder: String,
+    seat: Seat,
 }
 
 impl PulsarBus {
-    /// A bus over `db` and the broker of `config.pulsar`, to which it connects when it runs. Refuses two consumers of one
-    /// subscription, names that are too long, and a configuration that cannot work.
-    pub fn new(db: Db, consumers: Vec<Arc<dyn Consumer>>, config: BusConfig) -> Result<Self> {
+    /// A bus over `db` and the broker of `config.pulsar`, to which it connects when it runs, in a process of this region.
+    /// Refuses two consumers of one subscription, names that are too long, and a configuration that cannot work.
+    pub fn new(
+        db: Db,
+        consumers: Vec<Arc<dyn Consumer>>,
+        config: BusConfig,
+        regions: Regions,
+    ) -> Result<Self> {
         config.validate()?;
+        let consumers = regional::named(consumers, &regions);
         subscriptions::check(&consumers, &[RELAY])?;
-        let holder = db.ids().uuid(Shard::new(0)).to_string();
-        let site = Arc::new(Site::new(db, config)?);
-        Ok(Self { site, consumers, holder })
+        let seat = Seat::new(&db, &config, &regions);
+        let site = Arc::new(Site::new(db, config, regions)?);
+        Ok(Self { site, consumers, seat })
     }
 
     fn spawn_all(&self, loops: &mut JoinSet<()>, stop: &CancellationToken) {
         let (site, token) = (Arc::clone(&self.site), stop.clone());
-        loops.spawn(async move { sequence::run(&site.db, &site.config, &token).await });
+        loops.spawn(async move { sequence::run(&site.db, &site.config, &site.regions, &token).await });
         // Looks at the log's ends and at what the database holds about subscriptions; reads no events.
         let (site, token) = (Arc::clone(&self.site), stop.clone());
         loops.spawn(async move {
-            let watcher = Watcher { db: &site.db, config: &site.config, sight: &site.sight, consumers: &[] };
+            let (db, config, sight) = (&site.db, &site.config, &site.sight);
+            let others_sequence = site.regions.me().is_some();
+            let watcher = Watcher { db, config, sight, consumers: &[], others_sequence };
             watcher.run(&token).await;
         });
         let survey = Survey { site: Arc::clone(&self.site), consumers: self.consumers.clone() };
         let token = stop.clone();
         loops.spawn(async move { survey.run(&token).await });
-        let mut relay = Relay::new(Arc::clone(&self.site), self.holder.clone());
+        let mut relay = Relay::new(Arc::clone(&self.site), &self.seat);
         let token = stop.clone();
         loops.spawn(async move { relay.run(&token).await });
         for consumer in &self.consumers {
@@ -87,9 +100,12 @@ impl PulsarBus {
             let receiver = Receiver { site: Arc::clone(&self.site), courier: courier(stop) };
             let token = stop.clone();
             loops.spawn(async move { receiver.run(&token).await });
-            let config = &self.site.config;
-            let turn = Turn::new(consumer.subscription(), self.holder.clone(), config.lease, config.stall);
-            let mut caretaker = Caretaker::new(Arc::clone(&self.site), courier(stop), turn);
+            let turn = Turn::new(consumer.subscription(), &self.seat);
+            let beat = match consumer.scope() {
+                Scope::Shop => Beat::of(&self.site.regions),
+                Scope::Region => Beat::everywhere(),
+            };
+            let mut caretaker = Caretaker::new(Arc::clone(&self.site), courier(stop), (turn, beat));
             let token = stop.clone();
             loops.spawn(async move { caretaker.run(&token).await });
         }

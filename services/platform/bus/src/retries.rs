@@ -38,9 +38,9 @@ impl Retries {
         Ok(())
     }
 
-    /// Tries parked events whose time has come, one of each aggregate. False when there are none.
-    pub(crate) async fn retry_due(&mut self) -> Result<bool> {
-        let due = self.parked.due(self.db.now(), ROUND);
+    /// Tries parked events of these shards whose time has come, one of each aggregate. False when there are none.
+    pub(crate) async fn retry_due(&mut self, of: impl Fn(Shard) -> bool) -> Result<bool> {
+        let due = self.parked.due(self.db.now(), ROUND, of);
         if due.is_empty() {
             return Ok(false);
         }

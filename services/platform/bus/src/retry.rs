@@ -82,13 +82,13 @@ impl ParkedSet {
         }
     }
 
-    /// The first event of each aggregate, where its time has come.
-    pub(crate) fn due(&self, now: Timestamp, limit: usize) -> Vec<Due> {
+    /// The first event of each aggregate of these shards, where its time has come.
+    pub(crate) fn due(&self, now: Timestamp, limit: usize, of: impl Fn(Shard) -> bool) -> Vec<Due> {
         let mut met: HashSet<&str> = HashSet::new();
         self.events
             .iter()
             .filter(|(_, entry)| met.insert(&entry.aggregate))
-            .filter(|(_, entry)| entry.next_at <= now)
+            .filter(|((shard, _), entry)| entry.next_at <= now && of(*shard))
             .map(|(place, entry)| Due { place: *place, attempts: entry.attempts })
             .take(limit)
             .collect()
@@ -120,16 +120,16 @@ mod tests {
         set.insert(place(1), 3, at(10), "a".to_owned());
         set.insert(place(2), 0, at(0), "a".to_owned());
         set.insert(place(3), 3, at(5), "b".to_owned());
-        assert_eq!(set.due(at(5), 10), [Due { place: place(3), attempts: 3 }]);
-        assert_eq!(set.due(at(10), 10).len(), 2);
-        assert_eq!(set.due(at(10), 1), [Due { place: place(1), attempts: 3 }]);
+        assert_eq!(set.due(at(5), 10, |_| true), [Due { place: place(3), attempts: 3 }]);
+        assert_eq!(set.due(at(10), 10, |_| true).len(), 2);
+        assert_eq!(set.due(at(10), 1, |_| true), [Due { place: place(1), attempts: 3 }]);
         set.remove(place(1));
-        assert_eq!(set.due(at(0), 10), [Due { place: place(2), attempts: 0 }]);
+        assert_eq!(set.due(at(0), 10, |_| true), [Due { place: place(2), attempts: 0 }]);
         assert!(set.holds("a"));
         set.remove(place(2));
         assert!(!set.holds("a"));
         set.postpone(place(3), 4, at(20));
-        assert!(set.due(at(19), 10).is_empty());
+        assert!(set.due(at(19), 10, |_| true).is_empty());
     }
 
     #[test]

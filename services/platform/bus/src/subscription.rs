@@ -3,13 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use contracts::Event;
-use kernel::Result;
+use kernel::{Result, Shard};
 use platform_db::Db;
+use platform_regions::Busy;
 use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     BusConfig,
+    beat::Beat,
     deliver::{Courier, ParkedOf},
     retries::Retries,
     store::{self, Parked, Range, Round},
@@ -29,6 +31,9 @@ pub(crate) struct Subscription {
     sight: Arc<Sight>,
     retries: Retries,
     turn: Turn,
+    beat: Beat,
+    /// Batches whose cursors are not written.
+    busy: Vec<Busy>,
     stop: CancellationToken,
     /// Everything up to here was delivered, a position a shard. What lies between `written` and this is delivered again
     /// after a crash and has no second effect.
@@ -45,14 +50,15 @@ impl Subscription {
         config: Arc<BusConfig>,
         sight: Arc<Sight>,
         courier: Courier,
-        turn: Turn,
+        (turn, beat): (Turn, Beat),
     ) -> Self {
         let name = courier.consumer.subscription();
         let topics = courier.consumer.topics();
         let stop = courier.stop.clone();
         let (seen, written) = (Vec::new(), Vec::new());
         let retries = Retries::new(db.clone(), Arc::clone(&config), courier);
-        Self { name, topics, db, config, sight, retries, turn, stop, seen, written, moved: None }
+        let busy = Vec::new();
+        Self { name, topics, db, config, sight, retries, turn, beat, busy, stop, seen, written, moved: None }
     }
 
     /// Works until it is told to stop; then writes its cursor and gives its lease away.
@@ -86,6 +92,11 @@ impl Subscription {
         ends: &mut watch::Receiver<Vec<i64>>,
         state: &mut watch::Receiver<Arc<State>>,
     ) -> Result<()> {
+        if self.beat.turn() {
+            // Others worked on the new shards until now.
+            self.write_cursor().await?;
+            self.written.clear();
+        }
         if self.written.is_empty() {
             self.reload().await?;
         }
@@ -96,7 +107,9 @@ impl Subscription {
         let end = ends.borrow_and_update().clone();
         let worked = if self.has_work(&end) && self.my_turn().await? {
             // Not one or the other: what was parked must not starve what is new, nor the other way round.
-            self.retries.retry_due().await? | self.advance(&end).await?
+            let beat = &self.beat;
+            let retried = self.retries.retry_due(|shard| beat.has(shard)).await?;
+            self.advance(&end).await? | retried
         } else {
             false
         };
@@ -110,8 +123,14 @@ impl Subscription {
     }
 
     fn has_work(&self, end: &[i64]) -> bool {
-        (self.may_read() && self.seen.iter().zip(end).any(|(seen, end)| end > seen))
-            || !self.retries.parked.due(self.db.now(), 1).is_empty()
+        (self.may_read() && self.is_behind(end))
+            || !self.retries.parked.due(self.db.now(), 1, |shard| self.beat.has(shard)).is_empty()
+    }
+
+    /// Whether events of its shards wait.
+    fn is_behind(&self, end: &[i64]) -> bool {
+        let behind = (0_u16..).zip(self.seen.iter().zip(end)).filter(|(_, (seen, end))| end > seen);
+        behind.into_iter().any(|(number, _)| self.beat.has(Shard::new(number)))
     }
 
     /// Too many parked events mean that something is down: reading on would only park more.
@@ -133,13 +152,17 @@ impl Subscription {
         self.written = store::cursors(&self.db, self.name).await?;
         self.seen.clone_from(&self.written);
         self.moved = None;
+        self.busy.clear();
         self.retries.reload().await
     }
 
     /// Takes over what somebody else changed: a rewound cursor, revived dead letters, or another process's work.
     async fn compare(&mut self, state: &State) -> Result<()> {
         if let Some(cursors) = state.cursors(self.name) {
-            self.turn.observe(&cursors, self.seen.as_slice() != self.sight.ends.borrow().as_slice());
+            let behind = self.is_behind(&self.sight.ends.borrow());
+            let mine = (0_u16..).zip(&cursors).filter(|(number, _)| self.beat.has(Shard::new(*number)));
+            let mine: Vec<i64> = mine.map(|(_, cursor)| *cursor).collect();
+            self.turn.observe(&mine, behind);
             if cursors != self.written {
                 // The look may be older than the last write; the database knows.
                 let now = store::cursors(&self.db, self.name).await?;
@@ -167,6 +190,7 @@ impl Subscription {
         if ranges.is_empty() {
             return Ok(false);
         }
+        self.busy.extend(self.beat.busy(ranges.iter().map(|range| range.shard)));
         let events = self.read(&ranges).await?;
         let Some(parked) = self.retries.courier.deliver(&events, &self.retries.parked, self.db.now()).await
         else {
@@ -187,6 +211,7 @@ impl Subscription {
     /// The next positions, shared among the shards that have some.
     fn window(&self, end: &[i64]) -> Vec<Range> {
         let mut ranges = ranges(&self.seen, end);
+        ranges.retain(|range| self.beat.has(range.shard));
         let shards = i64::try_from(ranges.len()).unwrap_or(i64::MAX).max(1);
         let each = (i64::from(self.config.batch) / shards).max(1);
         for range in &mut ranges {
@@ -223,6 +248,7 @@ impl Subscription {
             Ok(true) => {
                 self.written.clone_from(&self.seen);
                 self.moved = None;
+                self.busy.clear();
                 Ok(())
             }
             Ok(false) => self.reload().await,
@@ -244,6 +270,7 @@ impl Subscription {
             // The senders live in `sight`, which is held here.
             _ = ends.changed() => {}
             _ = state.changed() => state.mark_changed(),
+            () = self.beat.changed() => {}
             () = async { tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)).await }, if wake.is_some() => {}
         }
     }

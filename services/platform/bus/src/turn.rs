@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use kernel::{Result, Shard};
+use kernel::{Region, Result, Shard};
 use platform_db::Db;
+use platform_regions::Regions;
 use tokio::time::Instant;
+
+use crate::BusConfig;
 
 /// Whether this process works on a subscription. It does while it has the lease, and also when whoever has it stands
 /// still: consuming twice has no second effect, so nobody waits for the lease of a process that was killed.
@@ -20,25 +23,41 @@ pub(crate) struct Turn {
     still: Option<(Vec<i64>, Instant)>,
 }
 
+/// Who takes turns, and for how long. Regions take no turns with each other: work leases say which shards are whose, and
+/// who works without its lease because another stands still does so in its own region.
+#[derive(Clone, Debug)]
+pub(crate) struct Seat {
+    holder: String,
+    region: Option<Region>,
+    ttl: Duration,
+    stall: Duration,
+}
+
+impl Seat {
+    pub(crate) fn new(db: &Db, config: &BusConfig, regions: &Regions) -> Self {
+        Self {
+            holder: db.ids().uuid(Shard::new(0)).to_string(),
+            region: regions.me().cloned(),
+            ttl: config.lease,
+            stall: config.stall,
+        }
+    }
+}
+
 impl Turn {
-    pub(crate) fn new(subscription: &str, holder: String, ttl: Duration, stall: Duration) -> Self {
-        Self::on_shard(subscription, Shard::new(0), holder, ttl, stall)
+    pub(crate) fn new(subscription: &str, at: &Seat) -> Self {
+        Self::on_shard(subscription, Shard::new(0), at)
     }
 
     /// Turns that are taken shard by shard.
-    pub(crate) fn on_shard(
-        subscription: &str,
-        shard: Shard,
-        holder: String,
-        ttl: Duration,
-        stall: Duration,
-    ) -> Self {
+    pub(crate) fn on_shard(subscription: &str, shard: Shard, at: &Seat) -> Self {
+        let place = at.region.as_ref().map(|region| format!("{region}/")).unwrap_or_default();
         Self {
-            name: format!("bus/{subscription}"),
+            name: format!("bus/{place}{subscription}"),
             shard,
-            holder,
-            ttl,
-            stall,
+            holder: at.holder.clone(),
+            ttl: at.ttl,
+            stall: at.stall,
             asked: None,
             works: false,
             still: None,

@@ -86,6 +86,8 @@ pub(crate) struct Watcher<'a> {
     pub(crate) config: &'a BusConfig,
     pub(crate) sight: &'a Sight,
     pub(crate) consumers: &'a [Arc<dyn Consumer>],
+    /// Other processes give positions all the time: the log's ends are looked at as often as the outbox.
+    pub(crate) others_sequence: bool,
 }
 
 impl Watcher<'_> {
@@ -108,6 +110,7 @@ impl Watcher<'_> {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep_until(next) => {}
+                () = tokio::time::sleep(self.config.poll), if self.others_sequence => {}
                 () = self.sight.look.notified() => next = Instant::now(),
                 // The sender lives as long as the database, which is held here.
                 _ = sequenced.changed() => {}

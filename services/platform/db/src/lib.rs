@@ -29,7 +29,10 @@ mod tx;
 mod work;
 mod write;
 
-use std::{path::Path, sync::Arc};
+use std::{
+    path::Path,
+    sync::{Arc, OnceLock},
+};
 
 use kernel::{Clock, Ids, Result, Shard, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
@@ -58,7 +61,11 @@ struct Inner {
     outbox: Arc<Notify>,
     stamps: Stamps,
     log: watch::Sender<u64>,
+    preferred: OnceLock<Preferred>,
 }
+
+/// Says which shards a new owner's should be one of; any where there are none.
+type Preferred = Box<dyn Fn() -> Vec<Shard> + Send + Sync>;
 
 impl Db {
     /// Opens the database that `config` names, creating an empty one where there is none, and starts its writer on the
@@ -79,6 +86,7 @@ impl Db {
             outbox,
             stamps,
             log: watch::Sender::new(0),
+            preferred: OnceLock::new(),
         })))
     }
 
@@ -123,8 +131,21 @@ impl Db {
         (0..self.0.shards).map(Shard::new)
     }
 
+    /// From now on new owners get one of the shards that `preferred` names when they come, while it names any. Said once,
+    /// when a process is composed.
+    pub fn prefer_shards(&self, preferred: impl Fn() -> Vec<Shard> + Send + Sync + 'static) {
+        // A second word changes nothing: who composes says it once.
+        let _ = self.0.preferred.set(Box::new(preferred));
+    }
+
     /// A shard for a new owner.
     pub fn random_shard(&self) -> Shard {
+        if let Some(preferred) = self.0.preferred.get() {
+            let mut shards = preferred();
+            if !shards.is_empty() {
+                return shards.swap_remove(rand::random_range(0..shards.len()));
+            }
+        }
         Shard::new(rand::random_range(0..self.0.shards))
     }
 

@@ -1,6 +1,6 @@
 //! From outbox to log: events get their positions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::Event;
 use kernel::{Failure, Result, Shard, Timestamp, code};
@@ -17,9 +17,20 @@ impl Db {
     /// compare-and-set on `shard_cursor`. Returns how many it moved. Two sequencers at once do no harm: one of them fails
     /// its compare-and-set and moves nothing. No clock is involved; who commits late is sequenced later.
     pub async fn sequence_once(&self, most: u32) -> Result<usize> {
+        self.sequence(None, most).await
+    }
+
+    /// The same for some shards only.
+    pub async fn sequence_of(&self, shards: &BTreeSet<Shard>, most: u32) -> Result<usize> {
+        if shards.is_empty() { Ok(0) } else { self.sequence(Some(shards), most).await }
+    }
+
+    async fn sequence(&self, only: Option<&BTreeSet<Shard>>, most: u32) -> Result<usize> {
+        let shards =
+            || only.map_or_else(|| self.every_shard().collect(), |only| only.iter().copied().collect());
         let moved = match &self.0.engine {
-            Engine::Sqlite(_) => self.sequence_embedded(most).await?,
-            Engine::Tidb(tidb) => tidb.sequence(self.every_shard(), most).await?,
+            Engine::Sqlite(_) => self.sequence_embedded(only.map(|_| shards()), most).await?,
+            Engine::Tidb(tidb) => tidb.sequence(shards(), most).await?,
         };
         if moved > 0 {
             self.0.log.send_modify(|count| *count += 1);
@@ -27,20 +38,36 @@ impl Db {
         Ok(moved)
     }
 
-    async fn sequence_embedded(&self, most: u32) -> Result<usize> {
-        let waiting =
-            Statement::from_string(self.read().get_database_backend(), "SELECT 1 FROM outbox LIMIT 1");
-        if self.read().query_one_raw(waiting).await.db()?.is_none() {
+    async fn sequence_embedded(&self, only: Option<Vec<Shard>>, most: u32) -> Result<usize> {
+        if !self.anything_waits(only.as_deref()).await? {
             return Ok(0);
         }
-        self.write(Shard::new(0), most, |tx, &most| {
+        self.write(Shard::new(0), (only, most), |tx, (only, most)| {
             Box::pin(async move {
-                let batch = waiting_anywhere(tx, most).await?;
+                let batch = match only {
+                    None => waiting_anywhere(tx, *most).await?,
+                    Some(shards) => waiting(tx, shards, Uuid::nil(), *most).await?,
+                };
                 batch.move_on(tx).await?;
                 Ok(batch.len())
             })
         })
         .await
+    }
+
+    /// Whether an event waits, of these shards or of any.
+    async fn anything_waits(&self, only: Option<&[Shard]>) -> Result<bool> {
+        let shards = only.unwrap_or_default();
+        let of = match only {
+            None => String::new(),
+            Some(shards) => format!(" WHERE shard IN ({})", vec!["?"; shards.len()].join(",")),
+        };
+        let statement = Statement::from_sql_and_values(
+            self.read().get_database_backend(),
+            format!("SELECT 1 FROM outbox{of} LIMIT 1"),
+            shards.iter().map(|shard| number(*shard)),
+        );
+        Ok(self.read().query_one_raw(statement).await.db()?.is_some())
     }
 
     /// Up to `limit` events of a shard behind position `pos`, in order.

@@ -139,8 +139,8 @@ impl Tidb {
         self.core.queue - self.core.room.available_permits() + self.appender.waiting()
     }
 
-    /// Up to `most` events from `outbox` to `event_log`.
-    pub(crate) async fn sequence(&self, shards: impl Iterator<Item = Shard>, most: u32) -> Result<usize> {
+    /// Up to `most` events of these shards from `outbox` to `event_log`.
+    pub(crate) async fn sequence(&self, shards: Vec<Shard>, most: u32) -> Result<usize> {
         sequence::sequence(&self.core, shards, most).await
     }
 

@@ -8,6 +8,7 @@ use platform_bus::{Bus, BusConfig};
 use platform_cache::Redis;
 use platform_db::Db;
 use platform_http::{AssertionKey, Auth, Bound, Entrance, HttpServerConfig, Probe, Routes, Server};
+use platform_regions::Regions;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -54,6 +55,7 @@ pub struct App {
     telemetry: Option<Telemetry>,
     redis: Option<Redis>,
     entrance: Option<(Arc<dyn Entrance>, AssertionKey)>,
+    regions: Regions,
 }
 
 impl App {
@@ -68,7 +70,15 @@ impl App {
             telemetry: None,
             redis: None,
             entrance: None,
+            regions: Regions::single(),
         }
+    }
+
+    /// Says which region this process is of, and which work is that region's.
+    #[must_use]
+    pub fn regions(mut self, regions: Regions) -> Self {
+        self.regions = regions;
+        self
     }
 
     /// Says who callers are.
@@ -113,7 +123,8 @@ impl App {
         let tasks = Tasks::new();
         let mut parts = Parts::of(self.registry.in_order()?);
         let consumers = std::mem::take(&mut parts.consumers);
-        let bus = platform_bus::open(self.db.clone(), consumers, self.config.bus.clone())
+        let (db, config) = (self.db.clone(), self.config.bus.clone());
+        let bus = platform_bus::open(db, consumers, config, self.regions.clone())
             .map_err(|failure| with_cause(&failure))?;
         parts.jobs.push(operations::prune_job(Arc::clone(&bus)));
         parts.checks.push(audit::events_check(self.db.clone()));
@@ -122,6 +133,7 @@ impl App {
             self.db.clone(),
             std::mem::take(&mut parts.jobs),
             self.config.jobs.clone(),
+            &self.regions,
             tasks.clone(),
         )?;
         parts.routes.push(operations::routes(Operations { bus: Arc::clone(&bus), jobs: jobs.clone() }));

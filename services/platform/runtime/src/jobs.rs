@@ -39,6 +39,9 @@ pub struct JobsConfig {
     pub audit_window: Duration,
     /// Orders, payments or SKUs it looks at in one run, at most.
     pub audit_most: u32,
+    /// Life of a running job's lease; renewed three times in it. So long a job rests whose process was killed.
+    #[serde(with = "humantime_serde")]
+    pub lease: Duration,
 }
 
 impl Default for JobsConfig {
@@ -50,6 +53,7 @@ impl Default for JobsConfig {
             audit_every: Duration::from_secs(60),
             audit_window: Duration::from_secs(900),
             audit_most: 1_000,
+            lease: Duration::from_secs(30),
         }
     }
 }
@@ -60,6 +64,7 @@ pub struct Job {
     pub(crate) name: &'static str,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
+    pub(crate) each_region: bool,
     work: Work,
 }
 
@@ -75,8 +80,16 @@ impl Job {
             name,
             interval,
             timeout: Duration::from_secs(600),
+            each_region: false,
             work: Arc::new(move |run| Box::pin(work(run))),
         }
+    }
+
+    /// Every region runs it for itself, under a name of its own (`search.check@eu-west`): for what a region keeps for itself.
+    #[must_use]
+    pub fn in_each_region(mut self) -> Self {
+        self.each_region = true;
+        self
     }
 
     /// The longest time a run may take.

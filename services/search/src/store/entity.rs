@@ -1,12 +1,14 @@
 //! Rows.
 #![allow(unreachable_pub, reason = "sea-orm's derive writes `pub` items")]
 
-pub(crate) mod search_dirty {
+pub(crate) mod search_mark {
     use sea_orm::entity::prelude::*;
 
     #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
-    #[sea_orm(table_name = "search_dirty")]
+    #[sea_orm(table_name = "search_mark")]
     pub struct Model {
+        #[sea_orm(primary_key, auto_increment = false)]
+        pub region: String,
         #[sea_orm(primary_key, auto_increment = false)]
         pub shard: i32,
         #[sea_orm(primary_key, auto_increment = false)]
@@ -73,6 +75,8 @@ pub(crate) mod search_rebuild {
         pub requested_at: i64,
         pub done_at: Option<i64>,
         pub report: Option<String>,
+        /// Whose index; absent in a shop without regions.
+        pub region: Option<String>,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

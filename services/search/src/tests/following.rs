@@ -64,8 +64,8 @@ async fn many_events_are_one_effect_and_a_product_is_indexed_once() {
     assert!(mark.gathers());
     mark.consume_all(&events).await.unwrap();
     mark.consume_all(&events).await.unwrap(); // again, as after a crash
-    assert_eq!(store::count_due(&shop.db).await.unwrap(), 400);
-    let stock = store::due(&shop.db, 200).await.unwrap();
+    assert_eq!(store::count_due(&shop.db, "").await.unwrap(), 400);
+    let stock = store::due(&shop.db, "", 200).await.unwrap();
     assert!(stock.iter().all(|row| row.priority == 0), "stock goes first");
     let asked = shop.world.asked.load(Ordering::SeqCst);
     assert_eq!(
@@ -74,7 +74,7 @@ async fn many_events_are_one_effect_and_a_product_is_indexed_once() {
         "the marks of SKUs settle their products' too"
     );
     assert_eq!(shop.world.asked.load(Ordering::SeqCst) - asked, 200, "each product is read once");
-    assert_eq!(store::count_due(&shop.db).await.unwrap(), 0);
+    assert_eq!(store::count_due(&shop.db, "").await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -82,12 +82,16 @@ async fn marks_that_somebody_else_removed_are_made_again() {
     let mut shop = shop(2).await;
     shop.product_changed(1).await;
     shop.product_changed(2).await;
-    let read = store::due(&shop.db, 10).await.unwrap();
+    let read = store::due(&shop.db, "", 10).await.unwrap();
     // This process stands still; another one works on the first, and the second changes again.
     store::settle(&shop.db, &read[..1]).await.unwrap();
     shop.hears(&ProductChanged { product_id: product_id(2), version: 1 }).await;
     store::settle(&shop.db, &read).await.unwrap();
-    assert_eq!(store::count_due(&shop.db).await.unwrap(), 2, "what it wrote may be older than what is there");
+    assert_eq!(
+        store::count_due(&shop.db, "").await.unwrap(),
+        2,
+        "what it wrote may be older than what is there"
+    );
 }
 
 #[tokio::test]
@@ -97,7 +101,7 @@ async fn stock_goes_before_a_bulk_import() {
         shop.product_changed(n).await;
     }
     shop.hears(&AvailabilityChanged { sku_id: sku_id(3), in_stock: false }).await;
-    let due = store::due(&shop.db, 1).await.unwrap();
+    let due = store::due(&shop.db, "", 1).await.unwrap();
     assert_eq!(due[0].id, sku_id(3).uuid());
 }
 
@@ -105,12 +109,12 @@ async fn stock_goes_before_a_bulk_import() {
 async fn a_mark_made_while_it_is_worked_on_stays() {
     let mut shop = shop(1).await;
     shop.product_changed(1).await;
-    let read = store::due(&shop.db, 10).await.unwrap();
+    let read = store::due(&shop.db, "", 10).await.unwrap();
     shop.product_changed(1).await; // comes after the product was read
     store::settle(&shop.db, &read).await.unwrap();
-    assert_eq!(store::count_due(&shop.db).await.unwrap(), 1);
+    assert_eq!(store::count_due(&shop.db, "").await.unwrap(), 1);
     shop.refresh().await;
-    assert_eq!(store::count_due(&shop.db).await.unwrap(), 0);
+    assert_eq!(store::count_due(&shop.db, "").await.unwrap(), 0);
 }
 
 #[tokio::test]
@@ -118,10 +122,10 @@ async fn a_product_older_than_its_event_is_waited_for() {
     let mut shop = shop(1).await;
     shop.hears(&ProductChanged { product_id: product_id(1), version: 2 }).await;
     shop.refresh().await;
-    assert_eq!(store::count_due(&shop.db).await.unwrap(), 1, "a cache has not heard of version 2 yet");
+    assert_eq!(store::count_due(&shop.db, "").await.unwrap(), 1, "a cache has not heard of version 2 yet");
     shop.world.change(1, |thing| (thing.title, thing.version) = ("Red bowl".to_owned(), 2));
     shop.refresh().await;
-    assert_eq!(store::count_due(&shop.db).await.unwrap(), 0);
+    assert_eq!(store::count_due(&shop.db, "").await.unwrap(), 0);
     assert_eq!(shop.total("bowl").await, 1);
 }
 

@@ -26,14 +26,14 @@ async fn what_changes_during_a_rebuild_is_in_the_new_index() {
         shop.product_changed(5).await;
         shop.refresh().await;
         assert_eq!(shop.total("purple").await, 2, "the index that answers goes on");
-        assert_eq!(store::parked(&shop.db, 10).await.unwrap().len(), 3);
+        assert_eq!(store::parked(&shop.db, "", 10).await.unwrap().len(), 3);
         assert!(search.rebuild(&ctx, ()).await.is_err(), "one at a time");
         world.go_on.notify_one();
     };
     let (report, ()) = futures::join!(rebuild, meanwhile);
     assert_eq!(report.unwrap().indexed, 599);
     assert_eq!(shop.total("purple").await, 2);
-    assert_eq!(store::count_due(&shop.db).await.unwrap(), 0);
+    assert_eq!(store::count_due(&shop.db, "").await.unwrap(), 0);
     let report = shop.search.check(&system(&shop.db), CheckIndex { repair: false }).await.unwrap();
     assert_eq!((report.expected, report.missing, report.extra, report.stale), (599, 0, 0, 0));
 }
@@ -64,7 +64,7 @@ async fn a_second_process_hands_its_rebuild_over() {
     let ctx = system(&shop.db);
     let asked = other.rebuild(&ctx, ());
     let works = async {
-        while store::open_rebuilds(&shop.db).await.unwrap().is_empty() {
+        while store::open_rebuilds(&shop.db, "").await.unwrap().is_empty() {
             tokio::task::yield_now().await;
         }
         shop.search.rebuild_as_requested().await.unwrap();

@@ -266,6 +266,7 @@ pub(super) fn open(
         Arc::new(PricingClient(transport.clone())),
         Arc::new(InventoryClient(transport)),
         config,
+        platform_regions::Regions::single(),
     )
     .unwrap()
 }

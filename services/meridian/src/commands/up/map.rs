@@ -1,13 +1,12 @@
 //! The map that the regions find.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use anyhow::{Result, bail, ensure};
 use coordinator::{Applied, Journal};
 use kernel::{Region, Shard};
-use placement::{Desired, Jurisdiction, MapVersion, Policy, RegionRow, RegionSpec, Role};
+use placement::{MapVersion, RegionSpec};
 
 use super::{REGIONS, children::Place, tell};
+use crate::regions::first;
 
 /// Changes of addresses are tried this often: coordinators of an earlier start may still be changing the map.
 const TRIES: usize = 20;
@@ -17,7 +16,8 @@ const TRIES: usize = 20;
 pub(super) async fn found(journal: &dyn Journal, places: &[Place], shards: Vec<Shard>) -> Result<()> {
     let scene = journal.read().await?;
     if scene.world.observed.version == MapVersion(0) {
-        let (desired, homes) = first(places, shards);
+        let entrances: Vec<_> = places.iter().map(|place| (place.region.clone(), place.url())).collect();
+        let (desired, homes) = first::map(&entrances, shards);
         let count = homes.len();
         if journal.found(&desired, &homes).await? == Applied::Yes {
             tell(format!("founded the map: {count} shards in {}", REGIONS.join(", ")));
@@ -37,28 +37,6 @@ pub(super) async fn found(journal: &dyn Journal, places: &[Place], shards: Vec<S
         REGIONS.join(", ")
     );
     Ok(())
-}
-
-/// Equal regions; shard n lives in region n mod 3.
-fn first(places: &[Place], shards: Vec<Shard>) -> (Desired, BTreeMap<Shard, (Region, Jurisdiction)>) {
-    let any = Jurisdiction::new("any");
-    let capacity = u16::try_from(shards.len()).unwrap_or(u16::MAX);
-    let spec = |place: &Place| RegionSpec {
-        role: Role::Full,
-        endpoint: place.url(),
-        // Each could take all shards, so that two may die.
-        capacity,
-        weight: 1,
-        jurisdictions: BTreeSet::from([any.clone()]),
-        failover_ready: true,
-    };
-    let regions = places.iter().map(|place| (place.region.clone(), RegionRow::new(spec(place)))).collect();
-    let homes = shards
-        .into_iter()
-        .zip(places.iter().cycle())
-        .map(|(shard, place)| (shard, (place.region.clone(), any.clone())))
-        .collect();
-    (Desired { regions, policy: Policy::default() }, homes)
 }
 
 /// The address of a region that is in the map.
@@ -125,7 +103,9 @@ mod tests {
     #[tokio::test]
     async fn another_map_is_left_alone() {
         let journal = MemoryJournal::new(Arc::new(FakeClock::new(Timestamp::from_micros(0))));
-        let (mut desired, homes) = first(&places(8080), vec![Shard::new(0)]);
+        let entrances: Vec<_> =
+            places(8080).iter().map(|place| (place.region.clone(), place.url())).collect();
+        let (mut desired, homes) = first::map(&entrances, vec![Shard::new(0)]);
         let row = desired.regions.remove(&Region::new("us-east")).unwrap();
         desired.regions.insert(Region::new("mars"), row);
         assert_eq!(journal.found(&desired, &homes).await, Ok(Applied::Yes));

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::site::Site;
 use crate::{
+    beat::Beat,
     deliver::Courier,
     retries::Retries,
     store::{self, Parked, Range},
@@ -23,13 +24,14 @@ pub(crate) struct Caretaker {
     site: Arc<Site>,
     retries: Retries,
     turn: Turn,
+    beat: Beat,
 }
 
 impl Caretaker {
-    pub(crate) fn new(site: Arc<Site>, courier: Courier, turn: Turn) -> Self {
+    pub(crate) fn new(site: Arc<Site>, courier: Courier, (turn, beat): (Turn, Beat)) -> Self {
         let name = courier.consumer.subscription();
         let retries = Retries::new(site.db.clone(), Arc::clone(&site.config), courier);
-        Self { name, site, retries, turn }
+        Self { name, site, retries, turn, beat }
     }
 
     /// Works whenever something is parked or to be replayed, until it is told to stop.
@@ -65,12 +67,13 @@ impl Caretaker {
 
     /// One look. True when there is something to come back to soon.
     async fn step(&mut self, state: &State) -> Result<bool> {
+        self.beat.turn();
         let replaying = state.has_cursors(&store::replay_of(self.name));
         if state.live(self.name) == 0 && !replaying {
             return Ok(false);
         }
         self.retries.reload().await?;
-        let overdue = self.retries.parked.due(self.site.db.now(), 1).len();
+        let overdue = self.retries.parked.due(self.site.db.now(), 1, |shard| self.beat.has(shard)).len();
         if !self.turn.take(&self.site.db).await? {
             // A holder that lives makes what is due fewer, or moves the replay.
             let mut still = vec![i64::try_from(self.retries.parked.len()).unwrap_or(i64::MAX)];
@@ -80,7 +83,8 @@ impl Caretaker {
         }
         let mut worked = true;
         while worked {
-            worked = self.retries.retry_due().await?;
+            let beat = &self.beat;
+            worked = self.retries.retry_due(|shard| beat.has(shard)).await?;
         }
         if replaying {
             self.replay(state).await?;
@@ -97,7 +101,8 @@ impl Caretaker {
             return Ok(());
         }
         let ends = db.log_ends().await?;
-        let from = state.positions(&store::replay_of(self.name));
+        let mut from = state.positions(&store::replay_of(self.name));
+        from.retain(|(shard, _)| self.beat.has(*shard));
         let mut moves: Vec<(Range, bool)> = Vec::with_capacity(from.len());
         let each = i64::from(self.site.config.batch) / i64::try_from(from.len().max(1)).unwrap_or(1);
         for (shard, pos) in from {

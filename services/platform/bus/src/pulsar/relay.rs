@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     store::{self, Range, Round},
-    turn::Turn,
+    turn::{Seat, Turn},
 };
 
 /// How long a shard rests whose producers another process has open.
@@ -46,10 +46,8 @@ struct Sent {
 }
 
 impl Relay {
-    pub(crate) fn new(site: Arc<Site>, holder: String) -> Self {
-        let config = &site.config;
-        let turn = |shard| Turn::on_shard(RELAY, shard, holder.clone(), config.lease, config.stall);
-        let turns = site.db.every_shard().map(turn).collect();
+    pub(crate) fn new(site: Arc<Site>, seat: &Seat) -> Self {
+        let turns = site.db.every_shard().map(|shard| Turn::on_shard(RELAY, shard, seat)).collect();
         Self { site, turns }
     }
 
@@ -183,6 +181,12 @@ impl Session<'_> {
 
     /// Sees what other processes did: moved cursors of shards that they relay, rewound ones of ours.
     async fn compare(&mut self) -> Result<()> {
+        for index in 0..self.turns.len() {
+            if self.turns[index].works() && !self.site.regions.works(shard(index)) {
+                self.turns[index].give_up(&self.site.db).await?;
+                self.leave(index).await?;
+            }
+        }
         let cursors = store::cursors(&self.site.db, RELAY).await?;
         for (index, pos) in cursors.into_iter().enumerate() {
             let ours = self.turns[index].works();
@@ -259,6 +263,9 @@ impl Session<'_> {
 
     async fn my_turn(&mut self, index: usize) -> Result<bool> {
         let before = self.turns[index].works();
+        if !self.site.regions.works(shard(index)) {
+            return Ok(false);
+        }
         let now = match self.turns[index].take(&self.site.db).await {
             Ok(now) => now,
             Err(failure) => {

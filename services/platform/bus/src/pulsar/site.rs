@@ -8,6 +8,7 @@ use std::{
 
 use kernel::{Failure, Result};
 use platform_db::Db;
+use platform_regions::Regions;
 use pulsar::{Authentication, ConnectionRetryOptions, OperationRetryOptions, Pulsar, TokioExecutor};
 use secrecy::ExposeSecret;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
@@ -23,6 +24,7 @@ pub(crate) struct Site {
     pub(crate) db: Db,
     pub(crate) config: Arc<BusConfig>,
     pub(crate) sight: Arc<Sight>,
+    pub(crate) regions: Regions,
     pub(crate) admin: Admin,
     pub(crate) troubles: Troubles,
     client: AsyncMutex<Option<(Instant, Pulsar<TokioExecutor>)>>,
@@ -30,12 +32,13 @@ pub(crate) struct Site {
 }
 
 impl Site {
-    pub(crate) fn new(db: Db, config: BusConfig) -> Result<Self> {
+    pub(crate) fn new(db: Db, config: BusConfig, regions: Regions) -> Result<Self> {
         let admin = Admin::new(&config.pulsar)?;
         Ok(Self {
             sight: Arc::new(Sight::new(db.shards())),
             db,
             config: Arc::new(config),
+            regions,
             admin,
             troubles: Troubles::default(),
             client: AsyncMutex::default(),

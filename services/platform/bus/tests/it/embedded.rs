@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use kernel::Shard;
 use platform_bus::{Bus, BusConfig, Consumer, EmbeddedBus, Pruned};
+use platform_regions::Regions;
 
 use crate::stand::{DAY, Engine, Recorder, Running, config, eventually, fixture, number, publish};
 
@@ -84,7 +85,7 @@ async fn prune_keeps_what_somebody_needs() {
     running.quiet().await;
     running.stop().await;
     publish(&f.db, 1, "unseen", 7..8).await;
-    let bus = EmbeddedBus::new(f.db.clone(), Vec::new(), config()).unwrap();
+    let bus = EmbeddedBus::new(f.db.clone(), Vec::new(), config(), Regions::single()).unwrap();
     assert_eq!(bus.prune().await.unwrap(), Pruned { events: 5, inbox: 5 });
     assert_eq!(bus.dead_letters(None, 10).await.unwrap().items.len(), 1, "a dead letter keeps its event");
     f.clock.advance(8 * DAY);
@@ -112,8 +113,8 @@ async fn refuses_what_cannot_work() {
     let f = fixture(Engine::Embedded).await;
     let twins: Vec<Arc<dyn Consumer>> =
         vec![Recorder::new("test.one", &f.db), Recorder::new("test.one", &f.db)];
-    assert!(EmbeddedBus::new(f.db.clone(), twins, config()).is_err());
+    assert!(EmbeddedBus::new(f.db.clone(), twins, config(), Regions::single()).is_err());
     let wrong = BusConfig { batch: 0, ..config() };
-    let failure = EmbeddedBus::new(f.db, Vec::new(), wrong).unwrap_err();
+    let failure = EmbeddedBus::new(f.db, Vec::new(), wrong, Regions::single()).unwrap_err();
     assert_eq!(failure.fields()[0].pointer, "bus.batch");
 }

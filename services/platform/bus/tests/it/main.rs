@@ -12,4 +12,5 @@ mod embedded;
 mod plain;
 #[cfg(feature = "pulsar")]
 mod pulsar;
+mod regions;
 mod stand;

@@ -11,6 +11,7 @@ use contracts::{Event, EventBody};
 use kernel::{Result, Shard, SystemClock};
 use platform_bus::{BusConfig, Consumer, Peer, PulsarConfig};
 use platform_db::{Db, Rows};
+use platform_regions::Regions;
 
 use crate::{
     broker::{self, stored},
@@ -103,7 +104,7 @@ async fn the_log_is_not_pruned_before_it_is_relayed() {
     running.stop().await;
     publish(&f.db, 1, "a", 5..8).await;
     f.clock.advance(40 * DAY);
-    let bus = platform_bus::open(f.db.clone(), Vec::new(), f.config.clone()).unwrap();
+    let bus = platform_bus::open(f.db.clone(), Vec::new(), f.config.clone(), Regions::single()).unwrap();
     let pruned = bus.prune().await.unwrap();
     assert_eq!((pruned.events, pruned.inbox), (5, 5));
     let running = Running::start(&f, &[&recorder]);

@@ -10,8 +10,9 @@ use async_trait::async_trait;
 use contracts::{Event, EventBody};
 use kernel::{Clock, Failure, FakeClock, Result, Shard, Timestamp, code};
 use migrations::Migrator;
-use platform_bus::{Bus, BusConfig, Consumer};
+use platform_bus::{Bus, BusConfig, Consumer, Scope};
 use platform_db::{Db, Rows, testing};
+use platform_regions::Regions;
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,7 @@ impl EventBody for Ignored {
 /// Notes every first delivery, and fails for what it is told to.
 pub(crate) struct Recorder {
     name: &'static str,
+    scope: Scope,
     db: Db,
     seen: Arc<Mutex<Vec<Happened>>>,
     calls: Mutex<usize>,
@@ -55,8 +57,17 @@ pub(crate) struct Recorder {
 
 impl Recorder {
     pub(crate) fn new(name: &'static str, db: &Db) -> Arc<Self> {
+        Self::scoped(name, Scope::Shop, db)
+    }
+
+    /// One that every region has for itself: it notes every delivery, not only the first.
+    pub(crate) fn regional(name: &'static str, db: &Db) -> Arc<Self> {
+        Self::scoped(name, Scope::Region, db)
+    }
+
+    fn scoped(name: &'static str, scope: Scope, db: &Db) -> Arc<Self> {
         let (seen, calls, broken, panics) = Default::default();
-        Arc::new(Self { name, db: db.clone(), seen, calls, broken, panics })
+        Arc::new(Self { name, scope, db: db.clone(), seen, calls, broken, panics })
     }
 
     /// The same consumer in another process: what they see is gathered in one list.
@@ -64,6 +75,7 @@ impl Recorder {
         let (calls, broken, panics) = Default::default();
         Arc::new(Self {
             name: self.name,
+            scope: self.scope,
             db: self.db.clone(),
             seen: Arc::clone(&self.seen),
             calls,
@@ -104,12 +116,20 @@ impl Consumer for Recorder {
         &[Happened::TOPIC]
     }
 
+    fn scope(&self) -> Scope {
+        self.scope
+    }
+
     async fn consume(&self, event: &Event) -> Result<()> {
         *self.calls.lock().unwrap() += 1;
         let Some(body) = event.body::<Happened>()? else { return Err(Failure::internal("not my topic")) };
         assert!(!self.panics.lock().unwrap().contains(&body.n), "on purpose");
         if self.broken.lock().unwrap().contains(&body.n) {
             return Err(Failure::new(code::UNAVAILABLE).detail("broken").because("hunter2"));
+        }
+        if self.scope == Scope::Region {
+            self.seen.lock().unwrap().push(body);
+            return Ok(());
         }
         let first = self
             .db
@@ -204,7 +224,16 @@ impl Running {
     }
 
     pub(crate) fn on(db: &Db, consumers: Vec<Arc<dyn Consumer>>, config: BusConfig) -> Self {
-        let bus = platform_bus::open(db.clone(), consumers, config).unwrap();
+        Self::of(db, consumers, config, Regions::single())
+    }
+
+    pub(crate) fn of(
+        db: &Db,
+        consumers: Vec<Arc<dyn Consumer>>,
+        config: BusConfig,
+        regions: Regions,
+    ) -> Self {
+        let bus = platform_bus::open(db.clone(), consumers, config, regions).unwrap();
         let stop = CancellationToken::new();
         let (running, token) = (Arc::clone(&bus), stop.clone());
         #[expect(clippy::disallowed_methods, reason = "the test waits for it")]

@@ -30,13 +30,20 @@ struct Hint {
     /// Milliseconds since 1970 in the newest id sequenced.
     newest: u64,
     full_at: Option<Instant>,
+    /// The shards of the last scan.
+    shards: Vec<Shard>,
 }
 
 impl Scan {
     /// The id to begin at.
-    fn from(&self) -> Result<Uuid> {
+    fn from(&self, shards: &[Shard]) -> Result<Uuid> {
         let mut hint = self.0.lock().map_err(|_| Failure::internal("a sequencer panicked"))?;
         let now = Instant::now();
+        if hint.shards != shards {
+            // What the last holder of a shard left behind may be of any age.
+            hint.shards = shards.to_vec();
+            hint.full_at = None;
+        }
         if hint.full_at.is_none_or(|at| at <= now) {
             hint.full_at = Some(now + FULL);
             return Ok(Uuid::nil());
@@ -59,10 +66,9 @@ impl Scan {
     }
 }
 
-pub(super) async fn sequence(core: &Core, shards: impl Iterator<Item = Shard>, most: u32) -> Result<usize> {
-    let shards: Vec<Shard> = shards.collect();
+pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Result<usize> {
     let mut effort = Effort::until(YIELD);
-    let from = core.scan.from()?;
+    let from = core.scan.from(&shards)?;
     loop {
         let failure = match once(core, &shards, from, most).await {
             Ok(moved) => return Ok(moved),

@@ -10,9 +10,6 @@ use uuid::Uuid;
 
 use super::{Job, JobRun, store};
 
-/// The lease of a running job; renewed three times in it.
-const LEASE: Duration = Duration::from_secs(30);
-
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ran {
@@ -30,6 +27,7 @@ pub(crate) struct Runner {
     pub(crate) db: Db,
     pub(crate) holder: String,
     pub(crate) history: u32,
+    pub(crate) lease: Duration,
     pub(crate) stopping: CancellationToken,
 }
 
@@ -42,7 +40,7 @@ impl Runner {
         Fut: Future<Output = Result<bool>>,
     {
         let lease = format!("job/{}", job.name);
-        if self.db.lease(&lease, Shard::new(0), &self.holder, LEASE).await?.is_none() {
+        if self.db.lease(&lease, Shard::new(0), &self.holder, self.lease).await?.is_none() {
             return Ok(None);
         }
         let outcome = match due().await {
@@ -93,8 +91,8 @@ impl Runner {
     /// job itself fails if it stays away.
     async fn renew(&self, lease: &str, stopping: CancellationToken) {
         loop {
-            tokio::time::sleep(LEASE / 3).await;
-            match self.db.lease(lease, Shard::new(0), &self.holder, LEASE).await {
+            tokio::time::sleep(self.lease / 3).await;
+            match self.db.lease(lease, Shard::new(0), &self.holder, self.lease).await {
                 Ok(Some(_)) => {}
                 Ok(None) => break,
                 Err(failure) => tracing::warn!(lease, ?failure, "the lease was not renewed"),
@@ -102,7 +100,7 @@ impl Runner {
         }
         stopping.cancel();
         // Two runs at once are wasteful but harmless, so the work gets a moment to end by itself.
-        tokio::time::sleep(LEASE / 3).await;
+        tokio::time::sleep(self.lease / 3).await;
     }
 }
 

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use anyhow::{Result, bail};
 use kernel::{Failure, Shard, code};
 use platform_db::Db;
+use platform_regions::Regions;
 use uuid::Uuid;
 
 use super::{
@@ -31,11 +32,15 @@ struct Inner {
 }
 
 impl Jobs {
-    /// These jobs; nothing runs before [`Jobs::schedule`] or [`Jobs::run_now`]. An error names two jobs of one name or an
+    /// These jobs, in a process of this region; nothing runs before [`Jobs::schedule`] or [`Jobs::run_now`]. An error names two jobs of one name or an
     /// interval of nothing.
-    pub fn new(db: Db, jobs: Vec<Job>, config: JobsConfig, tasks: Tasks) -> Result<Self> {
+    pub fn new(db: Db, jobs: Vec<Job>, config: JobsConfig, regions: &Regions, tasks: Tasks) -> Result<Self> {
         let mut named = BTreeMap::new();
-        for job in jobs {
+        for mut job in jobs {
+            if let Some(region) = regions.me().filter(|_| job.each_region) {
+                // A few names, for as long as the process lives.
+                job.name = Box::leak(format!("{}@{region}", job.name).into_boxed_str());
+            }
             let name = job.name;
             if job.interval.is_zero() || job.timeout.is_zero() {
                 bail!("job {name} has an interval or a timeout of nothing");
@@ -44,8 +49,12 @@ impl Jobs {
                 bail!("two jobs are called {name}");
             }
         }
+        if config.lease.is_zero() {
+            bail!("jobs.lease must be longer than nothing");
+        }
         let holder = db.ids().uuid(Shard::new(0)).to_string();
-        let runner = Runner { db, holder, history: config.history.max(1), stopping: tasks.token() };
+        let stopping = tasks.token();
+        let runner = Runner { db, holder, history: config.history.max(1), lease: config.lease, stopping };
         Ok(Self(Arc::new(Inner { jobs: named, runner, config, tasks })))
     }
 

@@ -18,7 +18,7 @@ const HOUR: Duration = Duration::from_secs(3_600);
 
 fn jobs(db: &Db, tasks: &Tasks, jobs: Vec<Job>) -> Jobs {
     let config = JobsConfig { first_within: Duration::from_millis(10), history: 3, ..JobsConfig::default() };
-    Jobs::new(db.clone(), jobs, config, tasks.clone()).unwrap()
+    Jobs::new(db.clone(), jobs, config, &platform_regions::Regions::single(), tasks.clone()).unwrap()
 }
 
 /// A job that counts its runs and fails when two overlap.
