@@ -11,9 +11,12 @@ mod show;
 mod tests;
 mod verify;
 
-use std::{io::IsTerminal, sync::Arc};
+use std::{
+    io::{IsTerminal, Write as _},
+    sync::Arc,
+};
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use coordinator::{Journal, JournalError, Scene};
 use kernel::{Region, SystemClock};
 use placement::{Ask, Digest, Kind, MapVersion, OperationId, World};
@@ -39,6 +42,16 @@ pub(crate) async fn run(settings: Settings, args: &RegionArgs) -> Result<()> {
     match &args.command {
         RegionCommand::Found { regions } => desk.found(regions, shards).await,
         command => desk.run(command).await,
+    }
+}
+
+/// Writes an answer on standard output. Whoever reads it may stop early, as `head` does.
+fn put(text: &str) -> Result<()> {
+    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+            Err(error).context("cannot write the answer")
+        }
+        _ => Ok(()),
     }
 }
 
@@ -111,13 +124,11 @@ impl Desk {
     }
 
     /// The answer: `value` for programs, `text` for people.
-    #[expect(clippy::print_stdout, reason = "this command's answer")]
     fn answer(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
-        match self.output {
-            Output::Json => println!("{}", serde_json::to_string_pretty(value)?),
-            Output::Text => println!("{}", text().trim_end()),
-        }
-        Ok(())
+        put(&match self.output {
+            Output::Json => serde_json::to_string_pretty(value)?,
+            Output::Text => text(),
+        })
     }
 
     /// What happens meanwhile; standard output is for the answer.

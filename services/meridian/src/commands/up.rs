@@ -9,7 +9,7 @@ mod map;
 mod ports;
 mod status;
 
-use std::{fmt::Display, sync::Arc, time::Duration};
+use std::{fmt::Display, io::Write as _, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use coordinator::Journal;
@@ -94,18 +94,17 @@ async fn watch(
 }
 
 /// Says where to shop, on standard output.
-#[expect(clippy::print_stdout, reason = "where to shop is this command's answer")]
 fn announce(children: &Children, output: Output) -> Result<()> {
+    let mut out = std::io::stdout().lock();
     for (place, pid) in children.running() {
-        match output {
-            Output::Json => {
-                let line = json!({"region": place.region.as_str(), "url": place.url(), "pid": pid});
-                println!("{line}");
-            }
-            Output::Text => println!("{:<13} {}/", place.region.as_str(), place.url()),
-        }
+        let (name, url) = (place.region.as_str(), place.url());
+        let line = match output {
+            Output::Json => json!({"region": name, "url": url, "pid": pid}).to_string(),
+            Output::Text => format!("{name:<13} {url}/"),
+        };
+        writeln!(out, "{line}").context("cannot write to standard output")?;
     }
-    std::io::Write::flush(&mut std::io::stdout()).context("cannot write to standard output")?;
+    out.flush().context("cannot write to standard output")?;
     if output == Output::Text {
         tell("shop in any of them; `meridian region status` shows the map, Ctrl-C stops all");
     }

@@ -6,6 +6,7 @@ use anyhow::Result;
 use platform_runtime::{Finding, Scope, events_check};
 use serde::Serialize;
 
+use super::put;
 use crate::{
     Settings,
     cli::Output,
@@ -69,14 +70,12 @@ pub(super) async fn run(settings: Settings, window: Option<Duration>, output: Ou
     Err(Ended::new(Why::Failed, format!("wrong: {}", wrong.join(", "))))
 }
 
-#[expect(clippy::print_stdout, reason = "this command's answer")]
 fn answer(found: &[Finding], output: Output) -> Result<()> {
     let lines: Vec<Line<'_>> = found.iter().map(line).collect();
-    match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&lines)?),
-        Output::Text => print!("{}", table(&lines)),
-    }
-    Ok(())
+    put(&match output {
+        Output::Json => serde_json::to_string_pretty(&lines)?,
+        Output::Text => table(&lines),
+    })
 }
 
 fn line(finding: &Finding) -> Line<'_> {
