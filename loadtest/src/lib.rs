@@ -12,6 +12,7 @@ pub mod buyers;
 pub mod crash;
 pub mod faults;
 pub mod load;
+pub mod regions;
 
 mod audit;
 mod catalog;

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use loadtest::{
     Proof, buyers,
     crash::{self, Victim},
-    faults, load,
+    faults, load, regions,
 };
 use support::Shape;
 
@@ -49,6 +49,18 @@ enum Scenario {
         /// Orders.
         #[arg(long, default_value_t = 2_000)]
         orders: usize,
+    },
+    /// Three regions under load: switchover, rebalance, kill -9, SIGSTOP, coordinators killed, failover during a move, drill.
+    Regions {
+        /// Retrying clients.
+        #[arg(long, default_value_t = 100)]
+        buyers: usize,
+        /// Orders a second of all clients together.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        rate: u32,
+        /// On a TiDB, not on SQLite.
+        #[arg(long)]
+        tidb: bool,
     },
     /// How fast one machine is.
     Load {
@@ -93,6 +105,14 @@ async fn main() -> Result<()> {
             let (every, paused, gone) =
                 (Duration::from_millis(60), Duration::from_secs(30), Duration::from_secs(10));
             faults::run(faults::Size { orders, every, paused, gone }, &mut proof, cli.seed).await?;
+            proof.write(&cli.out)
+        }
+        Scenario::Regions { buyers, rate, tidb } => {
+            let mut proof = Proof::begin(if tidb { "regions-tidb" } else { "regions" }, cli.seed);
+            let every = Duration::from_secs(1) / rate;
+            let (calm, paused) = (Duration::from_secs(15), Duration::from_secs(30));
+            let size = regions::Size { buyers, every, calm, paused, tidb };
+            regions::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
         Scenario::Load { products, seconds, only } => {

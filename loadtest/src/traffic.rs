@@ -18,6 +18,8 @@ use crate::catalog::Buyer;
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(100);
 
+const LATE: &str = "no answer in time";
+
 /// How buyers behave.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
@@ -48,6 +50,13 @@ pub(crate) struct Acknowledged {
 pub(crate) struct Miss {
     pub(crate) at: Instant,
     pub(crate) what: String,
+}
+
+impl Miss {
+    /// Whether the buyer gave up waiting; otherwise the request failed.
+    pub(crate) fn late(&self) -> bool {
+        self.what == LATE
+    }
 }
 
 /// What the buyers saw.
@@ -169,12 +178,25 @@ impl Traffic {
         let placed = self.retry(doors, "/api/v1/orders", &self.key("place", n), &body, &[201]).await?;
         self.seen().acknowledged.push(Acknowledged { asked, at: Instant::now() });
         let order = placed["id"].as_str().context("an order has an id")?.to_owned();
+        self.read_elsewhere(doors, &order).await?;
         // Two of three pay.
         let paid = !n.is_multiple_of(3);
         if paid {
             self.pay(doors, &order, n).await?;
         }
         Ok(Known { order, paid })
+    }
+
+    /// Whoever was told of an order finds it at the next entrance, if that answers.
+    async fn read_elsewhere(&self, doors: &[Client], order: &str) -> Result<()> {
+        let Some(next) = doors.get(1) else { return Ok(()) };
+        let path = format!("/api/v1/orders/{order}");
+        match tokio::time::timeout(self.manner.answer, next.get(&path)).await {
+            Ok(Ok(answer)) if answer.status != 200 && answer.status < 500 => {
+                bail!("{path} is acknowledged and not to be read: {} {}", answer.status, answer.text)
+            }
+            _ => Ok(()),
+        }
     }
 
     async fn pay(&self, doors: &[Client], order: &str, n: usize) -> Result<()> {
@@ -212,7 +234,7 @@ impl Traffic {
                 }
                 Ok(Ok(answer)) => format!("{} {}", answer.status, answer.code()),
                 Ok(Err(_)) => "not reached".to_owned(),
-                Err(_) => "no answer in time".to_owned(),
+                Err(_) => LATE.to_owned(),
             };
             self.seen().misses.push(Miss { at, what });
             if begin.elapsed() > self.manner.patience {

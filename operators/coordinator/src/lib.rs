@@ -9,6 +9,7 @@
 //! - [`Agent`] is what every process of a region runs: it follows the journal, holds leases, coordinates, observes.
 
 mod agent;
+mod audit;
 mod config;
 mod coordinator;
 mod database;
@@ -18,6 +19,7 @@ mod store;
 pub mod testing;
 
 pub use agent::{Agent, Snapshot, SnapshotError};
+pub use audit::{Broken, served, standing};
 pub use config::RegionConfig;
 pub use coordinator::{Coordinator, Deed, Intent};
 pub use database::DatabaseJournal;

@@ -15,7 +15,7 @@ mod moving;
 mod preflight;
 mod taking;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use kernel::{Region, Shard, Timestamp};
 
@@ -74,6 +74,24 @@ pub enum Wait {
     Pace,
     /// This many shards' leases are not in their new homes.
     Leases(usize),
+}
+
+/// For a person.
+impl fmt::Display for Wait {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Paused => f.write_str("movement is paused"),
+            Self::Burning(region) => write!(f, "{region} burns its error budget"),
+            Self::RelayLag(region) => write!(f, "the relay of {region} is behind"),
+            Self::Agreement(region, count) => write!(
+                f,
+                "{count} other regions see {region} down; it takes two, for long enough and without a break"
+            ),
+            Self::TargetDown(region) => write!(f, "{region}, which is to get shards, is seen down"),
+            Self::Pace => f.write_str("the next batch is not due"),
+            Self::Leases(count) => write!(f, "{count} leases are not in their new homes"),
+        }
+    }
 }
 
 /// What an operation does next.

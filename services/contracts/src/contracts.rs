@@ -12,6 +12,7 @@ use crate::{
     order::{Orders, OrdersClient},
     payment::{Payments, PaymentsClient},
     pricing::{Pricing, PricingClient},
+    region::{Regions, RegionsClient},
     search::{Search, SearchClient},
 };
 
@@ -36,6 +37,8 @@ pub struct Contracts {
     pub search: Arc<dyn Search>,
     /// Imports.
     pub imports: Arc<dyn Imports>,
+    /// Regions, for staff.
+    pub regions: Arc<dyn Regions>,
 }
 
 impl Contracts {
@@ -51,6 +54,7 @@ impl Contracts {
             payments: Arc::new(PaymentsClient(Arc::clone(transport))),
             search: Arc::new(SearchClient(Arc::clone(transport))),
             imports: Arc::new(ImportsClient(Arc::clone(transport))),
+            regions: Arc::new(RegionsClient(Arc::clone(transport))),
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod order;
 pub mod payment;
 pub mod pricing;
+pub mod region;
 pub mod search;
 
 pub use contracts::Contracts;

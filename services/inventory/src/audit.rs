@@ -1,11 +1,34 @@
 //! Compares what buckets, ledger and live holds say of a SKU.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use contracts::catalog::SkuId;
 use kernel::Result;
+use platform_runtime::{Finding, Scope};
 
 use crate::{model::Delta, service::InventoryService, store};
+
+/// SKUs read at once.
+const PAGE: u64 = 500;
+/// A SKU's whole ledger costs about this many times what an order's rows cost.
+const OF_MOST: u32 = 10;
+
+/// How far the background audit has come.
+#[derive(Debug, Default)]
+pub(crate) struct Turn(Mutex<Option<SkuId>>);
+
+impl Turn {
+    fn last(&self) -> Option<SkuId> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn set(&self, last: Option<SkuId>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
+    }
+}
 
 /// What buckets, ledger and live holds say of a SKU, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,12 +93,36 @@ impl InventoryService {
         Ok(found)
     }
 
+    /// Holds SKUs to the ledger and to the live holds. Within a window: the next few after those of the last look, and from
+    /// the beginning again after the last: a look stays cheap however many there are, and all have their turn.
+    pub(crate) async fn audit(self: Arc<Self>, scope: Scope, turn: Arc<Turn>) -> Result<Vec<Finding>> {
+        let mut finding = Finding::of("stock.ledger");
+        let few = scope.most.map(|most| u64::from(most / OF_MOST).max(1));
+        let mut after = few.and_then(|_| turn.last());
+        loop {
+            let left = few.map_or(PAGE, |few| few - finding.looked_at.min(few));
+            let skus = store::skus_after(self.db.read(), after, left.min(PAGE)).await?;
+            after = skus.last().copied();
+            for sku in skus {
+                let found = self.reconcile(sku).await?;
+                finding.hold(found.is_balanced(), || format!("{sku}: {}", found.differences.join("; ")));
+            }
+            if after.is_none() || few.is_some_and(|few| finding.looked_at >= few) {
+                break;
+            }
+        }
+        if few.is_some() {
+            turn.set(after);
+        }
+        Ok(vec![finding])
+    }
+
     /// The SKUs that are out of balance: none, or something is wrong. Reads the whole ledger.
     pub async fn reconcile_all(&self) -> Result<Vec<Reconciliation>> {
         let mut wrong = Vec::new();
         let mut after = None;
         loop {
-            let skus = store::skus_after(self.db.read(), after, 500).await?;
+            let skus = store::skus_after(self.db.read(), after, PAGE).await?;
             let Some(&last) = skus.last() else { return Ok(wrong) };
             for sku in skus {
                 let found = self.reconcile(sku).await?;

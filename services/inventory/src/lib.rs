@@ -18,7 +18,8 @@
 //!
 //! Tables: `warehouse`, `stock_bucket`, `stock_level`, `hold`, `hold_line`, `stock_movement`.
 //! Events out: `inventory.availability_changed.v1` (a SKU came into stock or went out of it),
-//! `inventory.stock_low.v1` (it fell to its safety stock); none in. Job: `inventory.expire`.
+//! `inventory.stock_low.v1` (it fell to its safety stock); none in. Job: `inventory.expire`. Check:
+//! `audit.stock`.
 
 mod adjust;
 mod admission;
@@ -37,7 +38,7 @@ mod warehouses;
 use std::sync::Arc;
 
 use contracts::inventory::{Inventory, InventoryDispatcher};
-use platform_runtime::{Job, Module};
+use platform_runtime::{Check, Job, Module};
 
 pub use audit::Reconciliation;
 pub use config::InventoryConfig;
@@ -47,11 +48,15 @@ pub use service::InventoryService;
 pub fn module(service: Arc<InventoryService>) -> Module {
     let inventory: Arc<dyn Inventory> = Arc::clone(&service) as Arc<dyn Inventory>;
     let every = service.config.expire_every;
+    let audited = Arc::clone(&service);
+    let turn = Arc::new(audit::Turn::default());
+    let check = Check::new("audit.stock", move |scope| Arc::clone(&audited).audit(scope, Arc::clone(&turn)));
     let expire = Job::every("inventory.expire", every, move |run| {
         let service = Arc::clone(&service);
         async move { Ok(format!("{} expired", service.expire_due(|| run.stopping()).await?)) }
     });
     Module::new("inventory")
+        .check(check)
         .routes(http::routes(Arc::clone(&inventory)))
         .dispatch(Arc::new(InventoryDispatcher(inventory)))
         .job(expire)

@@ -1,9 +1,14 @@
 //! The command line.
 
+mod region;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use kernel::Currency;
+
+use crate::database_url::DatabaseUrl;
+pub(crate) use region::{Output, RegionArgs, RegionCommand, Run, ShardRange, Up, Waiting};
 
 /// A shop in several regions at once.
 ///
@@ -18,6 +23,12 @@ pub struct Cli {
     /// Configuration file (TOML); see `meridian config show`.
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
+    /// A TiDB instead of the data folder's own database: mysql://USER:PASSWORD@HOST:PORT/NAME.
+    ///
+    /// A command line can be read by others on this machine: leave the password out and give it in the variable
+    /// MERIDIAN__DATABASE__TIDB__PASSWORD.
+    #[arg(long, global = true, value_name = "URL")]
+    pub database: Option<DatabaseUrl>,
     /// Which built-in profile the configuration starts from.
     #[arg(long, global = true, value_enum, default_value_t = Profile::Prod, value_name = "PROFILE")]
     pub profile: Profile,
@@ -60,6 +71,37 @@ pub enum Command {
         meridian serve --listen 127.0.0.1:9000 --data /var/lib/meridian\n  \
         meridian serve --target order,payment,cart   # one part; the others run elsewhere, see `peers` in the configuration")]
     Serve(Serve),
+    /// Run the shop in three regions on this machine, until Ctrl-C: us-east, eu-west and ap-southeast.
+    ///
+    /// Each region is a process of its own with a port of its own, over one database. The first start makes the database,
+    /// founds the map of regions and imports a small catalog. Kill a region with `kill -9`: the others go on selling, and
+    /// the killed one stays down until you start `meridian up` again. Their logs are in DIR/regions/NAME/log.
+    #[command(after_help = "Examples:\n  \
+        meridian up\n  \
+        meridian up --data /tmp/shop --base-port 9000\n  \
+        meridian up -o json > regions.jsonl\n  \
+        MERIDIAN__DATABASE__TIDB__PASSWORD=… meridian up --database mysql://shop@db.example:4000/meridian\n\n\
+        Exit status: 0 after Ctrl-C or SIGTERM; 1 when a region did not become ready or none is left; 2 for a wrong \
+        command line.")]
+    Up(Up),
+    /// Look at regions, and move shards between them.
+    ///
+    /// Works on the database itself, whether a region runs or not. An operation is written into the journal there; the
+    /// coordinator of the regions carries it out, this command shows how it goes, and takes its place when there is none.
+    #[command(after_help = "Examples:\n  \
+        meridian region status\n  \
+        meridian region switchover eu-west\n  \
+        meridian region uncordon eu-west && meridian region rebalance\n  \
+        meridian region failover eu-west --confirm eu-west\n  \
+        meridian region verify -o json\n\n\
+        Exit status:\n  \
+        0  done\n  \
+        1  failed, refused, aborted, or something is wrong (verify, why-not-ready)\n  \
+        2  wrong command line, or not confirmed\n  \
+        3  no such region, shard or operation, or no map at all\n  \
+        4  another operation runs, or the map changed meanwhile\n  \
+        5  not over in time: the operation goes on")]
+    Region(RegionArgs),
     /// Make or update the database schema, and stop.
     Migrate,
     /// Import products or categories from a file.
@@ -110,6 +152,9 @@ pub struct Serve {
     /// Do not import the sample catalog into an empty database.
     #[arg(long)]
     pub no_sample: bool,
+    /// Stop when standard input ends: with the process at its other end, however that went.
+    #[arg(long, hide = true)]
+    pub with_parent: bool,
 }
 
 /// `meridian import`.

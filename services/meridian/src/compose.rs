@@ -30,15 +30,18 @@ use payment::PaymentService;
 use platform_cache::{Caches, Redis};
 use platform_client::{ClientConfig, HttpTransport};
 use platform_db::Db;
-use platform_http::{AssertionKey, Auth, TokenSigner};
+use platform_http::{AssertionKey, Auth, Entrance, TokenSigner};
 use platform_regions::Regions;
-use platform_runtime::{App, AppConfig, Config, Keys, Module, Registry, Running, Telemetry};
+use platform_runtime::{App, AppConfig, Check, Config, Keys, Module, Registry, Running, Telemetry};
 use pricing::PricingService;
 use sea_orm_migration::MigratorTrait;
 use search::SearchService;
 use storefront::StorefrontDeps;
 
-use crate::{Settings, gateway, region};
+use crate::{
+    Settings, gateway,
+    regions::{self, place},
+};
 
 /// Every module, in the order they are built.
 const MODULES: [&str; 11] = [
@@ -115,6 +118,7 @@ pub struct Shop {
     internal: AssertionKey,
     places: payment::Places,
     redis: Option<Redis>,
+    entrance: Option<Arc<dyn Entrance>>,
     regions: Regions,
 }
 
@@ -177,7 +181,7 @@ impl Shop {
         }
         let caches = Caches::new(Arc::clone(db.clock()), redis);
         let mut registry = Registry::new();
-        let place = region::open(config.section("region")?, &data, &keys, &db)?;
+        let place = place::open(config.section("region")?, &data, &keys, &db)?;
         if let Some(module) = place.module {
             registry.add(module);
         }
@@ -342,8 +346,24 @@ impl Shop {
             },
         )?;
         let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
-        let contracts =
-            Contracts { accounts, catalog, pricing, inventory, carts, orders, payments, search, imports };
+        // Every process has the database, and so the map.
+        let desk = regions::RegionsDesk::new(regions::journal(&db), site.regions.me().cloned());
+        site.registry.add(regions::module(desk.clone()));
+        let contracts = Contracts {
+            accounts,
+            catalog,
+            pricing,
+            inventory,
+            carts,
+            orders,
+            payments,
+            search,
+            imports,
+            regions: desk,
+        };
+        let clock = Arc::clone(db.clock());
+        let entrance =
+            edge::entrance(config.section("edge")?, &site.regions, auth.clone(), internal.clone(), clock)?;
         if site.targets.has("storefront") {
             site.registry.add(storefront::module(StorefrontDeps {
                 contracts: contracts.clone(),
@@ -370,6 +390,7 @@ impl Shop {
             internal,
             places,
             redis: caches.redis().cloned(),
+            entrance,
             regions: site.regions,
         })
     }
@@ -377,6 +398,11 @@ impl Shop {
     /// Its database.
     pub fn db(&self) -> &Db {
         &self.db
+    }
+
+    /// What must be true of the rows that the modules here own.
+    pub(crate) fn checks(&self) -> Vec<Check> {
+        self.registry.checks()
     }
 
     /// The context of a command: Meridian itself, with an hour's patience.
@@ -413,6 +439,7 @@ impl Shop {
     pub async fn start(self, config: AppConfig, telemetry: Telemetry) -> Result<Running> {
         let app = App::new(self.db, self.registry, config)
             .auth(self.auth)
+            .entrance(self.entrance, self.internal.clone())
             .internal(self.internal)
             .redis(self.redis)
             .regions(self.regions)

@@ -12,7 +12,7 @@ use actix_web::{
 };
 use anyhow::Result;
 use kernel::{Failure, code};
-use platform_http::{Answer, Routes};
+use platform_http::{Answer, Routes, travels};
 use platform_runtime::Module;
 
 /// Paths and the module that answers them; a path stands for everything below it.
@@ -51,20 +51,8 @@ const PATHS: &[(&str, &[&str])] = &[
     ("search", &["/api/v1/search", "/api/v1/admin/search"]),
 ];
 
-/// Headers of one connection, which are not passed on (RFC 9110, section 7.6.1), and those the next hop sets itself.
-const HOP: &[&str] = &[
-    "connection",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "host",
-    "content-length",
-    "accept-encoding",
-];
+/// Headers that the next hop sets itself, beside those of one connection.
+const OWN: &[&str] = &["host", "accept-encoding"];
 
 struct Gateway {
     client: reqwest::Client,
@@ -115,10 +103,9 @@ async fn pass_on(req: HttpRequest, peer: Data<Peer>, body: Bytes) -> Answer {
     let mut request = peer.gateway.client.request(method, target).body(body.to_vec());
     let trace = platform_trace::traceparent();
     for (name, value) in req.headers() {
-        let internal = name.as_str().starts_with("x-meridian-");
         // Ours, which continues the client's, takes the place of the client's.
         let traced = trace.is_some() && matches!(name.as_str(), platform_trace::HEADER | "tracestate");
-        if !internal && !traced && !HOP.contains(&name.as_str()) {
+        if !traced && travels(name) && !OWN.contains(&name.as_str()) {
             request = request.header(name.as_str(), value.as_bytes());
         }
     }
@@ -132,10 +119,10 @@ async fn pass_on(req: HttpRequest, peer: Data<Peer>, body: Bytes) -> Answer {
     let status = StatusCode::from_u16(answer.status().as_u16()).map_err(Failure::internal)?;
     let mut response = HttpResponse::build(status);
     for (name, value) in answer.headers() {
-        if HOP.contains(&name.as_str()) {
+        let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(Failure::internal)?;
+        if !travels(&name) {
             continue;
         }
-        let name = HeaderName::from_bytes(name.as_str().as_bytes()).map_err(Failure::internal)?;
         let value = HeaderValue::from_bytes(value.as_bytes()).map_err(Failure::internal)?;
         response.append_header((name, value));
     }

@@ -3,12 +3,15 @@
 mod cli;
 mod commands;
 mod compose;
+mod database_url;
+mod exit;
 mod gateway;
-mod region;
+mod regions;
 mod settings;
 
 pub use cli::{Cli, Profile};
 pub use compose::{Shop, Targets};
+pub use exit::status as exit_status;
 pub use settings::Settings;
 
 use std::path::Path;
@@ -25,6 +28,8 @@ pub async fn run(cli: Cli) -> Result<()> {
     match &cli.command {
         // Boxed: nested into each other they are too deep for the compiler.
         Command::Serve(serve) => Box::pin(commands::serve::run(settings, serve)).await,
+        Command::Up(up) => Box::pin(commands::up::run(&cli, settings, up)).await,
+        Command::Region(region) => Box::pin(commands::region::run(settings, region)).await,
         Command::Migrate => Box::pin(migrate(settings)).await,
         Command::Import(import) => {
             local(settings, async |shop| commands::import::run(shop, import).await).await

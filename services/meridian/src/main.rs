@@ -28,7 +28,10 @@ fn main() -> ExitCode {
     };
     match runtime.block_on(meridian::run(cli)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(&format!("{error:#}")),
+        Err(error) => {
+            fail(&format!("{error:#}"));
+            ExitCode::from(meridian::exit_status(&error))
+        }
     }
 }
 

@@ -19,6 +19,7 @@ const DEV: &str = include_str!("../config/dev.toml");
 const TEST: &str = include_str!("../config/test.toml");
 
 /// What a process is told.
+#[derive(Clone)]
 pub struct Settings {
     /// Folder of everything the shop keeps.
     pub data: PathBuf,
@@ -38,7 +39,12 @@ impl Settings {
         if let Some(file) = &cli.config {
             builder = builder.file(file);
         }
-        let config = builder.variables(std::env::vars()).build().context("the configuration is not valid")?;
+        if let Some(url) = &cli.database {
+            builder = builder.variables(std::env::vars()).variables(url.variables()?);
+        } else {
+            builder = builder.variables(std::env::vars());
+        }
+        let config = builder.build().context("the configuration is not valid")?;
         Ok(Self { data: cli.data.clone(), config })
     }
 
@@ -114,6 +120,7 @@ mod tests {
         same::<BusConfig>(&file, "bus");
         same::<platform_cache::RedisConfig>(&file, "redis");
         same::<coordinator::RegionConfig>(&file, "region");
+        same::<edge::EdgeConfig>(&file, "edge");
         same::<platform_runtime::JobsConfig>(&file, "jobs");
         same::<platform_runtime::TelemetryConfig>(&file, "telemetry");
         same::<platform_client::ClientConfig>(&file, "client");

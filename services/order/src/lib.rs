@@ -14,13 +14,14 @@
 //! Tables: `orders`, `order_line`, `order_history`, `order_number`.
 //! Events out: `order.placed.v1`, `order.paid.v1`, `order.cancelled.v1`. Events in: `payment.captured.v1`,
 //! `payment.conflicted.v1`, `payment.refunded.v1` (`order.settle`), `order.cancelled.v1` (`order.unwind`).
-//! Job: `order.expire`.
+//! Job: `order.expire`. Check: `audit.orders`.
 
 use std::sync::Arc;
 
 use contracts::order::{Orders, OrdersDispatcher};
-use platform_runtime::{Job, Module};
+use platform_runtime::{Check, Job, Module};
 
+mod audit;
 mod cancel;
 mod config;
 mod consumers;
@@ -56,7 +57,10 @@ pub fn module(service: Arc<OrderService>) -> Module {
         let service = Arc::clone(&expiring);
         async move { Ok(format!("{} expired", service.expire_all(&run).await?)) }
     });
+    let audited = Arc::clone(&service);
+    let check = Check::new("audit.orders", move |scope| Arc::clone(&audited).audit(scope));
     Module::new("order")
+        .check(check)
         .needs(["account", "cart", "pricing", "inventory", "payment"])
         .routes(http::routes(Arc::clone(&orders), Arc::clone(&service.payments)))
         .dispatch(Arc::new(OrdersDispatcher(orders)))

@@ -1,5 +1,6 @@
 //! All SQL of orders.
 
+mod audit;
 mod entity;
 
 use std::collections::HashMap;
@@ -17,6 +18,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+pub(crate) use self::audit::page_with_history;
 use self::entity::{order_history, order_line, order_number, orders, shard};
 use crate::{
     model::Order,

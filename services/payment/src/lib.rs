@@ -18,8 +18,9 @@
 //! Tables: `payment_intent`, `payment_attempt`, `refund`, `payment_log`; the sandbox's provider, which is another party,
 //! has `sandbox_charge`, `sandbox_refund`, `sandbox_callback`.
 //! Events out: `payment.captured.v1`, `payment.conflicted.v1`, `payment.refunded.v1`; none in.
-//! Jobs: `payment.sync`, `payment.expire`, `payment.refunds`.
+//! Jobs: `payment.sync`, `payment.expire`, `payment.refunds`. Check: `audit.payments`.
 
+mod audit;
 mod callback;
 mod cancel;
 mod channel;
@@ -45,7 +46,7 @@ use std::{sync::Arc, time::Duration};
 use contracts::payment::{Payments, PaymentsDispatcher};
 use kernel::Result;
 use platform_db::Db;
-use platform_runtime::{Job, JobRun, Module, SecretKey};
+use platform_runtime::{Check, Job, JobRun, Module, SecretKey};
 
 pub use channel::Channels;
 pub use config::{PaymentConfig, SandboxConfig};
@@ -59,7 +60,9 @@ pub fn module(service: Arc<PaymentService>) -> Module {
         let service = Arc::clone(&service);
         Job::every(name, every, move |run| work(Arc::clone(&service), run))
     };
+    let audited = Arc::clone(&service);
     Module::new("payment")
+        .check(Check::new("audit.payments", move |scope| Arc::clone(&audited).audit(scope)))
         .routes(http::routes(Arc::clone(&service)))
         .dispatch(Arc::new(PaymentsDispatcher(Arc::clone(&service) as Arc<dyn Payments>)))
         .job(job("payment.sync", config.sync_every, |service, run| {

@@ -2,6 +2,7 @@
 //!
 //! A transition is written with the state it starts from in its `WHERE`: who was overtaken changes nothing and is told.
 
+mod audit;
 pub(crate) mod entity;
 mod refunds;
 
@@ -18,7 +19,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub(crate) use self::refunds::*;
+pub(crate) use self::{audit::*, refunds::*};
 use crate::{
     model::{intent_name, intent_state},
     places::Places,

@@ -54,6 +54,10 @@ flashes! {
     PayLater = "flash-pay-later";
     /// Order cancelled.
     OrderCancelled = "flash-order-cancelled";
+    /// An operation on regions began.
+    OperationBegun = "flash-operation-begun";
+    /// An operation on regions was asked to end.
+    AbortAsked = "flash-abort-asked";
 }
 
 impl Flash {

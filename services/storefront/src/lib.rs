@@ -54,7 +54,7 @@ mod texts;
 
 pub use config::{SecureCookies, StorefrontConfig};
 use pages::{
-    account, addresses, cart, category, checkout, help, home, orders, pay, product, search, session,
+    account, addresses, cart, category, checkout, help, home, orders, pay, product, regions, search, session,
 };
 use shop::Shop;
 
@@ -96,6 +96,7 @@ fn routes(deps: StorefrontDeps) -> Result<Routes> {
             browsing(cfg);
             buying(cfg);
             personal(cfg);
+            staff(cfg);
             cfg
         });
     }))
@@ -158,4 +159,14 @@ fn personal(cfg: &mut web::ServiceConfig) {
     let register = web::resource("/register");
     page(cfg, register.route(get().to(session::register_form)).route(post().to(session::register)));
     page(cfg, web::resource("/logout").route(get().to(session::home)).route(post().to(session::log_out)));
+}
+
+/// For staff. Paths below `/staff` are reached by the names in `http.staff_hosts` only, as those of their API.
+fn staff(cfg: &mut web::ServiceConfig) {
+    let back = || get().to(regions::back);
+    page(cfg, web::resource("/staff/regions").route(get().to(regions::regions)));
+    page(cfg, web::resource("/staff/regions/abort").route(back()).route(post().to(regions::abort)));
+    page(cfg, web::resource("/staff/regions/{region}/drill").route(back()).route(post().to(regions::drill)));
+    let switchover = web::resource("/staff/regions/{region}/switchover");
+    page(cfg, switchover.route(back()).route(post().to(regions::switchover)));
 }

@@ -10,5 +10,6 @@ pub(crate) mod home;
 pub(crate) mod orders;
 pub(crate) mod pay;
 pub(crate) mod product;
+pub(crate) mod regions;
 pub(crate) mod search;
 pub(crate) mod session;

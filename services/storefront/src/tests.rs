@@ -1,6 +1,7 @@
 //! Tests of the pages behind the real server, over a transport that plays all services.
 
 use std::{
+    collections::BTreeSet,
     rc::Rc,
     sync::{Arc, Mutex},
 };
@@ -13,7 +14,7 @@ use actix_web::{
 };
 use async_trait::async_trait;
 use contracts::{
-    Contracts, Ctx, Transport,
+    Contracts, Ctx, Permission, Transport,
     account::TokenPair,
     cart::CartView,
     catalog::CategoryNode,
@@ -41,12 +42,22 @@ struct Services {
     calls: Mutex<Vec<(String, Ctx, Value)>>,
     /// What `order.place` answers instead of an order.
     refuse_order: Mutex<Option<kernel::Code>>,
+    /// What those who log in may do as staff.
+    permissions: Mutex<BTreeSet<Permission>>,
+    /// What `region.begin` answers instead of an operation.
+    refuse_operation: Mutex<Option<kernel::Code>>,
 }
 
 impl Services {
     fn access_token(&self) -> String {
-        let claims =
-            AccessClaims::new(samples::id(1), samples::id(2), [].into(), vec![], self.clock.now(), LIFE);
+        let claims = AccessClaims::new(
+            samples::id(1),
+            samples::id(2),
+            self.permissions(),
+            vec![],
+            self.clock.now(),
+            LIFE,
+        );
         self.signer.issue(&claims).unwrap()
     }
 
@@ -79,6 +90,24 @@ impl Services {
             "addresses" => json([samples::address(1, true), samples::address(2, false)]),
             "address" | "add_address" | "replace_address" => json(samples::address(1, true)),
             _ => json(()),
+        }
+    }
+
+    fn permissions(&self) -> BTreeSet<Permission> {
+        self.permissions.lock().unwrap().clone()
+    }
+
+    fn regions(&self, method: &str, ctx: &Ctx) -> Result<Vec<u8>> {
+        match method {
+            "regions" => ctx.require(Permission::OperationsRead).and_then(|()| json(samples::regions())),
+            "last" => json(Some(samples::operation())),
+            _ => {
+                ctx.require(Permission::OperationsWrite)?;
+                self.refuse_operation
+                    .lock()
+                    .unwrap()
+                    .map_or_else(|| json(samples::operation()), |code| Err(code.into()))
+            }
         }
     }
 
@@ -146,6 +175,7 @@ impl Transport for Services {
         match domain {
             "account" => self.account(method, &body),
             "catalog" | "pricing" | "inventory" | "search" => self.goods(&call),
+            "region" => self.regions(method, ctx),
             _ => self.buying(&call, ctx),
         }
     }
@@ -176,6 +206,8 @@ async fn browser() -> Browser {
         signer: TokenSigner::new(&[7; 32]).unwrap(),
         calls: Mutex::default(),
         refuse_order: Mutex::default(),
+        permissions: Mutex::default(),
+        refuse_operation: Mutex::default(),
     });
     let contracts = Contracts::over(&(services.clone() as Arc<dyn Transport>));
     let auth = Auth::new(&[services.signer.verifying_key()], contracts.accounts.clone(), clock.clone());
@@ -452,4 +484,56 @@ async fn what_is_wrong_with_a_field_is_said_at_the_field() {
     assert!(refused.body.contains("href=\"#f-city\"") && refused.body.contains("id=\"e-city\""));
     assert!(refused.body.contains("value=\"1 Main St\""));
     assert!(browser.services.calls("account.add_address").is_empty());
+}
+
+#[actix_web::test]
+async fn regions_are_for_staff_and_beginning_for_those_who_may() {
+    let mut browser = browser().await;
+    let guest = browser.get("/staff/regions").await;
+    assert_eq!((guest.status, guest.location.as_str()), (303, "/login?next=%2Fstaff%2Fregions"));
+    browser.log_in().await;
+    assert_eq!(browser.get("/staff/regions").await.status, 403, "a shopper");
+
+    *browser.services.permissions.lock().unwrap() = [Permission::OperationsRead].into();
+    browser.cookies.clear();
+    browser.log_in().await;
+    let seen = browser.get("/staff/regions").await;
+    assert_eq!(seen.status, 200);
+    assert!(
+        seen.body.contains("Fenced")
+            && seen.body.contains("Shard 15 lives in")
+            && seen.body.contains("Preflight")
+    );
+    assert!(!seen.body.contains("/drill"), "only looks");
+    let csrf = browser.get("/account").await.field("csrf");
+    let key = "0".repeat(32);
+    let fields = [("csrf", csrf.as_str()), ("key", key.as_str())];
+    assert_eq!(browser.post("/staff/regions/us-east/drill", &fields).await.status, 403);
+
+    *browser.services.permissions.lock().unwrap() =
+        [Permission::OperationsRead, Permission::OperationsWrite].into();
+    browser.cookies.clear();
+    browser.log_in().await;
+    let page = browser.get("/staff/regions").await;
+    let (csrf, key) = (page.field("csrf"), page.field("key"));
+    let fields = [("csrf", csrf.as_str()), ("key", key.as_str())];
+    // Removing the token check, or the key, makes these fail.
+    assert_eq!(browser.post("/staff/regions/us-east/drill", &fields[1..]).await.status, 403);
+    assert_eq!(browser.post("/staff/regions/us-east/drill", &fields[..1]).await.status, 400);
+    let begun = browser.post("/staff/regions/us-east/switchover", &fields).await;
+    assert_eq!((begun.status, begun.location.as_str()), (303, "/staff/regions"));
+    let calls = browser.services.calls("region.begin");
+    let (ctx, asked) = calls.last().unwrap();
+    assert_eq!(ctx.idempotency_key.as_deref(), Some(key.as_str()));
+    assert_eq!((asked["kind"].as_str(), asked["region"].as_str()), (Some("switchover"), Some("us-east")));
+    assert!(browser.get("/staff/regions").await.body.contains("id=\"flash\""));
+
+    *browser.services.refuse_operation.lock().unwrap() = Some(contracts::region::code::BUSY);
+    let busy = browser.post("/staff/regions/us-east/drill", &fields).await;
+    assert_eq!(busy.status, 409);
+    assert!(busy.body.contains("Another operation runs") && busy.body.contains("Shard 15 lives in"));
+    let abort = [("csrf", csrf.as_str()), ("operation", "3")];
+    *browser.services.refuse_operation.lock().unwrap() = None;
+    assert_eq!(browser.post("/staff/regions/abort", &abort).await.status, 303);
+    assert_eq!(browser.services.calls("region.abort").last().unwrap().1["id"], 3);
 }

@@ -20,7 +20,8 @@ use crate::{
     listing::{Criteria, Listing},
     locale::Locale,
     pages::{
-        account, addresses, cart, category, checkout, help, home, orders, pay, product, search, session,
+        account, addresses, cart, category, checkout, help, home, orders, pay, product, regions, search,
+        session,
     },
     quote, samples, states,
     stock::Stock,
@@ -186,7 +187,8 @@ fn every_state_and_every_failure_has_words() {
             .filter(|code| code.status != 412)
             .chain(contracts::cart::code::ALL)
             .chain(contracts::pricing::code::ALL.iter().filter(|code| !code.name.ends_with("window")))
-            .chain(contracts::order::code::ALL);
+            .chain(contracts::order::code::ALL)
+            .chain(contracts::region::code::ALL);
         for code in codes {
             let key = crate::layer::error_key(code.name);
             assert!(locale.find(&key).is_some(), "{key} in {}", locale.tag());
@@ -299,6 +301,14 @@ fn browsing(frame: &Frame) -> Vec<(&'static str, String)> {
             .render()
             .unwrap(),
         ),
+        ("regions", {
+            let (map, running) = (samples::regions(), samples::operation());
+            regions::view(frame.clone(), &map, Some(&running), true, Issues::default()).render().unwrap()
+        }),
+        ("regions-none", {
+            let none = contracts::region::RegionsView::default();
+            regions::view(frame.clone(), &none, None, true, Issues::default()).render().unwrap()
+        }),
         (
             "error",
             ErrorPage {

@@ -1,25 +1,11 @@
 //! The invariants of regions, as predicates over a journal before and after a step. Numbers are the specification's.
 
-use std::{collections::BTreeSet, fmt};
+use std::collections::BTreeSet;
 
-use coordinator::Store;
+pub use coordinator::Broken;
+use coordinator::{Store, standing};
 use kernel::{Shard, Timestamp};
-use placement::{Ask, Change, Effect, Kind, Lease, Placing, Role, State, plan};
-
-/// A broken invariant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Broken {
-    /// Which.
-    pub invariant: u8,
-    /// What was seen.
-    pub what: String,
-}
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "invariant {}: {}", self.invariant, self.what)
-    }
-}
+use placement::{Ask, Change, Effect, Kind, Lease, Role, State, plan};
 
 /// Who made a step.
 #[derive(Clone, Copy, Debug)]
@@ -44,7 +30,7 @@ pub fn step(before: &Store, after: &Store, by: By<'_>, now: Timestamp) -> Result
     versions(before, after)?;
     compared(before, after, by)?;
     leases(before, after, now)?;
-    settled(after)?;
+    at_any_time(after, now)?;
     homes(before, after)?;
     let_back(before, after, by)
 }
@@ -116,13 +102,9 @@ fn at_home(shard: Shard, lease: &Lease, after: &Store, now: Timestamp) -> Result
     hold(11, right, || format!("{} works on shard {shard}, whose row is {row:?}", lease.holder))
 }
 
-/// 10: without an operation nothing is about to move.
-fn settled(after: &Store) -> Result<(), Broken> {
-    if after.running().is_some() {
-        return Ok(());
-    }
-    let moving = after.world().observed.shards.iter().find(|(_, row)| row.placing != Placing::Settled);
-    hold(10, moving.is_none(), || format!("no operation runs and {moving:?} is about to move"))
+/// What must be true at every moment, whatever came before: the same as the online audit of a database.
+fn at_any_time(after: &Store, now: Timestamp) -> Result<(), Broken> {
+    standing(&after.read(now)).into_iter().next().map_or(Ok(()), Err)
 }
 
 /// 11, 12: a shard's new home serves and keeps data of its jurisdiction, or was named by the operation.
@@ -164,7 +146,7 @@ fn let_back(before: &Store, after: &Store, by: By<'_>) -> Result<(), Broken> {
 /// Holds a journal at rest (nothing runs, nothing is due, nobody is cut off) to what must have come about: 12, every shard
 /// has a serving home, unless the planner names why it cannot have one; and its home works on it.
 pub fn rest(store: &Store, now: Timestamp) -> Result<(), Broken> {
-    settled(store)?;
+    at_any_time(store, now)?;
     let world = store.world();
     let stranded: Vec<Shard> = world.stranded().map(|(shard, _)| shard).collect();
     let evacuated = plan(world, &Ask::Evacuate { outside: BTreeSet::new() });

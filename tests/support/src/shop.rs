@@ -206,6 +206,13 @@ impl ShopBuilder {
         if shop.broker.is_some() {
             shop.run_command(&["bus", "setup"], None)?;
         }
+        if shop.shape == Shape::Regions {
+            let entrances: Vec<String> =
+                REGIONS.iter().zip(&shop.bases).map(|(region, base)| format!("{region}={base}")).collect();
+            let words: Vec<&str> =
+                ["region", "found"].into_iter().chain(entrances.iter().map(String::as_str)).collect();
+            shop.run_command(&words, None)?;
+        }
         let password = shop.admin_password.clone();
         shop.run_command(
             &["staff", "create", "--email", "admin@example.com", "--password-stdin", "--role", "admin"],
@@ -382,15 +389,27 @@ impl Shop {
         self.run_command_on(&self.data(), arguments, input)
     }
 
-    /// Runs a command of the binary on another data folder; what it prints.
-    pub fn run_command_on(&self, data: &Path, arguments: &[&str], input: Option<&str>) -> Result<String> {
-        use std::io::Write;
-        let mut child = std::process::Command::new(crate::binary()?)
+    /// A command of the binary on this shop's folder, to be run.
+    pub fn command(&self, arguments: &[&str]) -> Result<std::process::Command> {
+        self.command_on(&self.data(), arguments)
+    }
+
+    fn command_on(&self, data: &Path, arguments: &[&str]) -> Result<std::process::Command> {
+        let mut command = std::process::Command::new(crate::binary()?);
+        command
             .args(["--profile", self.profile, "--data"])
             .arg(data)
             .args(arguments)
             .envs(self.environment.iter().cloned())
-            .current_dir(self.folder.path())
+            .current_dir(self.folder.path());
+        Ok(command)
+    }
+
+    /// Runs a command of the binary on another data folder; what it prints.
+    pub fn run_command_on(&self, data: &Path, arguments: &[&str], input: Option<&str>) -> Result<String> {
+        use std::io::Write;
+        let mut child = self
+            .command_on(data, arguments)?
             .stdin(std::process::Stdio::piped())
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::piped())

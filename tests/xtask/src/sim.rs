@@ -6,11 +6,11 @@ use clap::Args;
 use crate::cargo;
 
 /// What to run.
-#[derive(Args)]
+#[derive(Args, Default)]
 pub(crate) struct Options {
     /// How many seeds.
     #[arg(long, default_value_t = 10_000)]
-    seeds: u64,
+    pub(crate) seeds: u64,
     /// The first.
     #[arg(long, default_value_t = 0)]
     start: u64,

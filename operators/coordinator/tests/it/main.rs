@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
 mod agent;
+mod audit;
 mod cut;
 mod field;
 mod flaky;

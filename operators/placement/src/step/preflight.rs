@@ -22,7 +22,7 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     if let Some(why) = not_yet(operation, world, &plan) {
         let until = (why != Wait::Paused).then(|| patience(operation, world));
         if until.is_some_and(|until| until <= world.observed.now) {
-            return Todo::refuse(operation, world, told(&why));
+            return Todo::refuse(operation, world, why.to_string());
         }
         return Todo::Wait { until, why };
     }
@@ -88,20 +88,5 @@ pub(super) fn disagreed(world: &World, region: &Region) -> Option<Wait> {
     match agreement(world, region) {
         Agreement::Down(_) => None,
         Agreement::No(who) => Some(Wait::Agreement(region.clone(), who.len())),
-    }
-}
-
-/// A wait that was too long, for a person.
-fn told(why: &Wait) -> String {
-    match why {
-        Wait::Paused => "movement is paused".into(),
-        Wait::Burning(region) => format!("{region} burns its error budget"),
-        Wait::RelayLag(region) => format!("the relay of {region} is behind"),
-        Wait::Agreement(region, count) => format!(
-            "{count} other regions see {region} down; it takes two, for long enough and without a break"
-        ),
-        Wait::TargetDown(region) => format!("{region}, which is to get shards, is seen down"),
-        Wait::Pace => "the next batch is not due".into(),
-        Wait::Leases(count) => format!("{count} leases are not in their new homes"),
     }
 }

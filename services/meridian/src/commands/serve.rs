@@ -1,9 +1,10 @@
 //! `meridian serve`.
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 use contracts::import::ImportKind;
 use kernel::Currency;
 use platform_runtime::{Telemetry, shutdown_signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     Settings,
@@ -27,9 +28,12 @@ async fn serve_with(settings: Settings, serve: &Serve, targets: Targets, telemet
     let app = settings.app(serve.listen)?;
     let shop = Shop::open(settings, &targets).await?;
     if targets.is_all() && !serve.no_sample {
-        import_sample(&shop).await?;
+        import_sample(&shop, say).await?;
     }
     let shutdown = shutdown_signal()?;
+    if serve.with_parent {
+        stop_with_parent(shutdown.clone())?;
+    }
     let running = shop.start(app, telemetry).await?;
     announce(running.address(), &targets);
     running.run_until(shutdown).await;
@@ -46,9 +50,26 @@ fn announce(address: std::net::SocketAddr, targets: &Targets) {
     }
 }
 
-/// Puts Meridian's own small catalog into a shop that has no products and no categories.
+/// Stops this process when its standard input ends: its parent holds the other end and lets go of it, or is gone.
+fn stop_with_parent(shutdown: CancellationToken) -> Result<()> {
+    let watch = move || {
+        // Nothing is ever written there; an end and an error mean the same.
+        let _ = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
+        tracing::info!("the parent process has let go: stopping");
+        shutdown.cancel();
+    };
+    // A thread of its own: reading standard input blocks until it ends, which the runtime must not wait for.
+    std::thread::Builder::new().name("parent".to_owned()).spawn(watch).context("cannot watch the parent")?;
+    Ok(())
+}
+
 #[expect(clippy::print_stdout, reason = "tells the person at the terminal what happens")]
-async fn import_sample(shop: &Shop) -> Result<()> {
+fn say(text: &str) {
+    println!("{text}");
+}
+
+/// Puts Meridian's own small catalog into a shop that has no products and no categories; `tell` is told before.
+pub(crate) async fn import_sample(shop: &Shop, tell: impl FnOnce(&'static str)) -> Result<()> {
     let ctx = shop.system_ctx("sample");
     let first = contracts::catalog::ScanProducts { after: None, limit: 1 };
     if !shop.contracts.catalog.scan_products(&ctx, first).await?.is_empty()
@@ -56,7 +77,7 @@ async fn import_sample(shop: &Shop) -> Result<()> {
     {
         return Ok(());
     }
-    println!("the shop is empty: importing the sample catalog …");
+    tell("the shop is empty: importing the sample catalog …");
     let folder = tempfile::tempdir()?;
     for (kind, name, bytes) in [
         (ImportKind::Categories, "categories.json", SAMPLE_CATEGORIES),

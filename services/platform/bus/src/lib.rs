@@ -16,6 +16,7 @@
 //!
 //! Tables: `subscription_cursor`, `retry`; prunes `event_log` and `inbox`.
 
+mod audit;
 mod beat;
 mod config;
 mod deliver;
@@ -36,6 +37,7 @@ mod tail;
 mod turn;
 mod watch;
 
+pub use audit::{Ailment, examine};
 pub use config::{BusConfig, BusEngine, Peer, PulsarConfig};
 pub use embedded::EmbeddedBus;
 pub use open::{SetupStep, open, setup};

@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contracts::Ctx;
 use hmac::{Hmac, KeyInit, Mac};
 use kernel::{Code, Failure, Result, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use sha2::{Digest, Sha256};
 
 /// The header that carries the assertion.
@@ -15,7 +15,7 @@ pub const ASSERTION_HEADER: &str = "x-meridian-assertion";
 pub const ASSERTION_REFUSED: Code =
     Code { name: "internal.assertion_refused", status: 401, title: "The caller is none of our processes" };
 /// How long an assertion is good for.
-const LIFETIME: Duration = Duration::from_secs(30);
+pub(crate) const LIFETIME: Duration = Duration::from_secs(30);
 /// The version is signed with the rest, so that a later format cannot be passed off as this one.
 const VERSION: &str = "v1";
 
@@ -42,28 +42,33 @@ impl AssertionKey {
     pub fn sign(&self, ctx: &Ctx, path: &str, body: &[u8], now: Timestamp) -> Result<String> {
         let claims =
             Claims { ctx: ctx.clone(), expires: now.plus(LIFETIME).micros(), request: digest(path, body) };
-        let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).map_err(Failure::internal)?);
-        let signed = format!("{VERSION}.{claims}");
-        let mac = URL_SAFE_NO_PAD.encode(self.mac(&signed)?.finalize().into_bytes());
-        Ok(format!("{signed}.{mac}"))
+        self.seal(VERSION, &claims)
     }
 
     /// Opens an assertion; [`ASSERTION_REFUSED`] when it is not ours or has expired. What it carries counts only after
     /// [`Opened::on_behalf`]: the two are apart so that no body is read for a stranger.
     pub(crate) fn open(&self, assertion: &str, now: Timestamp) -> Result<Opened> {
-        let (signed, mac) = assertion.rsplit_once('.').ok_or_else(refused)?;
+        let claims: Claims = self.unseal(VERSION, assertion)?;
+        if is_over(claims.expires, now) { Err(refused()) } else { Ok(Opened(claims)) }
+    }
+
+    /// `<version>.<claims>.<mac>`.
+    pub(crate) fn seal(&self, version: &str, claims: &impl Serialize) -> Result<String> {
+        let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(claims).map_err(Failure::internal)?);
+        let signed = format!("{version}.{claims}");
+        let mac = URL_SAFE_NO_PAD.encode(self.mac(&signed)?.finalize().into_bytes());
+        Ok(format!("{signed}.{mac}"))
+    }
+
+    /// The claims of a text that [`AssertionKey::seal`] made for this version; [`ASSERTION_REFUSED`] for any other.
+    pub(crate) fn unseal<T: DeserializeOwned>(&self, version: &str, sealed: &str) -> Result<T> {
+        let (signed, mac) = sealed.rsplit_once('.').ok_or_else(refused)?;
         let mac = URL_SAFE_NO_PAD.decode(mac).map_err(|_| refused())?;
         self.mac(signed)?.verify_slice(&mac).map_err(|_| refused())?;
         let claims =
-            signed.strip_prefix(VERSION).and_then(|rest| rest.strip_prefix('.')).ok_or_else(refused)?;
+            signed.strip_prefix(version).and_then(|rest| rest.strip_prefix('.')).ok_or_else(refused)?;
         let claims = URL_SAFE_NO_PAD.decode(claims).map_err(|_| refused())?;
-        let claims: Claims = serde_json::from_slice(&claims).map_err(|_| refused())?;
-        let expires = Timestamp::from_micros(claims.expires);
-        // One that expires later than any of ours would was made by a clock that is far ahead.
-        if expires <= now || expires > now.plus(2 * LIFETIME) {
-            return Err(refused());
-        }
-        Ok(Opened(claims))
+        serde_json::from_slice(&claims).map_err(|_| refused())
     }
 
     fn mac(&self, signed: &str) -> Result<Hmac<Sha256>> {
@@ -90,7 +95,14 @@ impl fmt::Debug for AssertionKey {
     }
 }
 
-fn digest(path: &str, body: &[u8]) -> String {
+/// Whether something that is good until `expires` (microseconds since 1970) does not count at `now`. One that expires later
+/// than any of ours would was made by a clock that is far ahead.
+pub(crate) fn is_over(expires: i64, now: Timestamp) -> bool {
+    let expires = Timestamp::from_micros(expires);
+    expires <= now || expires > now.plus(2 * LIFETIME)
+}
+
+pub(crate) fn digest(path: &str, body: &[u8]) -> String {
     let mut hash = Sha256::new();
     hash.update((path.len() as u64).to_be_bytes());
     hash.update(path.as_bytes());
@@ -98,7 +110,7 @@ fn digest(path: &str, body: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(hash.finalize())
 }
 
-fn refused() -> Failure {
+pub(crate) fn refused() -> Failure {
     ASSERTION_REFUSED.into()
 }
 

@@ -13,7 +13,7 @@ use kernel::{Failure, Result, code};
 
 use crate::{HttpError, shared::Shared};
 
-const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
+pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const CART_TOKEN: &str = "X-Cart-Token";
 const MAX_VALUE: usize = 200;
 

@@ -2,8 +2,6 @@
 //! browsers safe. One middleware, because each costs an allocation a request.
 
 use std::{
-    cell::RefCell,
-    collections::HashMap,
     future::{Ready, ready},
     panic::AssertUnwindSafe,
     rc::Rc,
@@ -15,32 +13,30 @@ use actix_web::{
     Error, HttpMessage, HttpResponse, ResponseError,
     body::{BoxBody, MessageBody},
     dev::{Service, ServiceRequest, ServiceResponse, Transform, forward_ready},
+    error::InternalError,
     http::{
         Method, StatusCode, Uri,
-        header::{
-            AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG,
-            HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
-        },
+        header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     },
 };
 use futures::{FutureExt, future::LocalBoxFuture};
 use kernel::{Failure, Result, code};
-use metrics::{Counter, Histogram};
 use platform_trace::Fact;
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
-    HttpError,
-    caller::{RequestId, bearer},
+    Arrival, Door, Entered, Hop, HttpError, UNSERVED_HEADER,
+    caller::{IDEMPOTENCY_KEY, RequestId, bearer},
     error::{PROBLEM_JSON, from_status, problem, status},
     error_page::Browser,
     fallback::for_programs,
+    headers::{secure, strip, weaken},
+    meters::{Meters, label},
     shared::Shared,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// What only our own processes may say to each other.
-const OURS: &str = "x-meridian-";
+const UNSERVED: HeaderName = HeaderName::from_static(UNSERVED_HEADER);
 
 /// The middleware.
 pub(crate) struct Gate(pub(crate) Arc<Shared>);
@@ -78,7 +74,19 @@ where
     type Future = Ready<Result<Self::Transform, ()>>;
 
     fn new_transform(&self, service: S) -> Self::Future {
-        ready(Ok(GateService { inner: Rc::new(service), shared: self.0.clone(), meters: Rc::default() }))
+        let door = match self.0.entrance.as_ref().map(|(entrance, _)| entrance.door()).transpose() {
+            Ok(door) => door,
+            Err(failure) => {
+                tracing::error!(error.cause = ?failure, "a worker cannot start");
+                return ready(Err(()));
+            }
+        };
+        ready(Ok(GateService {
+            inner: Rc::new(service),
+            shared: self.0.clone(),
+            meters: Rc::default(),
+            door,
+        }))
     }
 }
 
@@ -86,6 +94,7 @@ pub(crate) struct GateService<S> {
     inner: Rc<S>,
     shared: Arc<Shared>,
     meters: Rc<Meters>,
+    door: Option<Rc<dyn Door>>,
 }
 
 impl<S, B> Service<ServiceRequest> for GateService<S>
@@ -101,20 +110,29 @@ where
 
     fn call(&self, mut req: ServiceRequest) -> Self::Future {
         let kind = Kind::of(req.path());
+        let mut hop = None;
         if kind != Kind::Internal {
+            hop = self.shared.hop(req.head());
             strip(&mut req);
         }
-        let passage = Passage::new(&req, kind, self.shared.clone(), self.meters.clone());
+        if let Some(hop) = &hop {
+            // Limits and logs speak of the shopper, not of the region in between.
+            req.head_mut().peer_addr = hop.client.map(|client| (client, 0).into());
+        }
+        let passage = Passage::new(&req, kind, hop, self.shared.clone(), self.meters.clone());
         req.extensions_mut().insert(passage.id.clone());
         if passage.method == Method::HEAD {
             // Handlers know GET; actix leaves the body out by what the client asked.
             req.head_mut().method = Method::GET;
         }
-        if let Some(owner) = self.shared.owners.find(req.method(), req.path()) {
-            req.extensions_mut().insert(owner);
+        let held_to = self.shared.held_to(req.headers());
+        let found = self.shared.owners.find(req.method(), req.path());
+        if let Some(found) = found {
+            req.extensions_mut().insert(found.owner);
         }
         let span = passage.span.clone();
         let inner = self.inner.clone();
+        let door = self.door.clone().filter(|_| kind == Kind::Public);
         Box::pin(
             async move {
                 let permit = match passage.admit(&req).await {
@@ -122,15 +140,30 @@ where
                     Err(failure) => return Ok(passage.refuse(req, &failure)),
                 };
                 let limit = passage.limit(&req);
-                let handled = AssertUnwindSafe(async move { inner.call(req).await }).catch_unwind();
+                let entered = match door {
+                    None => handle(inner, req).map(Entered::Answer).left_future(),
+                    Some(door) => {
+                        let keyed = found.is_some_and(|found| found.keyed);
+                        let arrival = passage.arrival(req, keyed, limit);
+                        door.enter(arrival, Box::new(|request| handle(inner, request).boxed_local()))
+                            .right_future()
+                    }
+                };
+                let entered = match held_to {
+                    None => entered.left_future(),
+                    Some(moment) => platform_cache::since(moment, entered).right_future(),
+                };
+                let entered = AssertUnwindSafe(entered).catch_unwind();
                 let outcome = match limit {
-                    Some(limit) => tokio::time::timeout(limit, handled).await,
-                    None => Ok(handled.await),
+                    Some(limit) => tokio::time::timeout(limit, entered).await,
+                    None => Ok(entered.await),
                 };
                 drop(permit);
                 match outcome {
-                    Ok(Ok(Ok(response))) => Ok(passage.answer(response.map_into_boxed_body())),
-                    Ok(Ok(Err(error))) => Err(passage.lost(as_failure(&error))),
+                    Ok(Ok(Entered::Answer(Ok(response)))) => Ok(passage.answer(response)),
+                    Ok(Ok(Entered::Answer(Err(error)))) => Err(passage.lost(as_failure(&error))),
+                    Ok(Ok(Entered::Instead(response))) => Err(passage.instead(response)),
+                    Ok(Ok(Entered::Refused(failure))) => Err(passage.lost(failure)),
                     Ok(Err(panic)) => Err(passage.lost(Failure::internal(words(panic.as_ref())))),
                     Err(_) => Err(passage.lost(code::TIMEOUT.into())),
                 }
@@ -140,9 +173,18 @@ where
     }
 }
 
+async fn handle<S, B>(inner: Rc<S>, req: ServiceRequest) -> Result<ServiceResponse<BoxBody>, Error>
+where
+    S: Service<ServiceRequest, Response = ServiceResponse<B>, Error = Error>,
+    B: MessageBody + 'static,
+{
+    inner.call(req).await.map(ServiceResponse::map_into_boxed_body)
+}
+
 /// One request on its way through.
 struct Passage {
     kind: Kind,
+    hop: Option<Hop>,
     id: RequestId,
     method: Method,
     uri: Uri,
@@ -155,7 +197,13 @@ struct Passage {
 }
 
 impl Passage {
-    fn new(req: &ServiceRequest, kind: Kind, shared: Arc<Shared>, meters: Rc<Meters>) -> Self {
+    fn new(
+        req: &ServiceRequest,
+        kind: Kind,
+        hop: Option<Hop>,
+        shared: Arc<Shared>,
+        meters: Rc<Meters>,
+    ) -> Self {
         let id = RequestId::of(req.headers());
         let method = req.method().clone();
         let span = tracing::info_span!(
@@ -164,8 +212,12 @@ impl Passage {
             request.id = id.0.as_str(),
             user.id = Empty,
             shard = Empty,
+            region = Empty,
             otel.kind = Empty,
         );
+        if let Some((entrance, _)) = &shared.entrance {
+            span.record("region", entrance.region().as_str());
+        }
         if platform_trace::is_on() {
             span.record("otel.kind", "server");
             let parent = req.headers().get(platform_trace::HEADER).and_then(|value| value.to_str().ok());
@@ -174,6 +226,7 @@ impl Passage {
         let browser = Browser::of(req, &id.0);
         Self {
             kind,
+            hop,
             id,
             method,
             uri: req.uri().clone(),
@@ -192,7 +245,8 @@ impl Passage {
             let detail = "add the name to http.staff_hosts, if staff are to use it";
             return Err(Failure::new(code::HOST).detail(detail));
         }
-        if self.kind == Kind::Public && self.shared.is_limited(req.head()) {
+        // A hop was counted where it came in.
+        if self.kind == Kind::Public && self.hop.is_none() && self.shared.is_limited(req.head()) {
             let token =
                 req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
             match (token, self.shared.address(req.head())) {
@@ -201,6 +255,9 @@ impl Passage {
                 (None, None) => {}
             }
         }
+        if self.hop.is_some() && self.shared.draining.load(Ordering::Acquire) {
+            return Err(Failure::new(code::UNAVAILABLE).detail("this process is draining").retry_after(1));
+        }
         let permit = Permit::take(self.shared.clone());
         if self.kind != Kind::Watch && permit.position > self.shared.config.max_in_flight {
             return Err(Failure::new(code::UNAVAILABLE).detail("too many requests at once").retry_after(1));
@@ -208,15 +265,36 @@ impl Passage {
         Ok(permit)
     }
 
-    /// How long the handler may take. Calls between our processes carry their own deadline.
+    /// How long the handler may take. Calls between our processes carry their own deadline; so do hops.
     fn limit(&self, req: &ServiceRequest) -> Option<Duration> {
-        (self.kind == Kind::Public).then(|| self.shared.deadline(req.head()))
+        let own = (self.kind == Kind::Public).then(|| self.shared.deadline(req.head()))?;
+        Some(self.hop.as_ref().map_or(own, |hop| hop.left.min(own)))
+    }
+
+    /// The request as the region's entrance gets it.
+    fn arrival(&self, request: ServiceRequest, heeds_key: bool, limit: Option<Duration>) -> Arrival {
+        Arrival {
+            id: self.id.0.clone(),
+            hop: self.hop.clone(),
+            client: self.shared.address(request.head()),
+            keyed: heeds_key && request.headers().contains_key(IDEMPOTENCY_KEY),
+            page: self.browser.is_some(),
+            within: limit.unwrap_or(self.shared.config.deadline),
+            request,
+        }
     }
 
     fn refuse(&self, req: ServiceRequest, failure: &Failure) -> ServiceResponse<BoxBody> {
         let response =
             self.browser.as_ref().map_or_else(|| problem(failure), |browser| browser.page(failure));
-        self.answer(req.into_response(response))
+        let mut response = self.answer(req.into_response(response));
+        if self.hop.is_some() && failure.is(code::UNAVAILABLE) {
+            // Nothing was done, so that the region which passed it on may do it.
+            let draining = self.shared.draining.load(Ordering::Acquire);
+            let why = HeaderValue::from_static(if draining { "draining" } else { "busy" });
+            response.headers_mut().insert(UNSERVED, why);
+        }
+        response
     }
 
     /// Finishes an answer.
@@ -235,9 +313,24 @@ impl Passage {
         let status = response.status();
         secure(response.headers_mut(), programs);
         weaken(response.headers_mut());
+        if self.kind == Kind::Public
+            && !self.method.is_safe()
+            && (status.is_success() || status.is_redirection())
+        {
+            self.shared.tell_written(response.headers_mut());
+        }
         self.name(response.headers_mut());
         self.record(route, status);
         response
+    }
+
+    /// An answer in place of the handler's.
+    fn instead(&self, mut response: HttpResponse) -> Error {
+        let route = self.shared.routes.pattern(self.uri.path()).map(str::to_owned);
+        secure(response.headers_mut(), for_programs(self.uri.path()));
+        self.name(response.headers_mut());
+        self.record(route, response.status());
+        InternalError::from_response("answered elsewhere", response).into()
     }
 
     /// An answer for a request whose handler is gone: timed out or panicked.
@@ -259,7 +352,7 @@ impl Passage {
         if failure.status() < 500 {
             // Fields may quote what the client sent, so the code alone is logged.
             tracing::debug!(error.code = failure.code(), "refused");
-        } else if failure.is(code::UNAVAILABLE) || failure.is(code::TIMEOUT) {
+        } else if matches!(failure.status(), 503 | 504) {
             tracing::warn!(error.code = failure.code(), error.cause = ?failure, path = self.uri.path(), "not served");
         } else {
             tracing::error!(error.code = failure.code(), error.cause = ?failure, path = self.uri.path(), "failed");
@@ -385,71 +478,4 @@ fn words(panic: &(dyn std::any::Any + Send)) -> String {
     let said =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     format!("a handler panicked: {}", said.unwrap_or("without words"))
-}
-
-fn strip(req: &mut ServiceRequest) {
-    let forged = |name: &&HeaderName| name.as_str().starts_with(OURS);
-    let forged: Vec<HeaderName> = req.headers().keys().filter(forged).cloned().collect();
-    for name in forged {
-        req.headers_mut().remove(name);
-    }
-}
-
-/// A strong ETag names the bytes, and compression has changed them.
-fn weaken(headers: &mut HeaderMap) {
-    if !headers.contains_key(CONTENT_ENCODING) {
-        return;
-    }
-    let strong = headers.get(ETAG).and_then(|tag| tag.to_str().ok()).filter(|tag| !tag.starts_with("W/"));
-    if let Some(weak) = strong.and_then(|tag| HeaderValue::from_str(&format!("W/{tag}")).ok()) {
-        headers.insert(ETAG, weak);
-    }
-}
-
-/// Headers that a handler did not set itself.
-fn secure(headers: &mut HeaderMap, programs: bool) {
-    let mut default = |name: HeaderName, value: &'static str| {
-        if !headers.contains_key(&name) {
-            headers.insert(name, HeaderValue::from_static(value));
-        }
-    };
-    default(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    default(REFERRER_POLICY, "same-origin");
-    default(X_FRAME_OPTIONS, "DENY");
-    if programs {
-        default(CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-        default(CACHE_CONTROL, "no-store");
-    } else {
-        default(CONTENT_SECURITY_POLICY, "frame-ancestors 'none'");
-    }
-}
-
-/// A worker's handles: looking one up in the recorder costs more than counting.
-#[derive(Default)]
-struct Meters(RefCell<HashMap<Labels, (Counter, Histogram)>>);
-
-/// Method, route and status.
-type Labels = (&'static str, String, u16);
-
-impl Meters {
-    fn record(&self, method: &Method, route: String, status: StatusCode, elapsed: Duration) {
-        let mut meters = self.0.borrow_mut();
-        let key = (label(method), route, status.as_u16());
-        let (requests, duration) = meters.entry(key).or_insert_with_key(|(method, route, status)| {
-            let labels =
-                [("method", (*method).to_owned()), ("route", route.clone()), ("status", status.to_string())];
-            let requests = metrics::counter!("http_requests_total", &labels);
-            (requests, metrics::histogram!("http_request_duration_seconds", &labels))
-        });
-        requests.increment(1);
-        duration.record(elapsed.as_secs_f64());
-    }
-}
-
-/// Anybody may invent a method; the label must not grow with it.
-fn label(method: &Method) -> &'static str {
-    ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "CONNECT"]
-        .into_iter()
-        .find(|known| *known == method.as_str())
-        .unwrap_or("OTHER")
 }

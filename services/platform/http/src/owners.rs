@@ -10,9 +10,9 @@ use actix_web::{
     guard::{Guard, GuardContext},
     http::Method,
 };
-use utoipa::openapi::OpenApi;
+use utoipa::openapi::{OpenApi, RefOr, path::Operation};
 
-use crate::routes::methods;
+use crate::{caller::IDEMPOTENCY_KEY, routes::operations};
 
 /// The module a request belongs to: its place among the registered routes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,15 @@ impl Guard for BelongsTo {
 pub(crate) struct Owners {
     fixed: HashMap<String, Self>,
     variable: Option<Box<Self>>,
-    methods: Vec<(Method, Owner)>,
+    methods: Vec<(Method, Found)>,
+}
+
+/// What is known of a documented operation before it is routed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Found {
+    pub(crate) owner: Owner,
+    /// Whether it heeds an idempotency key: it documents the header.
+    pub(crate) keyed: bool,
 }
 
 impl Owners {
@@ -50,18 +58,18 @@ impl Owners {
                     node.fixed.entry(segment.to_owned()).or_default()
                 }
             });
-            for method in methods(item) {
+            for (method, operation) in operations(item) {
                 if !end.methods.iter().any(|(known, _)| *known == method) {
-                    end.methods.push((method, owner));
+                    end.methods.push((method, Found { owner, keyed: heeds_key(operation) }));
                 }
             }
         }
     }
 
-    /// Whose request this is; `None` for what is not documented.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Option<Owner> {
+    /// Whose request this is, and whether it heeds a key; `None` for what is not documented.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Option<Found> {
         let Some(rest) = path.strip_prefix('/') else {
-            return self.methods.iter().find(|(known, _)| known == method).map(|(_, owner)| *owner);
+            return self.methods.iter().find(|(known, _)| known == method).map(|(_, found)| *found);
         };
         let (segment, rest) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
         let fixed = self.fixed.get(segment).and_then(|node| node.find(method, rest));
@@ -69,6 +77,13 @@ impl Owners {
         let variable = || self.variable.as_ref().filter(|_| !segment.is_empty())?.find(method, rest);
         fixed.or_else(variable)
     }
+}
+
+fn heeds_key(operation: &Operation) -> bool {
+    let mut parameters = operation.parameters.iter().flatten();
+    parameters.any(|parameter| {
+        matches!(parameter, RefOr::T(parameter) if parameter.name.eq_ignore_ascii_case(IDEMPOTENCY_KEY))
+    })
 }
 
 fn segments(path: &str) -> impl Iterator<Item = &str> {
@@ -84,7 +99,10 @@ fn is_variable(segment: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use utoipa::openapi::{HttpMethod, OpenApiBuilder, Paths, path::OperationBuilder};
+    use utoipa::openapi::{
+        HttpMethod, OpenApiBuilder, Paths,
+        path::{OperationBuilder, ParameterBuilder, ParameterIn},
+    };
 
     use super::*;
 
@@ -128,7 +146,23 @@ mod tests {
             (Method::GET, "", None),
             (Method::GET, "*", None),
         ] {
-            assert_eq!(owners.find(&method, path), owner.map(Owner), "{method} {path}");
+            assert_eq!(
+                owners.find(&method, path).map(|found| found.owner),
+                owner.map(Owner),
+                "{method} {path}"
+            );
         }
+    }
+
+    #[test]
+    fn knows_which_operations_heed_a_key() {
+        let key = ParameterBuilder::new().name(IDEMPOTENCY_KEY).parameter_in(ParameterIn::Header);
+        let mut all = Paths::new();
+        all.add_path_operation("/o", vec![HttpMethod::Post], OperationBuilder::new().parameter(key));
+        all.add_path_operation("/a", vec![HttpMethod::Post], OperationBuilder::new());
+        let mut owners = Owners::default();
+        owners.add(Owner(0), &OpenApiBuilder::new().paths(all).build());
+        assert!(owners.find(&Method::POST, "/o").unwrap().keyed);
+        assert!(!owners.find(&Method::POST, "/a").unwrap().keyed);
     }
 }

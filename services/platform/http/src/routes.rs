@@ -1,7 +1,7 @@
 //! Which methods a path has: for `405`, for `Allow`, and for the label of a request that never came back.
 
 use actix_web::{dev::ResourceDef, http::Method};
-use utoipa::openapi::{OpenApi, PathItem};
+use utoipa::openapi::{OpenApi, PathItem, path::Operation};
 
 /// Every documented path with its methods.
 #[derive(Default)]
@@ -48,6 +48,11 @@ impl RouteTable {
 
 /// The methods of a documented path, in the order of the OpenAPI specification.
 pub(crate) fn methods(item: &PathItem) -> Vec<Method> {
+    operations(item).map(|(method, _)| method).collect()
+}
+
+/// The operations of a documented path, in the order of the OpenAPI specification.
+pub(crate) fn operations(item: &PathItem) -> impl Iterator<Item = (Method, &Operation)> {
     [
         (&item.get, Method::GET),
         (&item.put, Method::PUT),
@@ -59,7 +64,5 @@ pub(crate) fn methods(item: &PathItem) -> Vec<Method> {
         (&item.trace, Method::TRACE),
     ]
     .into_iter()
-    .filter(|(operation, _)| operation.is_some())
-    .map(|(_, method)| method)
-    .collect()
+    .filter_map(|(operation, method)| Some((method, operation.as_ref()?)))
 }

@@ -24,7 +24,7 @@ use platform_cache::Redis;
 use utoipa_actix_web::service_config::ServiceConfig;
 
 use crate::{
-    AssertionKey, Auth, HttpServerConfig, Routes,
+    AssertionKey, Auth, Entrance, HttpServerConfig, Routes,
     docs::{self, Docs},
     fallback::fallback,
     gate::Gate,
@@ -44,6 +44,7 @@ pub struct Server {
     clock: Arc<dyn Clock>,
     routes: Vec<Routes>,
     auth: Option<Auth>,
+    entrance: Option<(Arc<dyn Entrance>, AssertionKey)>,
     internal: Option<(AssertionKey, Vec<Arc<dyn Dispatch>>)>,
     probes: Probes,
     metrics: Metrics,
@@ -58,6 +59,7 @@ impl Server {
             clock,
             routes: Vec::new(),
             auth: None,
+            entrance: None,
             internal: None,
             probes: Probes::default(),
             metrics: Metrics::default(),
@@ -87,6 +89,13 @@ impl Server {
     #[must_use]
     pub fn auth(mut self, auth: Auth) -> Self {
         self.auth = Some(auth);
+        self
+    }
+
+    /// Asks `entrance` about every public request, and believes hops of regions that hold `key`.
+    #[must_use]
+    pub fn entrance(mut self, entrance: Arc<dyn Entrance>, key: AssertionKey) -> Self {
+        self.entrance = Some((entrance, key));
         self
     }
 
@@ -204,6 +213,7 @@ impl Server {
             config: self.config.clone(),
             clock: self.clock.clone(),
             auth: self.auth.clone(),
+            entrance: self.entrance.clone(),
             routes: table,
             owners,
             in_flight: AtomicUsize::new(0),

@@ -12,21 +12,27 @@ use std::{
 use actix_web::{
     HttpRequest,
     dev::RequestHead,
-    http::header::{CONTENT_TYPE, HOST},
+    http::header::{CONTENT_TYPE, HOST, HeaderMap},
     web::Data,
 };
-use kernel::{Clock, Failure, Result};
+use kernel::{Clock, Failure, Result, Timestamp};
 
-use crate::{Auth, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable};
+use crate::{
+    AssertionKey, Auth, Entrance, Hop, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable,
+};
 
 /// Where staff work.
 pub(crate) const STAFF: &str = "/api/v1/admin/";
+/// Pages for staff.
+const STAFF_PAGES: &str = "/staff/";
 
 /// One a process.
 pub(crate) struct Shared {
     pub(crate) config: HttpServerConfig,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) auth: Option<Auth>,
+    /// The region's entrance, and the key by which hops from other regions are believed.
+    pub(crate) entrance: Option<(Arc<dyn Entrance>, AssertionKey)>,
     pub(crate) limits: Limits,
     pub(crate) routes: RouteTable,
     pub(crate) owners: Owners,
@@ -40,6 +46,26 @@ impl Shared {
         req.app_data::<Data<Self>>()
             .map(|data| &**data)
             .ok_or_else(|| Failure::internal("the handler runs outside platform_http::Server"))
+    }
+
+    /// What another region says about a request that it passed on; none in a shop without regions.
+    pub(crate) fn hop(&self, head: &RequestHead) -> Option<Hop> {
+        let (_, key) = self.entrance.as_ref()?;
+        let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
+        key.believed(head.headers(), &head.method, target, self.clock.now())
+    }
+
+    /// The moment that caches are held to for a request, by its consistency token; none in a shop without regions.
+    pub(crate) fn held_to(&self, headers: &HeaderMap) -> Option<Timestamp> {
+        let (_, key) = self.entrance.as_ref()?;
+        key.held_to(headers, self.clock.now())
+    }
+
+    /// Adds the consistency token to the answer to a write; nothing in a shop without regions.
+    pub(crate) fn tell_written(&self, headers: &mut HeaderMap) {
+        if let Some((_, key)) = &self.entrance {
+            key.tell_written(headers, self.clock.now());
+        }
     }
 
     /// Who sent the request: the peer, or whom a trusted proxy names.
@@ -65,7 +91,7 @@ impl Shared {
     /// the names that are configured: a page elsewhere whose name is made to lead here (DNS rebinding) gets nothing, even
     /// where the network or a proxy would let it in. Clients that send no host are no browsers.
     pub(crate) fn may_host(&self, head: &RequestHead) -> bool {
-        if !head.uri.path().starts_with(STAFF) {
+        if !head.uri.path().starts_with(STAFF) && !head.uri.path().starts_with(STAFF_PAGES) {
             return true;
         }
         let sent = head.headers().get(HOST).map(|value| value.to_str().unwrap_or("?"));

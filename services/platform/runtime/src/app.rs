@@ -7,13 +7,13 @@ use kernel::{Failure, code};
 use platform_bus::{Bus, BusConfig};
 use platform_cache::Redis;
 use platform_db::Db;
-use platform_http::{AssertionKey, Auth, Bound, HttpServerConfig, Probe, Routes, Server};
+use platform_http::{AssertionKey, Auth, Bound, Entrance, HttpServerConfig, Probe, Routes, Server};
 use platform_regions::Regions;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Job, Jobs, JobsConfig, Module, Registry, Tasks, Telemetry,
+    Check, Job, Jobs, JobsConfig, Module, Registry, Tasks, Telemetry, audit,
     module::Hook,
     operations::{self, Operations},
 };
@@ -54,14 +54,24 @@ pub struct App {
     internal: Option<AssertionKey>,
     telemetry: Option<Telemetry>,
     redis: Option<Redis>,
+    entrance: Option<(Arc<dyn Entrance>, AssertionKey)>,
     regions: Regions,
 }
 
 impl App {
     /// The modules over this database, which has been migrated. Nothing runs before [`App::start`].
     pub fn new(db: Db, registry: Registry, config: AppConfig) -> Self {
-        let regions = Regions::single();
-        Self { db, registry, config, auth: None, internal: None, telemetry: None, redis: None, regions }
+        Self {
+            db,
+            registry,
+            config,
+            auth: None,
+            internal: None,
+            telemetry: None,
+            redis: None,
+            entrance: None,
+            regions: Regions::single(),
+        }
     }
 
     /// Says which region this process is of, and which work is that region's.
@@ -100,6 +110,13 @@ impl App {
         self
     }
 
+    /// Serves as a region's entrance, which believes regions that hold `key`.
+    #[must_use]
+    pub fn entrance(mut self, entrance: Option<Arc<dyn Entrance>>, key: AssertionKey) -> Self {
+        self.entrance = entrance.map(|entrance| (entrance, key));
+        self
+    }
+
     /// Takes the address, runs the modules' start hooks in the order of their needs, then starts consumers, jobs and
     /// HTTP. When a step fails, what was started is stopped again.
     pub async fn start(self) -> Result<Running> {
@@ -110,6 +127,8 @@ impl App {
         let bus = platform_bus::open(db, consumers, config, self.regions.clone())
             .map_err(|failure| with_cause(&failure))?;
         parts.jobs.push(operations::prune_job(Arc::clone(&bus)));
+        parts.checks.push(audit::events_check(self.db.clone()));
+        parts.jobs.extend(parts.checks.drain(..).map(|check| check.job(&self.config.jobs)));
         let jobs = Jobs::new(
             self.db.clone(),
             std::mem::take(&mut parts.jobs),
@@ -132,6 +151,9 @@ impl App {
         }
         if let Some(auth) = self.auth {
             server = server.auth(auth);
+        }
+        if let Some((entrance, key)) = self.entrance {
+            server = server.entrance(entrance, key);
         }
         if let Some(key) = self.internal {
             server = server.dispatch(key, parts.dispatch);
@@ -179,6 +201,7 @@ impl std::fmt::Debug for App {
 struct Parts {
     consumers: Vec<Arc<dyn platform_bus::Consumer>>,
     jobs: Vec<Job>,
+    checks: Vec<Check>,
     routes: Vec<Routes>,
     dispatch: Vec<Arc<dyn contracts::Dispatch>>,
     probes: Vec<(String, Probe)>,
@@ -197,6 +220,7 @@ impl Parts {
         for module in modules {
             parts.consumers.extend(module.consumers);
             parts.jobs.extend(module.jobs);
+            parts.checks.extend(module.checks);
             parts.routes.extend(module.routes);
             parts.dispatch.extend(module.dispatch);
             parts.probes.extend(module.probes);

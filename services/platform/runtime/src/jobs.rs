@@ -31,6 +31,14 @@ pub struct JobsConfig {
     pub first_within: Duration,
     /// Runs a job keeps in its history.
     pub history: u32,
+    /// How often the online audit looks whether what must be true of orders, payments, stock, events and regions is true.
+    #[serde(with = "humantime_serde")]
+    pub audit_every: Duration,
+    /// How far back it looks.
+    #[serde(with = "humantime_serde")]
+    pub audit_window: Duration,
+    /// Orders, payments or SKUs it looks at in one run, at most.
+    pub audit_most: u32,
     /// Life of a running job's lease; renewed three times in it. So long a job rests whose process was killed.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
@@ -42,6 +50,9 @@ impl Default for JobsConfig {
             scheduled: true,
             first_within: Duration::from_secs(5),
             history: 200,
+            audit_every: Duration::from_secs(60),
+            audit_window: Duration::from_secs(900),
+            audit_most: 1_000,
             lease: Duration::from_secs(30),
         }
     }

@@ -12,6 +12,7 @@
 //! Table: `job_run`. Routes: `/api/v1/admin/jobs`, `/api/v1/admin/dead-letters`.
 
 mod app;
+mod audit;
 mod config;
 mod jobs;
 mod keys;
@@ -23,6 +24,7 @@ mod tasks;
 mod telemetry;
 
 pub use app::{App, AppConfig, Running};
+pub use audit::{Check, Finding, Scope, events_check};
 pub use config::{Config, ConfigBuilder};
 pub use jobs::{Job, JobRun, JobRunView, JobView, Jobs, JobsConfig, Ran};
 pub use keys::{Keys, SecretKey};

@@ -8,7 +8,7 @@ use kernel::Result;
 use platform_bus::Consumer;
 use platform_http::{Probe, Routes};
 
-use crate::{Job, Tasks};
+use crate::{Check, Job, Tasks};
 
 pub(crate) type Hook = Box<dyn FnOnce(Tasks) -> BoxFuture<'static, Result<()>> + Send>;
 
@@ -21,6 +21,7 @@ pub struct Module {
     pub(crate) dispatch: Vec<Arc<dyn Dispatch>>,
     pub(crate) consumers: Vec<Arc<dyn Consumer>>,
     pub(crate) jobs: Vec<Job>,
+    pub(crate) checks: Vec<Check>,
     pub(crate) on_start: Vec<Hook>,
     pub(crate) on_stop: Vec<Hook>,
     pub(crate) probes: Vec<(String, Probe)>,
@@ -36,6 +37,7 @@ impl Module {
             dispatch: Vec::new(),
             consumers: Vec::new(),
             jobs: Vec::new(),
+            checks: Vec::new(),
             on_start: Vec::new(),
             on_stop: Vec::new(),
             probes: Vec::new(),
@@ -84,6 +86,13 @@ impl Module {
     #[must_use]
     pub fn job(mut self, job: Job) -> Self {
         self.jobs.push(job);
+        self
+    }
+
+    /// What must be true of its rows; looked at in the background, and by `meridian region verify`.
+    #[must_use]
+    pub fn check(mut self, check: Check) -> Self {
+        self.checks.push(check);
         self
     }
 

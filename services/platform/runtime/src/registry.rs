@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::{Result, bail};
 
-use crate::Module;
+use crate::{Check, Module};
 
 /// The modules of a process.
 #[derive(Debug, Default)]
@@ -34,6 +34,11 @@ impl Registry {
     /// Whether `name` runs in this process.
     pub fn has(&self, name: &str) -> bool {
         self.modules.iter().any(|module| module.name == name)
+    }
+
+    /// What must be true of the rows of the modules here.
+    pub fn checks(&self) -> Vec<Check> {
+        self.modules.iter().flat_map(|module| module.checks.iter().cloned()).collect()
     }
 
     /// The modules, each after all that it needs; among those that are free to go, in the order they were added. An error

@@ -30,6 +30,8 @@ pub(crate) struct AccountPage {
     pub(crate) email: String,
     pub(crate) fields: Vec<Field>,
     pub(crate) addresses: Vec<AddressRow>,
+    /// Whether the account has a role: staff find their pages from here.
+    pub(crate) staff: bool,
 }
 
 /// `GET /account`.
@@ -76,6 +78,7 @@ pub(crate) fn view(
     ];
     AccountPage {
         email: account.email.clone(),
+        staff: !account.roles.is_empty(),
         fields,
         addresses: addresses
             .iter()

@@ -19,3 +19,4 @@ mod scars;
 mod searching;
 mod shelf;
 mod tracing;
+mod up;

@@ -25,6 +25,7 @@ const ADDRESS: &str = r#"{"recipient":"A","phone":"123","country":"US","city":"B
 const ORDER: &str = r#"{"address_id":"adr_00000000000000000000000001","items":[{"sku_id":"sku_00000000000000000000000001","quantity":1}]}"#;
 const PRODUCT: &str = r#"{"title":"T","skus":[{}]}"#;
 const REFUND: &str = r#"{"amount":{"amount":1,"currency":"USD"},"reason":"r"}"#;
+const OPERATION: &str = r#"{"kind":"drill","region":"eu-west"}"#;
 const STAFF: &str = r#"{"email":"s@example.com","password":"a long password","roles":["admin"]}"#;
 const WAREHOUSE: &str = r#"{"code":"w","name":"W","country":"US"}"#;
 const ADJUST: &str = r#"{"sku_id":"sku_00000000000000000000000001","delta":1,"reason":"inbound"}"#;
@@ -122,6 +123,10 @@ const ROUTES: &[(&str, &str, Access, &str, bool)] = &[
     ("GET", "/api/v1/admin/jobs", Staff, "", false),
     ("POST", "/api/v1/admin/jobs/{name}/runs", Staff, "", true),
     ("GET", "/api/v1/admin/dead-letters", Staff, "", false),
+    ("GET", "/api/v1/admin/regions", Staff, "", false),
+    ("POST", "/api/v1/admin/region-operations", Staff, OPERATION, false),
+    ("GET", "/api/v1/admin/region-operations/{id}", Staff, "", true),
+    ("POST", "/api/v1/admin/region-operations/{id}/abort", Staff, r#"{"why":"w"}"#, true),
     ("POST", "/api/v1/admin/dead-letters/replay", Staff, r#"{"subscription":"none"}"#, false),
 ];
 
@@ -137,6 +142,7 @@ fn unknown(path: &str) -> String {
         p if p.contains("warehouses") => "whs_00000000000000000000000001",
         p if p.contains("orders") => "ord_00000000000000000000000001",
         p if p.contains("imports") => "imp_00000000000000000000000001",
+        p if p.contains("region-operations") => "999999999",
         p if p.contains("media") => "img_00000000000000000000000001",
         _ => "pay_00000000000000000000000001",
     };

@@ -52,6 +52,12 @@ pub const METRICS: &[Metric] = &[
     counter("account_logins_total", &["outcome"], "Log-ins: opened or refused."),
     counter("account_refresh_reused_total", &[], "Refresh tokens used again, whose sessions were ended."),
     counter("account_registered_total", &[], "Accounts registered."),
+    gauge("audit_looked_at", &["rule"], "What the online audit looked at in its last run here, by rule."),
+    gauge(
+        "audit_wrong",
+        &["rule"],
+        "What the online audit found wrong in its last run here, by rule: anything but 0 wants a person.",
+    ),
     counter("bus_consumed_total", &["subscription"], "Events consumed."),
     gauge("bus_dead_letters", &["subscription"], "Events that could not be consumed and wait for a person."),
     gauge(
@@ -83,6 +89,26 @@ pub const METRICS: &[Metric] = &[
         "db_retries_total",
         &["code"],
         "Transactions and reads that TiDB asked for again, by its error code; `lost`: no answer.",
+    ),
+    counter(
+        "edge_broken_answers_total",
+        &[],
+        "Answers of other regions that broke off after their beginning had been passed on.",
+    ),
+    histogram(
+        "edge_forward_duration_seconds",
+        &["region"],
+        "Requests passed on to another region, until its answer was there.",
+    ),
+    counter(
+        "edge_hop_failures_total",
+        &["region", "reason"],
+        "Requests passed on to another region and not answered by it in time: unreached, unserved, broken, error, slow.",
+    ),
+    counter(
+        "edge_requests_total",
+        &["decision"],
+        "Public requests of a region by what its entrance did: served here (anybody, here, hop, here_…), forwarded, refused.",
     ),
     histogram(
         "http_request_duration_seconds",

@@ -45,11 +45,11 @@ pub(crate) fn open(config: RegionConfig, data: &Path, keys: &Keys, db: &Db) -> R
     let me = Instance::new(region, db.ids().uuid(Shard::new(0)).to_string());
     let journal = Arc::new(DatabaseJournal::new(db.clone()));
     let mut agent = Agent::new(journal, regions.clone(), me, config, Some(snapshot));
-    let module = Module::new("region").on_start(move |tasks| async move {
+    let module = Module::new("region-agent").on_start(move |tasks| async move {
         if tokio::time::timeout(FIRST_LOOK, agent.begin()).await.is_err() {
             tracing::warn!("the database has not told the map of regions yet");
         }
-        tasks.spawn_essential("region", agent.run(tasks.token()));
+        tasks.spawn_essential("region-agent", agent.run(tasks.token()));
         Ok(())
     });
     Ok(Place { regions, data: own, module: Some(module) })

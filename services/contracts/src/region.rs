@@ -1,0 +1,185 @@
+//! Regions: the shard map, who works where, and the operations that change it. For staff and the command line; shoppers
+//! never see it.
+
+use garde::Validate;
+use kernel::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Error codes.
+pub mod code {
+    kernel::codes! {
+        NO_MAP = 409 "region.no_map" "This shop has no map of regions";
+        BUSY = 409 "region.busy" "Another operation runs";
+    }
+}
+
+/// Everything about regions, of one moment.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RegionsView {
+    /// Version of the map; 0 when the shop has no regions.
+    pub version: u64,
+    /// The region that answers; absent where the process belongs to none.
+    pub here: Option<String>,
+    /// The regions, by name.
+    pub regions: Vec<RegionView>,
+    /// The shards, by number.
+    pub shards: Vec<ShardView>,
+    /// Whether a person paused movement.
+    pub paused: bool,
+    /// The process that leads, as `region/process`; absent when none does.
+    pub leader: Option<String>,
+    /// The operation that runs.
+    pub operation: Option<OperationView>,
+}
+
+/// A region.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RegionView {
+    /// Its name.
+    pub region: String,
+    /// `full` or `witness`.
+    pub role: String,
+    /// `active`, `cordoned`, `drained` or `fenced`.
+    pub state: String,
+    /// Base URL of its entrance.
+    pub endpoint: String,
+    /// How many shards live here.
+    pub homes: u64,
+    /// Of how many shards its processes do the background work.
+    pub leases: u64,
+    /// The most shards that may live here.
+    pub capacity: u16,
+    /// Its share of the shards, in proportion to the others'.
+    pub weight: u16,
+    /// Whether a failover away from here may begin without a person.
+    pub failover_ready: bool,
+    /// How far its relay is behind the log, in milliseconds; absent until it said so.
+    pub relay_lag_ms: Option<u64>,
+    /// Whether its error budget burns too fast.
+    pub burning: bool,
+    /// What the other regions see of it.
+    pub seen: Vec<SightingView>,
+}
+
+/// What a region sees of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct SightingView {
+    /// Who looked.
+    pub by: String,
+    /// Whether it answered.
+    pub up: bool,
+    /// Whether the sighting is recent enough to count.
+    pub fresh: bool,
+    /// Since when nothing else was seen.
+    pub since: Timestamp,
+    /// When it was looked at last.
+    pub seen_at: Timestamp,
+}
+
+/// A shard's row of the map, and its lease.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ShardView {
+    /// Its number.
+    pub shard: u16,
+    /// Where it lives.
+    pub home: String,
+    /// Where it is about to live.
+    pub moving_to: Option<String>,
+    /// Whose law its data is under.
+    pub jurisdiction: String,
+    /// Who does its background work, as `region/process`; absent when nobody does.
+    pub holder: Option<String>,
+    /// The lease's epoch; 0 when it was never taken.
+    pub epoch: u64,
+}
+
+/// An operation on the map.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct OperationView {
+    /// Its number.
+    pub id: u64,
+    /// `move`, `rebalance`, `evacuate`, `switchover`, `failover` or `drill`.
+    pub kind: String,
+    /// The region it is about.
+    pub region: Option<String>,
+    /// Who asked; absent when it began by itself.
+    pub by: Option<String>,
+    /// How far it is.
+    pub phase: String,
+    /// Whether it is on its way back (a drill).
+    pub back: bool,
+    /// Shards that move on this leg.
+    pub moves: u64,
+    /// `done`, `refused` or `aborted`; absent while it runs.
+    pub outcome: Option<String>,
+    /// Why it was refused or aborted, or what was late.
+    pub why: Option<String>,
+    /// What it waits for now.
+    pub waits_for: Option<String>,
+    /// What happened when.
+    pub timeline: Vec<EntryView>,
+}
+
+/// A line of an operation's timeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EntryView {
+    /// When, by the database's clock.
+    pub at: Timestamp,
+    /// What began then.
+    pub phase: String,
+    /// More about it.
+    pub detail: String,
+}
+
+/// What staff may begin from the shop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OperationKind {
+    /// Moves all shards of a region away, then drains it.
+    Switchover,
+    /// A failover of a healthy region, then back.
+    Drill,
+}
+
+/// Begins an operation.
+#[derive(Clone, Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BeginOperation {
+    /// What to do.
+    #[garde(skip)]
+    pub kind: OperationKind,
+    /// With which region.
+    #[garde(length(chars, min = 1, max = 32))]
+    #[schema(min_length = 1, max_length = 32)]
+    pub region: String,
+}
+
+/// Ends an operation.
+#[derive(Clone, Debug, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AbortOperation {
+    /// Which.
+    #[garde(skip)]
+    pub id: u64,
+    /// Why.
+    #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
+    pub why: String,
+}
+
+contract! {
+    /// Regions, for staff.
+    Regions as "region", RegionsClient, RegionsDispatcher {
+        /// The map, the regions, the operation that runs (`operations.read`).
+        regions(()) -> RegionsView;
+        /// An operation, running or ended (`operations.read`).
+        operation(u64) -> OperationView;
+        /// The operation that began last, running or ended (`operations.read`).
+        last(()) -> Option<OperationView>;
+        /// Begins an operation (`operations.write`).
+        begin(BeginOperation) -> OperationView;
+        /// Asks an operation to end (`operations.write`). Again is harmless.
+        abort(AbortOperation) -> OperationView;
+    }
+}

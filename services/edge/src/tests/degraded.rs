@@ -1,0 +1,134 @@
+//! Regions that are out, and those that serve less by choice.
+
+use futures::{
+    FutureExt,
+    future::{Either, select},
+};
+use placement::State;
+
+use super::*;
+
+/// Regions `a` and `b`, of which `a` is in this state.
+async fn with_a<F: Future>(state: State, work: impl FnOnce(Running, Running) -> F) -> F::Output {
+    two(plain("a"), plain("b"), |a, b| async move {
+        let mut world = described(&[("a", &a.url()), ("b", &b.url())]);
+        world.desired.regions.get_mut(&region("a")).unwrap().state = state;
+        a.believes(world);
+        work(a, b).await
+    })
+    .await
+}
+
+#[actix_web::test]
+async fn a_region_that_is_out_sends_people_and_programs_on() {
+    for state in [State::Fenced, State::Drained] {
+        with_a(state, |a, b| async move {
+            let page =
+                client().get(format!("{}/?q=1", a.url())).header("accept", "text/html").send().await.unwrap();
+            assert_eq!(page.status(), 308);
+            assert_eq!(page.headers()["location"].to_str().unwrap(), format!("{}/?q=1", b.url()));
+            for request in [get(&a, "/api/v1/cart"), post(&a, "/api/v1/orders"), get(&a, "/api/v1/search")] {
+                let answer = request.send().await.unwrap();
+                assert_eq!(
+                    (answer.status().as_u16(), &answer.headers()["retry-after"]),
+                    (503, &"1".parse().unwrap())
+                );
+                assert_eq!(answer.headers()["content-type"], "application/problem+json");
+                let said: Value = answer.json().await.unwrap();
+                assert_eq!(said["code"], "edge.region_out");
+                assert_eq!(said["regions"], serde_json::json!([{ "region": "b", "endpoint": b.url() }]));
+            }
+            for path in ["/healthz", "/readyz", "/api/openapi.json"] {
+                assert_eq!(get(&a, path).send().await.unwrap().status(), 200, "{path}");
+            }
+            assert_eq!((a.here.runs(), b.here.runs()), (0, 0));
+        })
+        .await;
+    }
+}
+
+#[actix_web::test]
+async fn a_region_that_takes_no_more_shards_serves() {
+    with_a(State::Cordoned, |a, _| async move {
+        assert_eq!(get(&a, "/").send().await.unwrap().status(), 200);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_home_that_is_out_gives_requests_back() {
+    two(plain("a"), plain("b"), |a, b| async move {
+        // b knows that it is out; a does not yet.
+        let mut world = described(&[("a", &a.url()), ("b", &b.url())]);
+        world.desired.regions.get_mut(&region("b")).unwrap().state = State::Fenced;
+        b.believes(world);
+        assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "a");
+        assert_eq!((a.here.runs(), b.here.runs()), (1, 0));
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_region_that_changes_nothing_still_reads_and_hears_of_payments() {
+    let read_only = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.read_only = true;
+    two(site("a", read_only), site("b", read_only), |a, b| async move {
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "b");
+        assert_eq!(problem(post(&a, "/api/v1/orders")).await, (503, "edge.read_only".to_owned(), true));
+        assert_eq!(post(&a, "/api/v1/payments/callbacks/sandbox").send().await.unwrap().status(), 200);
+        assert_eq!((a.here.runs(), b.here.runs()), (0, 1));
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_home_that_changes_nothing_gives_writes_back() {
+    let read_only = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.read_only = true;
+    two(plain("a"), site("b", read_only), |a, _| async move {
+        assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "a");
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "b");
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn the_waiting_room_lets_in_as_many_as_it_says() {
+    let small = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| {
+        edge.queue = crate::QueueConfig { in_flight: 1, waiting: 1, wait: PATIENT };
+    };
+    served([site("b", small)], |[b]| async move {
+        b.knows(&[("x", ""), ("b", &b.url())]);
+        let first = json(get(&b, "/api/v1/cart/slow"));
+        let others = async {
+            while b.here.runs() == 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            // One of these two waits and the other is turned away; which one is theirs to decide.
+            let (one, two) =
+                (get(&b, "/api/v1/cart").send().boxed_local(), get(&b, "/api/v1/cart").send().boxed_local());
+            let (turned_away, waits) = match select(one, two).await {
+                Either::Left((first, other)) | Either::Right((first, other)) => (first, other),
+            };
+            b.here.go.notify_one();
+            [turned_away.unwrap().status().as_u16(), waits.await.unwrap().status().as_u16()]
+        };
+        let (seen, statuses) = tokio::join!(first, others);
+        assert_eq!((&seen["region"], statuses), (&"b".into(), [503, 200]));
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_process_that_is_stopping_gives_requests_back() {
+    let delayed = |_: &mut EdgeConfig, http: &mut HttpServerConfig| http.drain_delay = Duration::from_secs(3);
+    two(plain("a"), site("b", delayed), |a, b| async move {
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "b");
+        b.stop();
+        // It serves its own until it is gone, and is asked for no more.
+        while get(&b, "/readyz").send().await.unwrap().status() == 200 {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "a");
+        assert_eq!(b.here.runs(), 1);
+    })
+    .await;
+}

@@ -1,0 +1,243 @@
+//! Homes that fail.
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+};
+
+use super::*;
+
+/// Nobody listens there.
+const NOBODY: &str = "http://127.0.0.1:1";
+
+/// A home that reads requests and treats each connection in this way.
+async fn odd_home<F: Future<Output = ()>>(
+    listener: &TcpListener,
+    asked: &AtomicUsize,
+    treat: impl Fn(TcpStream) -> F,
+) {
+    let one = |mut stream: TcpStream| async {
+        let mut head = Vec::new();
+        let mut byte = [0; 1];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).await.is_ok_and(|read| read > 0) {
+            head.extend_from_slice(&byte);
+        }
+        if head.ends_with(b"\r\n\r\n") {
+            asked.fetch_add(1, Ordering::SeqCst);
+            treat(stream).await;
+        }
+    };
+    let connections = stream::unfold((), |()| async {
+        let (stream, _) = listener.accept().await.unwrap();
+        Some((stream, ()))
+    });
+    connections.for_each_concurrent(None, one).await;
+}
+
+/// Runs `work` at region `a` while `b`, the home of shard 1, treats requests so. The number says how many it got.
+async fn with_odd_home<F: Future<Output = ()>, W: Future<Output = ()>>(
+    change: impl FnOnce(&mut EdgeConfig, &mut HttpServerConfig),
+    treat: impl Fn(TcpStream) -> F,
+    work: impl FnOnce(Running, Arc<AtomicUsize>) -> W,
+) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let home = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    let working = served([site("a", change)], |[a]| async move {
+        a.knows(&[("a", &a.url()), ("b", &home)]);
+        work(a, count).await;
+    });
+    tokio::select! {
+        () = working => {}
+        () = odd_home(&listener, &asked, treat) => {}
+    }
+}
+
+fn keyed(site: &Running, path: &str) -> reqwest::RequestBuilder {
+    post(site, path).header("idempotency-key", "k-1").body("{}")
+}
+
+fn form(site: &Running, body: &'static str) -> reqwest::RequestBuilder {
+    client()
+        .post(format!("{}/checkout", site.url()))
+        .header("cookie", format!("meridian_access={}", token(Shard::new(1))))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("accept", "text/html")
+        .body(body)
+}
+
+#[actix_web::test]
+async fn a_home_that_nobody_answers_at_is_stood_in_for_at_once() {
+    served([plain("a")], |[a]| async move {
+        a.knows(&[("a", &a.url()), ("b", NOBODY)]);
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "a");
+        assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["body"], "{}");
+        assert_eq!(json(keyed(&a, "/api/v1/orders")).await["key"], "k-1");
+        assert_eq!(a.here.runs(), 3);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_home_that_breaks_off_is_stood_in_for_where_running_twice_is_harmless() {
+    let patient = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.failures = 100;
+    with_odd_home(
+        patient,
+        |stream| async { drop(stream) },
+        |a, asked| async move {
+            assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "a");
+            assert_eq!(json(keyed(&a, "/api/v1/orders")).await["body"], "{}");
+            // The key is heeded only where the operation says so.
+            let unsettled = (503, "edge.unsettled".to_owned(), true);
+            assert_eq!(problem(keyed(&a, "/api/v1/cart/merge")).await, unsettled);
+            assert_eq!(problem(post(&a, "/api/v1/orders").body("{}")).await, unsettled);
+            assert_eq!(a.here.runs(), 2);
+            // Pages: the form's key counts, and a person gets a page.
+            assert_eq!(form(&a, "address=1&key=00ff").send().await.unwrap().status(), 303);
+            let page = form(&a, "address=1").send().await.unwrap();
+            assert_eq!(
+                (page.status().as_u16(), page.headers()["content-type"].to_str().unwrap()),
+                (503, "text/html")
+            );
+            assert_eq!(page.text().await.unwrap(), "<p>edge.unsettled</p>");
+            assert_eq!((a.here.runs(), asked.load(Ordering::SeqCst)), (3, 6));
+        },
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn an_answer_that_breaks_off_in_its_middle_is_made_again() {
+    let half = |mut stream: TcpStream| async move {
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n1234").await.unwrap();
+    };
+    with_odd_home(
+        |_, _| {},
+        half,
+        |a, _| async move {
+            assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "a");
+        },
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_home_that_says_it_did_nothing_is_stood_in_for_whatever_was_asked() {
+    let unserved = |mut stream: TcpStream| async move {
+        let answer =
+            b"HTTP/1.1 503 Service Unavailable\r\nx-meridian-unserved: draining\r\ncontent-length: 0\r\n\r\n";
+        stream.write_all(answer).await.unwrap();
+    };
+    with_odd_home(
+        |edge, _| edge.pause = PATIENT,
+        unserved,
+        |a, asked| async move {
+            assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "a");
+            assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "a");
+            assert_eq!(asked.load(Ordering::SeqCst), 1, "it is left alone for a while");
+        },
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_home_that_fails_is_stood_in_for_where_running_twice_is_harmless() {
+    let failing = |mut stream: TcpStream| async move {
+        let answer =
+            b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain\r\ncontent-length: 2\r\n\r\nno";
+        stream.write_all(answer).await.unwrap();
+    };
+    with_odd_home(
+        |edge, _| edge.failures = 100,
+        failing,
+        |a, _| async move {
+            assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "a");
+            assert_eq!(json(keyed(&a, "/api/v1/orders")).await["region"], "a");
+            let answer = post(&a, "/api/v1/cart/merge").send().await.unwrap();
+            assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (503, "no"));
+        },
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_slow_home_is_not_waited_for() {
+    let hedged = |edge: &mut EdgeConfig, http: &mut HttpServerConfig| {
+        edge.hedge = Duration::from_millis(50);
+        edge.failures = 3;
+        edge.pause = Duration::from_secs(60);
+        http.deadline = Duration::from_secs(4);
+    };
+    let silent = |stream: TcpStream| async move {
+        let _kept = stream;
+        std::future::pending::<()>().await;
+    };
+    with_odd_home(hedged, silent, |a, asked| async move {
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "a");
+        assert_eq!(json(keyed(&a, "/api/v1/orders")).await["region"], "a");
+        let unsettled = problem(post(&a, "/api/v1/cart/merge").body("{}")).await;
+        assert_eq!(unsettled, (503, "edge.unsettled".to_owned(), true));
+        // Three in a row: from now on nobody waits for it.
+        assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "a");
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "a");
+        assert_eq!(asked.load(Ordering::SeqCst), 3);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn the_first_good_answer_counts() {
+    let hedged = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.hedge = Duration::from_millis(50);
+    two(site("a", hedged), plain("b"), |a, b| async move {
+        // Both regions run it; the one that is let go answers.
+        for (first, name) in [(&b, "b"), (&a, "a")] {
+            let before = (a.here.runs(), b.here.runs());
+            let letting_go = async {
+                while a.here.runs() == before.0 || b.here.runs() == before.1 {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                first.here.go.notify_one();
+            };
+            let (seen, ()) = tokio::join!(json(get(&a, "/api/v1/cart/slow")), letting_go);
+            assert_eq!(seen["region"], name);
+        }
+        b.here.go.notify_waiters();
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_home_that_is_back_is_asked_again() {
+    two(plain("a"), plain("b"), |a, b| async move {
+        a.knows(&[("a", &a.url()), ("b", NOBODY)]);
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "a");
+        a.knows(&[("a", &a.url()), ("b", &b.url())]);
+        let started = std::time::Instant::now();
+        while json(get(&a, "/api/v1/cart")).await["region"] != "b" {
+            assert!(started.elapsed() < Duration::from_secs(20), "it is never asked again");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "b");
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn data_stay_where_their_law_is() {
+    served([plain("a"), plain("c")], |[a, c]| async move {
+        let mut world = described(&[("a", &a.url()), ("b", NOBODY), ("c", &c.url())]);
+        world.desired.regions.get_mut(&region("a")).unwrap().spec.jurisdictions.clear();
+        a.believes(world.clone());
+        c.believes(world.clone());
+        let answer = get(&a, "/api/v1/cart").send().await.unwrap();
+        assert_eq!((answer.status().as_u16(), a.here.runs()), (503, 0));
+        let said: Value = answer.json().await.unwrap();
+        assert_eq!(said["regions"][1], serde_json::json!({ "region": "c", "endpoint": c.url() }));
+        // Once the home is known to be out, another region of the jurisdiction is asked.
+        world.desired.regions.get_mut(&region("b")).unwrap().state = placement::State::Fenced;
+        a.believes(world);
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "c");
+    })
+    .await;
+}

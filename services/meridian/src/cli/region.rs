@@ -1,0 +1,345 @@
+//! `meridian up` and `meridian region`.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use clap::{Args, Subcommand, ValueEnum};
+use kernel::{Region, Shard};
+
+/// How a command answers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people: tables and sentences.
+    #[default]
+    Text,
+    /// For programs: JSON, one document (or one a line, where it says so); everything else goes to standard error.
+    Json,
+}
+
+/// `meridian up`.
+#[derive(Clone, Debug, Args)]
+pub struct Up {
+    /// Port of the first region; the others have the next two. 0 takes free ones.
+    #[arg(long, default_value_t = 8080, value_name = "PORT", value_parser = clap::value_parser!(u16).range(..=65_533))]
+    pub base_port: u16,
+    /// `json`: once ALL regions are ready, one line a region on standard output:
+    /// {"region":"us-east","url":"http://127.0.0.1:8080","pid":4242}
+    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+    /// How long the regions may take to become ready.
+    #[arg(long, default_value = "3m", value_name = "TIME")]
+    pub ready_within: Patience,
+}
+
+/// A length of time, such as `90s` or `2m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience(pub Duration);
+
+impl FromStr for Patience {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        humantime::parse_duration(text)
+            .map(Self)
+            .map_err(|_| "a time is written as 500ms, 90s or 2m".to_owned())
+    }
+}
+
+impl fmt::Display for Patience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        humantime::format_duration(self.0).fmt(f)
+    }
+}
+
+/// `meridian region`.
+#[derive(Clone, Debug, Args)]
+pub struct RegionArgs {
+    /// How the command answers.
+    #[arg(short, long, global = true, value_enum, default_value_t, value_name = "FORMAT")]
+    pub output: Output,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: RegionCommand,
+}
+
+/// What `meridian region` does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum RegionCommand {
+    /// Show the map: regions, homes, leases, what the regions see of each other, the operation that runs.
+    Status {
+        /// List every shard too.
+        #[arg(long)]
+        shards: bool,
+    },
+    /// Found the map of a shop that has none: these regions, with equal weights, and the shards in turn.
+    ///
+    /// Once a database, before its regions are started. `meridian up` does it by itself.
+    #[command(after_help = "Example:\n  \
+        meridian region found us-east=http://10.0.0.1:8080 eu-west=http://10.1.0.1:8080 ap-southeast=http://10.2.0.1:8080")]
+    Found {
+        /// The regions, each with the base URL of its entrance.
+        #[arg(required = true, num_args = 1..=8, value_name = "REGION=URL", value_parser = entrance)]
+        regions: Vec<(Region, String)>,
+    },
+    /// Show which shards a rebalance would move, why, and the plan's digest. Changes nothing.
+    #[command(after_help = "Examples:\n  \
+        meridian region plan\n  \
+        meridian region apply --plan \"$(meridian region plan -o json | jq -r .digest)\"")]
+    Plan,
+    /// Carry out the plan that `plan` showed: a rebalance, refused when the plan is another one by now.
+    Apply {
+        /// The digest that `plan` printed, or its first eight characters or more.
+        #[arg(long, value_name = "DIGEST")]
+        plan: String,
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Reach the best balance by weight with the fewest moves.
+    Rebalance {
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Give shards another home. No request fails meanwhile: both homes are right during the change.
+    #[command(after_help = "Examples:\n  \
+        meridian region move 3 7 --to eu-west\n  \
+        meridian region move 0-5 --to us-east --dry-run")]
+    Move {
+        /// Shards: numbers, or ranges such as 0-5.
+        #[arg(required = true, value_name = "SHARD")]
+        shards: Vec<ShardRange>,
+        /// Their new home.
+        #[arg(long, value_name = "REGION", value_parser = name)]
+        to: Region,
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Keep a region's shards where they are, and send no more there.
+    Cordon {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Let a cordoned or drained region take part fully again. It gets no shards by itself: see `rebalance`.
+    Uncordon {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Take a region out at once; the coordinator gives its shards homes elsewhere. `switchover` does the same slowly,
+    /// shards first.
+    Drain {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        #[command(flatten)]
+        wait: Waiting,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Take a region out whatever its processes think: it serves nothing as a home until a person lets it back.
+    Fence {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        #[command(flatten)]
+        wait: Waiting,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Let a fenced region back as a cordoned one, to be looked at before `uncordon`.
+    Unfence {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Move all shards of a healthy region away, then drain it. No request fails.
+    ///
+    /// The way back is `uncordon`, then `rebalance`.
+    Switchover {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        /// A region that may take shards of any jurisdiction; may be given several times.
+        #[arg(long, value_name = "REGION", value_parser = name)]
+        outside: Vec<Region>,
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Fence a dead region and give its shards new homes.
+    ///
+    /// It begins when two other regions have seen it down long enough. It is the region's name that confirms it, typed at
+    /// the prompt or given with --confirm.
+    #[command(after_help = "Example:\n  meridian region failover eu-west --confirm eu-west")]
+    Failover {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        /// The region's name once more.
+        #[arg(long, value_name = "REGION")]
+        confirm: Option<String>,
+        /// A region that may take shards of any jurisdiction; may be given several times.
+        #[arg(long, value_name = "REGION", value_parser = name)]
+        outside: Vec<Region>,
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Practise: a failover of a healthy region, then back, with the same report.
+    Drill {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        #[command(flatten)]
+        run: Run,
+    },
+    /// Ask the running operation to end and to take back what it can.
+    Abort {
+        /// Its number; the one that runs when absent.
+        operation: Option<u64>,
+        /// Why, for the journal.
+        #[arg(long, default_value = "asked for at the command line", value_name = "TEXT")]
+        why: String,
+        #[command(flatten)]
+        wait: Waiting,
+    },
+    /// Hold the database to the invariants of regions and to the equations of orders, payments and stock.
+    ///
+    /// Reads only. Exits 1 when something is wrong.
+    Verify {
+        /// Look at what is this old at most; everything when absent.
+        #[arg(long, value_name = "TIME")]
+        window: Option<Patience>,
+    },
+    /// Show what an operation did when.
+    Timeline {
+        /// Its number; the last one when absent.
+        operation: Option<u64>,
+    },
+    /// Say why a failover away from a region could not begin by itself now, or why it would go wrong.
+    ///
+    /// Exits 1 when there is a reason.
+    WhyNotReady {
+        /// The region; all when absent.
+        #[arg(value_parser = name)]
+        region: Option<Region>,
+    },
+}
+
+/// How an operation is run.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Run {
+    /// Show the plan, and do nothing.
+    #[arg(long)]
+    pub dry_run: bool,
+    #[command(flatten)]
+    pub wait: Waiting,
+}
+
+/// Whether and how long to wait for an operation.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Waiting {
+    /// Wait until it is over and show how it goes (the default).
+    #[arg(long, overrides_with = "no_wait")]
+    pub wait: bool,
+    /// Begin it and return.
+    #[arg(long)]
+    pub no_wait: bool,
+    /// How long to wait; the operation itself goes on afterwards. [default: 10m]
+    #[arg(long, value_name = "TIME")]
+    pub timeout: Option<Patience>,
+}
+
+impl Waiting {
+    /// How long to wait, if at all.
+    pub(crate) fn longest(&self) -> Option<Duration> {
+        let longest = self.timeout.map_or(Duration::from_secs(600), |patience| patience.0);
+        (!self.no_wait).then_some(longest)
+    }
+}
+
+/// Shards from one to another, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ShardRange(pub u16, pub u16);
+
+impl ShardRange {
+    /// All of them.
+    pub(crate) fn shards(self) -> impl Iterator<Item = Shard> {
+        (self.0..=self.1).map(Shard::new)
+    }
+}
+
+impl FromStr for ShardRange {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number < 1_024);
+        let (from, to) = text.split_once('-').unwrap_or((text, text));
+        match (number(from), number(to)) {
+            (Some(from), Some(to)) if from <= to => Ok(Self(from, to)),
+            _ => Err("a shard is a number from 0 to 1023, a range is written as 0-5".to_owned()),
+        }
+    }
+}
+
+fn name(text: &str) -> Result<Region, String> {
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if text.is_empty() || text.len() > 32 || !text.chars().all(plain) {
+        return Err("a region's name is made of a-z, 0-9 and -, such as eu-west".to_owned());
+    }
+    Ok(Region::new(text))
+}
+
+fn entrance(text: &str) -> Result<(Region, String), String> {
+    let (region, url) = text.split_once('=').ok_or("a region is written as NAME=URL")?;
+    let plain = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
+    if plain.is_none_or(|rest| rest.is_empty() || rest.contains(['@', '?', '#'])) {
+        return Err(format!("`{url}` is no base URL, such as http://10.0.0.1:8080"));
+    }
+    Ok((name(region)?, url.trim_end_matches('/').to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shards_are_numbers_or_ranges() {
+        assert_eq!("7".parse(), Ok(ShardRange(7, 7)));
+        assert_eq!("0-5".parse(), Ok(ShardRange(0, 5)));
+        for wrong in ["", "5-0", "1024", "-1", "a", "1-2-3"] {
+            assert!(wrong.parse::<ShardRange>().is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_are_plain() {
+        assert!(name("eu-west").is_ok() && name("EU").is_err() && name("").is_err() && name("../x").is_err());
+    }
+
+    #[test]
+    fn regions_are_founded_with_their_entrances() {
+        assert_eq!(
+            entrance("eu-west=https://shop.example/"),
+            Ok((Region::new("eu-west"), "https://shop.example".to_owned()))
+        );
+        for wrong in [
+            "eu-west",
+            "eu-west=",
+            "eu-west=shop.example",
+            "EU=http://a",
+            "eu=http://user:word@a",
+            "eu=http://",
+        ] {
+            assert!(entrance(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! The first map.
+
+use anyhow::Result;
+use coordinator::Applied;
+use kernel::{Region, Shard};
+use serde_json::json;
+
+use super::{Desk, trouble};
+use crate::{
+    exit::{Ended, Why},
+    regions::first,
+};
+
+impl Desk {
+    /// Founds the map; a conflict when there is one.
+    pub(super) async fn found(&self, regions: &[(Region, String)], shards: Vec<Shard>) -> Result<()> {
+        let count = shards.len();
+        let (desired, homes) = first::map(regions, shards);
+        if desired.regions.len() < regions.len() {
+            return Err(Ended::new(Why::Usage, "a region is named twice"));
+        }
+        if self.journal.found(&desired, &homes).await.map_err(trouble)? == Applied::Stale {
+            return Err(Ended::new(
+                Why::Conflict,
+                "this database has a map: `meridian region status` shows it. Nothing was changed",
+            ));
+        }
+        let names: Vec<&str> = regions.iter().map(|(region, _)| region.as_str()).collect();
+        self.answer(&json!({"regions": names, "shards": count}), || {
+            format!("founded the map: {count} shards in {}", names.join(", "))
+        })
+    }
+}

@@ -1,0 +1,117 @@
+//! Tables and sentences.
+
+use std::fmt::Write as _;
+
+use anyhow::Result;
+use contracts::region::{OperationView, RegionView, RegionsView};
+use kernel::Timestamp;
+use placement::OperationId;
+
+use super::{Desk, no_operation, trouble};
+use crate::{
+    exit::{Ended, Why},
+    regions::{last, view},
+};
+
+impl Desk {
+    /// The map, the regions, what runs.
+    pub(super) async fn status(&self, shards: bool) -> Result<()> {
+        let shown = view::regions(&self.scene().await?, None);
+        self.answer(&shown, || status(&shown, shards))
+    }
+
+    /// An operation's timeline.
+    pub(super) async fn timeline(&self, operation: Option<u64>) -> Result<()> {
+        let scene = self.scene().await?;
+        let found = match operation.map(OperationId) {
+            Some(id) => self.journal.operation(id).await.map_err(trouble)?.ok_or_else(|| no_operation(id))?,
+            None => last(&*self.journal)
+                .await
+                .map_err(trouble)?
+                .ok_or_else(|| Ended::new(Why::NotFound, "no operation ever began"))?,
+        };
+        let shown = view::operation(&found, Some(&scene.world));
+        self.answer(&shown, || timeline(&shown))
+    }
+}
+
+fn status(map: &RegionsView, shards: bool) -> String {
+    let mut text = format!(
+        "{:<16} {:<9} {:>5} {:>6} {:>8} {:<10} {}\n",
+        "REGION", "STATE", "HOMES", "LEASES", "LAG", "SEEN", "ENDPOINT"
+    );
+    for region in &map.regions {
+        let lag = region.relay_lag_ms.map_or_else(|| "-".to_owned(), |lag| format!("{lag} ms"));
+        let _ = writeln!(
+            text,
+            "{:<16} {:<9} {:>5} {:>6} {lag:>8} {:<10} {}",
+            region.region,
+            region.state,
+            region.homes,
+            region.leases,
+            seen(region),
+            region.endpoint,
+        );
+    }
+    let leader = map.leader.as_deref().unwrap_or("nobody");
+    let paused = if map.paused { " · movement is paused" } else { "" };
+    let _ = writeln!(text, "\nmap {} · {} shards · led by {leader}{paused}", map.version, map.shards.len());
+    if let Some(running) = &map.operation {
+        let _ = writeln!(text, "{}", headline(running));
+    }
+    if shards {
+        let _ = writeln!(text, "\n{:>5}  {:<16} {:<16} {:>6}  HOLDER", "SHARD", "HOME", "MOVING TO", "EPOCH");
+        for shard in &map.shards {
+            let _ = writeln!(
+                text,
+                "{:>5}  {:<16} {:<16} {:>6}  {}",
+                shard.shard,
+                shard.home,
+                shard.moving_to.as_deref().unwrap_or("-"),
+                shard.epoch,
+                shard.holder.as_deref().unwrap_or("nobody"),
+            );
+        }
+    }
+    text
+}
+
+/// What the others see of a region, in a word or two.
+fn seen(region: &RegionView) -> String {
+    let fresh: Vec<_> = region.seen.iter().filter(|sighting| sighting.fresh).collect();
+    let down = fresh.iter().filter(|sighting| !sighting.up).count();
+    match (fresh.len(), down) {
+        (0, _) => "by nobody".to_owned(),
+        (_, 0) => "up".to_owned(),
+        (all, down) if all == down => "down".to_owned(),
+        (all, down) => format!("down {down}/{all}"),
+    }
+}
+
+/// An operation in a line.
+pub(super) fn headline(operation: &OperationView) -> String {
+    let of = operation.region.as_ref().map(|region| format!(" of {region}")).unwrap_or_default();
+    let by = operation.by.as_ref().map_or_else(|| "by itself".to_owned(), |who| format!("asked by {who}"));
+    let how = operation.outcome.as_deref().unwrap_or(&operation.phase);
+    let back = if operation.back && operation.outcome.is_none() { ", on its way back" } else { "" };
+    let waits = operation.waits_for.as_ref().map(|why| format!(", waits: {why}")).unwrap_or_default();
+    let why = operation.why.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+    format!("operation {} · {}{of}, {by} · {how}{back}{why}{waits}", operation.id, operation.kind)
+}
+
+/// A line of a timeline.
+pub(super) fn entry(at: Timestamp, phase: &str, detail: &str) -> String {
+    format!("{at}  {phase:<12}  {detail}")
+}
+
+fn timeline(operation: &OperationView) -> String {
+    let lines = operation.timeline.iter().map(|line| entry(line.at, &line.phase, &line.detail));
+    std::iter::once(headline(operation)).chain(lines).collect::<Vec<_>>().join("\n")
+}
+
+/// How an operation ended, with what it took.
+pub(super) fn end(operation: &OperationView) -> String {
+    let first = operation.timeline.first().map_or(Timestamp::default(), |line| line.at);
+    let took = operation.timeline.last().map_or(Timestamp::default(), |line| line.at).since(first);
+    format!("{} · {} shards moved · {:.1} s", headline(operation), operation.moves, took.as_secs_f64())
+}

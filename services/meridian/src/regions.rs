@@ -1,0 +1,151 @@
+//! Regions for staff: the contract over the journal, and its routes.
+
+pub(crate) mod first;
+mod http;
+pub(crate) mod place;
+pub(crate) mod view;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use contracts::{
+    Ctx, Permission,
+    region::{
+        AbortOperation, BeginOperation, OperationKind, OperationView, Regions, RegionsDispatcher,
+        RegionsView, code,
+    },
+};
+use coordinator::{Broken, DatabaseJournal, Journal, JournalError, Scene, served, standing};
+use kernel::{Failure, Region, Result};
+use placement::{Kind, MapVersion, Operation, OperationId, Spec};
+use platform_db::Db;
+use platform_runtime::{Check, Finding, Module};
+use sha2::{Digest as _, Sha256};
+
+/// The journal of a database.
+pub(crate) fn journal(db: &Db) -> Arc<dyn Journal> {
+    Arc::new(DatabaseJournal::new(db.clone()))
+}
+
+/// Answers staff from the journal.
+pub(crate) struct RegionsDesk {
+    journal: Arc<dyn Journal>,
+    here: Option<Region>,
+}
+
+impl RegionsDesk {
+    /// A desk in region `here`.
+    pub(crate) fn new(journal: Arc<dyn Journal>, here: Option<Region>) -> Arc<Self> {
+        Arc::new(Self { journal, here })
+    }
+
+    async fn find(&self, id: u64) -> Result<Operation> {
+        let found = self.journal.operation(OperationId(id)).await.map_err(failure)?;
+        found.ok_or_else(|| Failure::not_found("operation"))
+    }
+}
+
+/// The module `region`: contract and routes.
+pub(crate) fn module(desk: Arc<RegionsDesk>) -> Module {
+    let journal = Arc::clone(&desk.journal);
+    let regions: Arc<dyn Regions> = desk;
+    let check = map_check(journal);
+    Module::new("region")
+        .check(check)
+        .routes(http::routes(Arc::clone(&regions)))
+        .dispatch(Arc::new(RegionsDispatcher(regions)))
+}
+
+/// What must be true of the map. A shop without regions has none, and nothing is looked at.
+fn map_check(journal: Arc<dyn Journal>) -> Check {
+    Check::new("audit.regions", move |_| {
+        let journal = Arc::clone(&journal);
+        async move { Ok(map_findings(&journal.read().await.map_err(failure)?)) }
+    })
+}
+
+/// The invariants of the map, a finding each.
+fn map_findings(scene: &Scene) -> Vec<Finding> {
+    if scene.world.observed.version == MapVersion(0) {
+        return Vec::new();
+    }
+    let rules = [(3, "map.version"), (4, "map.epoch"), (10, "map.settled"), (12, "map.home")];
+    let broken: Vec<Broken> = standing(scene).into_iter().chain(served(scene)).collect();
+    let shards = u64::try_from(scene.world.observed.shards.len()).unwrap_or(u64::MAX);
+    let findings = rules.into_iter().map(|(invariant, rule)| {
+        let mut finding = Finding::of(rule);
+        for broken in broken.iter().filter(|broken| broken.invariant == invariant) {
+            finding.hold(false, || broken.what.clone());
+        }
+        finding.looked_at = finding.looked_at.max(shards);
+        finding
+    });
+    findings.collect()
+}
+
+#[async_trait]
+impl Regions for RegionsDesk {
+    async fn regions(&self, ctx: &Ctx, (): ()) -> Result<RegionsView> {
+        ctx.require(Permission::OperationsRead)?;
+        Ok(view::regions(&self.journal.read().await.map_err(failure)?, self.here.as_ref()))
+    }
+
+    async fn operation(&self, ctx: &Ctx, id: u64) -> Result<OperationView> {
+        ctx.require(Permission::OperationsRead)?;
+        let found = self.find(id).await?;
+        let scene = self.journal.read().await.map_err(failure)?;
+        Ok(view::operation(&found, Some(&scene.world)))
+    }
+
+    async fn last(&self, ctx: &Ctx, (): ()) -> Result<Option<OperationView>> {
+        ctx.require(Permission::OperationsRead)?;
+        let found = last(&*self.journal).await.map_err(failure)?;
+        Ok(found.map(|found| view::operation(&found, None)))
+    }
+
+    async fn begin(&self, ctx: &Ctx, asked: BeginOperation) -> Result<OperationView> {
+        ctx.require(Permission::OperationsWrite)?;
+        let scene = self.journal.read().await.map_err(failure)?;
+        if scene.world.observed.version == MapVersion(0) {
+            return Err(Failure::new(code::NO_MAP));
+        }
+        let region = Region::new(asked.region);
+        if !scene.world.desired.regions.contains_key(&region) {
+            return Err(Failure::not_found("region"));
+        }
+        let kind = match asked.kind {
+            OperationKind::Switchover => Kind::Switchover { region, outside: [].into() },
+            OperationKind::Drill => Kind::Drill { region },
+        };
+        let mut spec = Spec::asked(ctx.principal(), kind);
+        if let Some(key) = &ctx.idempotency_key {
+            // As long as the journal's column has room for, whatever the client's is.
+            spec = spec.keyed(hex::encode(Sha256::digest(format!("{}/{key}", ctx.principal()))));
+        }
+        let begun = self.journal.begin(&spec).await.map_err(failure)?;
+        let id = begun.ok_or_else(|| Failure::new(code::BUSY))?;
+        Ok(view::operation(&self.find(id.0).await?, None))
+    }
+
+    async fn abort(&self, ctx: &Ctx, asked: AbortOperation) -> Result<OperationView> {
+        ctx.require(Permission::OperationsWrite)?;
+        self.find(asked.id).await?;
+        let why = format!("{} ({})", asked.why, ctx.principal());
+        // Stale: it has ended, or somebody else asked before. Either is what was wanted.
+        let _ = self.journal.abort(OperationId(asked.id), &why).await.map_err(failure)?;
+        Ok(view::operation(&self.find(asked.id).await?, None))
+    }
+}
+
+/// What a caller hears of storage's trouble.
+fn failure(error: JournalError) -> Failure {
+    match error {
+        JournalError::Unreachable(why) => Failure::new(kernel::code::UNAVAILABLE).because(why),
+        JournalError::Forbidden(why) => Failure::new(kernel::code::CONFLICT).detail(why),
+    }
+}
+
+/// The operation that began last, running or ended.
+pub(crate) async fn last(journal: &dyn Journal) -> coordinator::Result<Option<Operation>> {
+    Ok(journal.operations(1).await?.into_iter().next())
+}
