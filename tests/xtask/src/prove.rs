@@ -41,7 +41,7 @@ pub(crate) fn run(item: Item) -> Result<()> {
         Item::Sim => &[],
     };
     if matches!(item, Item::All | Item::Sim) {
-        sim::run(&sim::Options { seeds: SEEDS, ..sim::Options::default() })?;
+        sim::run(&sim::Options { seeds: SEEDS, start: 0, trace: false })?;
     }
     if scenarios.is_empty() {
         return Ok(());

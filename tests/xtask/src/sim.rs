@@ -6,17 +6,17 @@ use clap::Args;
 use crate::cargo;
 
 /// What to run.
-#[derive(Args, Default)]
+#[derive(Args)]
 pub(crate) struct Options {
     /// How many seeds.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) seeds: u64,
     /// The first.
     #[arg(long, default_value_t = 0)]
-    start: u64,
+    pub(crate) start: u64,
     /// Tells every step of the first seed.
     #[arg(long)]
-    trace: bool,
+    pub(crate) trace: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
