@@ -107,8 +107,8 @@ impl Agent {
         if self.leases_are_due(&scene.world) {
             let busy = self.regions.busy_now();
             let held = self.journal.work(&self.me, self.config.lease, &busy).await?;
-            #[expect(clippy::cast_precision_loss, reason = "there are at most 1,024 shards")]
-            metrics::gauge!("region_leases_held").set(held.len() as f64);
+            let count = u32::try_from(held.len()).unwrap_or(u32::MAX);
+            metrics::gauge!("region_leases_held").set(f64::from(count));
             scene = self.look().await?;
         }
         self.coordinate(&scene).await
@@ -205,10 +205,13 @@ impl Agent {
         if tokio::time::timeout(LEAVE_WITHIN, idle).await.is_err() {
             tracing::warn!("work goes on while the leases are given back; it has no second effect");
         }
-        match tokio::time::timeout(LEAVE_WITHIN, self.journal.resign(&self.me)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!(%error, "the leases run out by themselves"),
-            Err(_) => tracing::warn!("the leases run out by themselves"),
+        self.resign().await;
+    }
+
+    async fn resign(&self) {
+        let resigned = tokio::time::timeout(LEAVE_WITHIN, self.journal.resign(&self.me)).await;
+        if !matches!(resigned, Ok(Ok(()))) {
+            tracing::warn!(?resigned, "the leases run out by themselves");
         }
     }
 }

@@ -32,6 +32,8 @@ on_both! {
     a_duplicate_fails_only_its_own_member_of_an_append_group,
     the_same_key_for_another_payload_is_refused,
     positions_have_no_gap_whoever_sequences,
+    shards_are_sequenced_by_those_who_work_on_them,
+    new_owners_get_a_preferred_shard,
     a_consumer_sees_an_event_once,
     a_write_inside_a_write_is_refused_instead_of_waiting_for_itself,
     two_processes_take_turns,

@@ -1,6 +1,10 @@
 //! What both databases must do, each test on a database of its own.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use contracts::{Event, EventBody, pricing::PriceChanged};
 use kernel::{Failure, Shard, code};
@@ -79,6 +83,42 @@ pub(crate) async fn positions_have_no_gap_whoever_sequences(f: Fixture) {
         assert_eq!(log[0].topic, PriceChanged::TOPIC);
     }
     assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 0);
+}
+
+pub(crate) async fn shards_are_sequenced_by_those_who_work_on_them(f: Fixture) {
+    let write = async |shard: u16, count: usize| {
+        for _ in 0..count {
+            let rows = Rows::new().event(&f.db, Shard::new(shard), &event()).unwrap();
+            f.db.append(Shard::new(shard), rows).await.unwrap();
+        }
+    };
+    let ours = BTreeSet::from([Shard::new(0), Shard::new(2)]);
+    for shard in 0..4 {
+        write(shard, 5).await;
+    }
+    assert_eq!(f.db.sequence_of(&BTreeSet::new(), 100).await.unwrap(), 0);
+    while f.db.sequence_of(&ours, 3).await.unwrap() > 0 {}
+    assert_eq!(f.db.log_ends().await.unwrap(), ours.iter().map(|shard| (*shard, 5)).collect());
+    // The others are taken over: what waits there is older than what was sequenced last.
+    f.clock.advance(Duration::from_secs(60));
+    write(0, 1).await;
+    while f.db.sequence_of(&ours, 100).await.unwrap() > 0 {}
+    let all = f.db.every_shard().collect();
+    while f.db.sequence_of(&all, 100).await.unwrap() > 0 {}
+    let ends = f.db.log_ends().await.unwrap();
+    assert_eq!(ends.values().copied().collect::<Vec<_>>(), [6, 5, 5, 5]);
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 0);
+}
+
+pub(crate) async fn new_owners_get_a_preferred_shard(f: Fixture) {
+    let preferred = Arc::new(Mutex::new(Vec::new()));
+    let names = preferred.clone();
+    f.db.prefer_shards(move || names.lock().unwrap().clone());
+    let drawn = |count: usize| (0..count).map(|_| f.db.random_shard()).collect::<BTreeSet<_>>();
+    assert!(drawn(500).len() > 2, "any, while none is preferred");
+    let two = BTreeSet::from([Shard::new(1), Shard::new(3)]);
+    *preferred.lock().unwrap() = two.iter().copied().collect();
+    assert_eq!(drawn(500), two);
 }
 
 pub(crate) async fn a_consumer_sees_an_event_once(f: Fixture) {
