@@ -209,6 +209,27 @@ async fn sell_and_end(mut up: Up) -> Result<()> {
     ensure!(up.client(1).get("/readyz").await.is_err(), "eu-west was started again");
     ensure!(lives(up.regions[0].1) && lives(up.regions[2].1), "the others run");
 
+    // The others agree that it is down, and give its shards homes; the command line shows it, and moves what lives.
+    up.wait_until("eu-west is failed over", |up| {
+        let (map, _) = up.region(&["status"])?;
+        let eu = map["regions"].as_array().into_iter().flatten().find(|row| row["region"] == "eu-west");
+        Ok(map["operation"].is_null()
+            && eu.is_some_and(|row| row["state"] == "fenced" && row["homes"] == 0 && row["leases"] == 0))
+    })?;
+    let (failover, status) = up.region(&["timeline"])?;
+    ensure!(status == 0 && failover["kind"] == "failover" && failover["outcome"] == "done", "{failover}");
+    let (switchover, status) = up.region(&["switchover", "us-east"])?;
+    ensure!(status == 0 && switchover["outcome"] == "done", "{switchover}");
+    shop(&[ap, ap]).await?;
+    ensure!(up.region(&["uncordon", "us-east"])?.1 == 0);
+    let (rebalance, status) = up.region(&["rebalance"])?;
+    ensure!(status == 0 && rebalance["outcome"] == "done" && rebalance["moves"] == 8, "{rebalance}");
+    let (why, status) = up.region(&["why-not-ready", "eu-west"])?;
+    ensure!(status == 1 && why["eu-west"].to_string().contains("fenced"), "{why}");
+    let (found, status) = up.region(&["verify"])?;
+    ensure!(status == 0, "{found}");
+    shop(&[us, ap]).await?;
+
     // SIGTERM: all end in good order, and nothing else was ever printed.
     signal("TERM", up.child.id())?;
     up.wait_until("the end", |up| Ok(up.child.try_wait()?.is_some()))?;
