@@ -55,6 +55,9 @@ enum Scenario {
         /// Retrying clients.
         #[arg(long, default_value_t = 100)]
         buyers: usize,
+        /// Orders a second of all clients together.
+        #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+        rate: u32,
         /// On a TiDB, not on SQLite.
         #[arg(long)]
         tidb: bool,
@@ -104,10 +107,10 @@ async fn main() -> Result<()> {
             faults::run(faults::Size { orders, every, paused, gone }, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
-        Scenario::Regions { buyers, tidb } => {
+        Scenario::Regions { buyers, rate, tidb } => {
             let mut proof = Proof::begin(if tidb { "regions-tidb" } else { "regions" }, cli.seed);
-            let (every, calm, paused) =
-                (Duration::from_millis(20), Duration::from_secs(15), Duration::from_secs(30));
+            let every = Duration::from_secs(1) / rate;
+            let (calm, paused) = (Duration::from_secs(15), Duration::from_secs(30));
             let size = regions::Size { buyers, every, calm, paused, tidb };
             regions::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)

@@ -268,12 +268,13 @@ impl Site {
                 Ok(figures)
             }
             Case::Paused => {
+                // SQLite has one writer: where it was stopped in the middle of a write, nobody can take over before it goes on.
                 let begin = Instant::now();
                 self.shop.pause_group(2, false)?;
-                let figures = self.failed_over(2).await;
+                let taken_over = tokio::time::timeout(size.paused, self.failed_over(2)).await;
                 tokio::time::sleep(size.paused.saturating_sub(begin.elapsed())).await;
                 self.shop.pause_group(2, true)?;
-                figures
+                taken_over.unwrap_or_else(|_| Ok(json!({"taken over": "not before it went on"})))
             }
             Case::CoordinatorKilled => self.kill_coordinators().await,
             Case::KilledDuringMove => {
@@ -291,19 +292,23 @@ impl Site {
     async fn failed_over(&self, region: usize) -> Result<Value> {
         let gone = REGIONS[region];
         let begin = Instant::now();
-        self.until("the region is fenced and home to nothing", |status| {
-            let region = items(status, "regions").find(|region| region["region"] == gone);
-            region.is_some_and(|region| region["state"] == "fenced" && region["homes"] == 0)
-        })
-        .await?;
-        let homes = begin.elapsed();
-        self.until("others do its work", |status| {
+        let (work, homes) = tokio::try_join!(
+            self.until("others do its work", |status| {
+                items(status, "shards").all(|shard| holder(shard).is_some_and(|holder| holder != gone))
+            }),
+            self.until("the region is fenced and home to nothing", |status| {
+                let region = items(status, "regions").find(|region| region["region"] == gone);
+                region.is_some_and(|region| region["state"] == "fenced" && region["homes"] == 0)
+            }),
+        )?;
+        self.until("others do its work for good", |status| {
             items(status, "shards").all(|shard| holder(shard).is_some_and(|holder| holder != gone))
         })
         .await?;
         Ok(json!({
+            "background work resumed after, s": seconds(work),
             "new homes after, s": seconds(homes),
-            "background work resumed after, s": seconds(begin.elapsed()),
+            "work in its new homes after, s": seconds(begin.elapsed()),
         }))
     }
 

@@ -30,6 +30,10 @@ pub struct EdgeConfig {
     pub idle: Duration,
     /// Largest body that is passed on to another region, in bytes; a larger one is served here. Default 1 MiB.
     pub body_limit: usize,
+    /// How long a region that was drained goes on answering programs, before it sends them on with 503: so long may a name or
+    /// a list of endpoints be believed that names it. People are sent on at once. Default `10m`; 0: not at all.
+    #[serde(with = "humantime_serde")]
+    pub linger: Duration,
     /// Whether this region changes nothing: everything that would is answered with 503, except what providers of
     /// payments tell. Default false.
     pub read_only: bool,
@@ -60,6 +64,7 @@ impl Default for EdgeConfig {
             in_flight: 512,
             idle: Duration::from_mins(1),
             body_limit: 1 << 20,
+            linger: Duration::from_mins(10),
             read_only: false,
             queue: QueueConfig::default(),
         }

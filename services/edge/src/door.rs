@@ -20,6 +20,7 @@ use crate::{
     decision::{Counts, Decision},
     forward::{self, Reply, Trouble, Vouched},
     homes::Homes,
+    linger::Linger,
     resolve,
     room::Room,
     route::{self, Place, Route},
@@ -34,7 +35,16 @@ pub(crate) struct Site {
     pub(crate) key: AssertionKey,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) homes: Homes,
+    pub(crate) linger: Linger,
     pub(crate) room: Room,
+}
+
+impl Site {
+    /// Whether programs are answered although this region is out.
+    fn lingers(&self, world: &World) -> bool {
+        let row = world.desired.regions.get(&self.me);
+        row.is_some_and(|row| self.linger.answers(row, Instant::now()))
+    }
 }
 
 /// A worker's entrance. Its connections to other regions are its own, so that none is shared between threads.
@@ -75,7 +85,7 @@ impl Worker {
             return Entered::Answer(inward(arrival.request).await);
         }
         let shard = resolve::shard(&site.auth, method, path, request.headers());
-        if is_out {
+        if is_out && (arrival.page || !site.lingers(&world)) {
             return self.send_on(&world, shard, &arrival);
         }
         if site.config.read_only && !resolve::is_harmless(method, path) {

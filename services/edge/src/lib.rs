@@ -11,7 +11,9 @@
 //!   here too when it reads only or carries an idempotency key that its operation heeds: the row of the key decides, and
 //!   there is one effect. Otherwise 503 `edge.unsettled`. A home that is slow is not waited for: this region answers as well,
 //!   and the first good answer counts. A home that failed is left alone for a while.
-//! - **This region is out** (drained, fenced): people are sent on (308), programs get 503 with the list of regions.
+//! - **This region is out** (drained, fenced): people are sent on (308), programs get 503 with the list of regions. One that
+//!   was drained in good order answers programs for a while yet (`edge.linger`), from where the shard lives now, so that a
+//!   switchover fails no request.
 //! - **Degraded by choice**: read-only, and a waiting room that bounds what is served at once.
 //!
 //! Invariants: a shard is never served outside its jurisdiction; a request makes at most one hop; nothing that is not
@@ -33,6 +35,7 @@ mod decision;
 mod door;
 mod forward;
 mod homes;
+mod linger;
 mod resolve;
 mod room;
 mod route;
@@ -73,6 +76,7 @@ pub fn entrance(
         key,
         clock,
         homes: homes::Homes::default(),
+        linger: linger::Linger::new(config.linger),
         room: room::Room::new(config.queue.clone()),
         config,
     };

@@ -42,11 +42,12 @@ const ALWAYS: &[&str] = &[
     "/.well-known",
     "/api/docs",
     "/api/openapi.json",
+    "/api/v1/admin/region-operations",
     "/api/v1/admin/regions",
     "/assets",
     "/favicon.ico",
-    "/regions",
     "/robots.txt",
+    "/staff",
 ];
 /// Where providers of payments tell what happened.
 const CALLBACKS: &str = "/api/v1/payments/callbacks";

@@ -19,6 +19,7 @@ use actix_web::web::Data;
 use futures::{StreamExt, future::join_all, stream};
 use kernel::{Shard, SystemClock};
 use placement::World;
+use platform_cache::{Cache, Settings};
 use platform_http::{AssertionKey, Bound, HOP_HEADER, HttpServerConfig, Server};
 use platform_regions::Regions;
 use serde_json::Value;
@@ -55,7 +56,9 @@ fn site(name: &'static str, change: impl FnOnce(&mut EdgeConfig, &mut HttpServer
         HttpServerConfig { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..HttpServerConfig::default() };
     change(&mut edge, &mut http);
     let regions = Regions::of(region(name), World::default());
-    let here = Data::new(Here { name, runs: AtomicUsize::new(0), go: Notify::new() });
+    let kept = Cache::new(Settings::new("kept", 10, Duration::from_secs(3_600)), Arc::new(SystemClock));
+    let (runs, stored) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let here = Data::new(Here { name, runs, stored, kept, go: Notify::new() });
     let entrance = entrance(edge, &regions, auth(), KEY, Arc::new(SystemClock)).unwrap().unwrap();
     let bound = Server::new(http, Arc::new(SystemClock))
         .routes([routes(&here)])

@@ -3,7 +3,10 @@
 use anyhow::Result;
 use clap::ValueEnum;
 
-use crate::cargo;
+use crate::{cargo, sim};
+
+/// Of the simulation's proof.
+const SEEDS: u64 = 100_000;
 
 /// What can be proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -16,25 +19,40 @@ pub(crate) enum Item {
     Crash,
     /// Pulsar killed, Redis wiped, TiDB frozen and restarted, a process paused, during 2,000 orders; two processes of each service.
     Faults,
+    /// Three regions under load: switchover, rebalance, kill -9, SIGSTOP, coordinators killed, failover during a move, drill.
+    Regions,
+    /// The same on a TiDB.
+    RegionsTidb,
+    /// 100,000 seeds of the coordinator's simulation.
+    Sim,
     /// Cached product JSON against raw actix, orders, search, holds, import, start.
     Load,
 }
 
 pub(crate) fn run(item: Item) -> Result<()> {
-    let scenarios: &[&str] = match item {
-        Item::All => &["buyers", "crash", "faults", "load"],
-        Item::Buyers => &["buyers"],
-        Item::Crash => &["crash"],
-        Item::Faults => &["faults"],
-        Item::Load => &["load"],
+    let scenarios: &[&[&str]] = match item {
+        Item::All => &[&["buyers"], &["crash"], &["faults"], &["load"], &["regions"], &["regions", "--tidb"]],
+        Item::Buyers => &[&["buyers"]],
+        Item::Crash => &[&["crash"]],
+        Item::Faults => &[&["faults"]],
+        Item::Load => &[&["load"]],
+        Item::Regions => &[&["regions"]],
+        Item::RegionsTidb => &[&["regions", "--tidb"]],
+        Item::Sim => &[],
     };
+    if matches!(item, Item::All | Item::Sim) {
+        sim::run(&sim::Options { seeds: SEEDS, start: 0, trace: false })?;
+    }
+    if scenarios.is_empty() {
+        return Ok(());
+    }
     eprintln!("building in release …");
     let features = format!("--features={}", cargo::features().join(","));
     cargo::run(cargo::command("cargo").args(["build", "--release", "--workspace", "--bins", &features]))?;
     for scenario in scenarios {
-        eprintln!("proving: {scenario}");
+        eprintln!("proving: {}", scenario.join(" "));
         let loadtest = cargo::built("release", "loadtest")?;
-        cargo::run(cargo::command(loadtest).args([scenario, "--out", "tests/proof"]))?;
+        cargo::run(cargo::command(loadtest).args(*scenario).args(["--out", "tests/proof"]))?;
     }
     Ok(())
 }

@@ -10,13 +10,13 @@ use crate::cargo;
 pub(crate) struct Options {
     /// How many seeds.
     #[arg(long, default_value_t = 10_000)]
-    seeds: u64,
+    pub(crate) seeds: u64,
     /// The first.
     #[arg(long, default_value_t = 0)]
-    start: u64,
+    pub(crate) start: u64,
     /// Tells every step of the first seed.
     #[arg(long)]
-    trace: bool,
+    pub(crate) trace: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {

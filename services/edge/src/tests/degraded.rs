@@ -10,7 +10,17 @@ use super::*;
 
 /// Regions `a` and `b`, of which `a` is in this state.
 async fn with_a<F: Future>(state: State, work: impl FnOnce(Running, Running) -> F) -> F::Output {
-    two(plain("a"), plain("b"), |a, b| async move {
+    with_a_lingering(state, Duration::ZERO, work).await
+}
+
+/// The same, where a drained region answers programs for so long.
+async fn with_a_lingering<F: Future>(
+    state: State,
+    linger: Duration,
+    work: impl FnOnce(Running, Running) -> F,
+) -> F::Output {
+    let a = site("a", |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.linger = linger);
+    two(a, plain("b"), |a, b| async move {
         let mut world = described(&[("a", &a.url()), ("b", &b.url())]);
         world.desired.regions.get_mut(&region("a")).unwrap().state = state;
         a.believes(world);
@@ -45,6 +55,20 @@ async fn a_region_that_is_out_sends_people_and_programs_on() {
         })
         .await;
     }
+}
+
+#[actix_web::test]
+async fn a_region_that_was_just_drained_still_answers_programs() {
+    with_a_lingering(State::Drained, PATIENT, |a, b| async move {
+        let page = client().get(a.url()).header("accept", "text/html").send().await.unwrap();
+        assert_eq!(page.status(), 308, "people are sent on");
+        // What is at home elsewhere is passed on, the rest is served.
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "b");
+        assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "b");
+        assert_eq!(get(&a, "/api/v1/search").send().await.unwrap().status(), 200);
+        assert_eq!((a.here.runs(), b.here.runs()), (1, 2));
+    })
+    .await;
 }
 
 #[actix_web::test]

@@ -205,3 +205,32 @@ async fn bodies_that_are_too_large_to_keep_are_served_here_whole() {
     })
     .await;
 }
+
+#[actix_web::test]
+async fn what_was_written_in_one_region_is_read_in_another_by_its_token() {
+    let read = |site: &Running, token: Option<&reqwest::header::HeaderValue>| {
+        let request = get(site, "/api/v1/stored");
+        json(token.map_or(request.try_clone().unwrap(), |token| request.header("x-consistency-token", token)))
+    };
+    two(plain("a"), plain("b"), |a, b| async move {
+        // One database, two caches.
+        let write = |value: usize| [&a, &b].map(|site| site.here.stored.store(value, Ordering::SeqCst));
+        write(7);
+        assert_eq!(read(&a, None).await, 7);
+        // Written at its home b, through a.
+        let written = post(&a, "/api/v1/cart/stored").send().await.unwrap();
+        let token = written.headers()["x-consistency-token"].clone();
+        assert_eq!(written.text().await.unwrap(), "8");
+        write(8);
+        assert_eq!(read(&a, None).await, 7, "without the token the cache decides");
+        assert_eq!(
+            read(&a, Some(&"ct1.e30.e30".parse().unwrap())).await,
+            7,
+            "nor does one that is none of ours"
+        );
+        assert_eq!(read(&a, Some(&token)).await, 8);
+        assert_eq!(read(&a, None).await, 8, "and the cache has it from then on");
+        assert!(get(&a, "/").send().await.unwrap().headers().get("x-consistency-token").is_none());
+    })
+    .await;
+}

@@ -16,6 +16,7 @@ use actix_web::{
     web::{Bytes, Data, Path, Payload, PayloadConfig},
 };
 use futures::{FutureExt, StreamExt, stream};
+use platform_cache::Cache;
 use platform_http::{Answer, ErrorPage, Routes, anonymous};
 use serde_json::Value;
 use tokio::sync::Notify;
@@ -24,6 +25,9 @@ use tokio::sync::Notify;
 pub(super) struct Here {
     pub(super) name: &'static str,
     pub(super) runs: AtomicUsize,
+    /// What the regions' database says, and what a region keeps of it.
+    pub(super) stored: AtomicUsize,
+    pub(super) kept: Cache<(), usize>,
     /// Handlers of `/api/v1/cart/slow` wait for it.
     pub(super) go: Notify,
 }
@@ -112,6 +116,19 @@ async fn checkout(here: Data<Here>, body: Bytes) -> HttpResponse {
     HttpResponse::SeeOther().insert_header(("location", format!("/{}?{body}", here.name))).finish()
 }
 
+/// A write.
+#[post("/api/v1/cart/stored")]
+async fn store(here: Data<Here>) -> HttpResponse {
+    HttpResponse::Ok().json(here.stored.fetch_add(1, Ordering::SeqCst) + 1)
+}
+
+/// What anybody may read in any region, from its cache.
+#[get("/api/v1/stored")]
+async fn stored(here: Data<Here>) -> Answer {
+    let load = async || Ok(Some(here.stored.load(Ordering::SeqCst)));
+    Ok(HttpResponse::Ok().json(here.kept.get_or_load(&(), load).await?))
+}
+
 #[get("/")]
 async fn home(here: Data<Here>) -> HttpResponse {
     HttpResponse::Ok().body(here.name)
@@ -158,6 +175,6 @@ pub(super) fn routes(here: &Data<Here>) -> Routes {
         cfg.map(|cfg| {
             cfg.service(merge).service(cart).service(slow).service(bytes).service(me).service(upload)
         });
-        cfg.map(|cfg| cfg.service(checkout).service(home).service(callback));
+        cfg.map(|cfg| cfg.service(checkout).service(home).service(callback).service(store).service(stored));
     })
 }

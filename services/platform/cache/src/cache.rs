@@ -24,12 +24,11 @@ use self::{
     far::{Far, Fetched},
     marks::Marks,
 };
+use crate::since::wanted;
 
 /// How often a load is repeated because its key was invalidated meanwhile; after that the last value, which is younger
 /// than the caller's question, is returned uncached.
 const ATTEMPTS: usize = 3;
-/// Every entry is young enough.
-const EVER: Timestamp = Timestamp::from_micros(i64::MIN);
 
 /// How a cache behaves.
 #[derive(Clone, Copy, Debug)]
@@ -247,7 +246,7 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<Option<V>>> + Send,
     {
-        self.get_or_load_since(key, EVER, load).await
+        self.get_or_load_since(key, wanted(), load).await
     }
 
     /// As [`Cache::get_or_load`], but an entry whose load began before `since` is a miss.
@@ -256,6 +255,7 @@ where
         F: Fn() -> Fut + Send + Sync,
         Fut: Future<Output = Result<Option<V>>> + Send,
     {
+        let since = since.max(wanted());
         if let Some(entry) = self.fresh(key, since).await {
             self.inner.meters.count(if entry.value.is_some() { Outcome::Hit } else { Outcome::Negative }, 1);
             return Ok(entry.value);
@@ -314,8 +314,9 @@ where
         let mut found = HashMap::with_capacity(keys.len());
         let mut missing = Vec::new();
         let (mut hits, mut negatives) = (0, 0);
+        let since = wanted();
         for key in keys {
-            match self.fresh(key, EVER).await {
+            match self.fresh(key, since).await {
                 Some(Entry { value: Some(value), .. }) => {
                     hits += 1;
                     found.insert(key.clone(), value);
@@ -343,7 +344,7 @@ where
         let stamps: Vec<_> = missing.iter().map(|key| self.inner.marks.of(key)).collect();
         let link = self.inner.far.as_ref().map_or(0, |far| far.redis.link());
         let fetched = match &self.inner.far {
-            Some(far) => far.fetch(&missing, EVER).await,
+            Some(far) => far.fetch(&missing, wanted()).await,
             None => Vec::new(),
         };
         let mut fetched = fetched.into_iter();

@@ -4,7 +4,7 @@
 //! - One load a key and process at a time: callers that come while it runs wait for its answer. An error is handed to all
 //!   of them and kept by nobody.
 //! - An entry carries the moment taken *before* its load began; [`Cache::get_or_load_since`] takes only entries that are
-//!   young enough, which is how a consistency token reaches a cache.
+//!   young enough, and within [`since()`] every question does, which is how a consistency token reaches caches.
 //! - After [`Cache::invalidate`] returned, no caller here gets a value whose load began before: a load that was under way
 //!   is not believed. Callers elsewhere do not either, when Redis answered; at worst for the bound below.
 //! - Entries live for the time to live less a random part, so that those loaded together do not end together.
@@ -43,6 +43,7 @@ mod config;
 mod filter;
 mod key;
 mod redis;
+mod since;
 #[cfg(feature = "testing")]
 pub mod testing;
 
@@ -52,3 +53,4 @@ pub use config::{RedisConfig, RedisEngine};
 pub use filter::{Filter, Rebuild};
 pub use key::{Codec, Key};
 pub use redis::Redis;
+pub use since::since;

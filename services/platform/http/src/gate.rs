@@ -125,6 +125,7 @@ where
             // Handlers know GET; actix leaves the body out by what the client asked.
             req.head_mut().method = Method::GET;
         }
+        let held_to = self.shared.held_to(req.headers());
         let found = self.shared.owners.find(req.method(), req.path());
         if let Some(found) = found {
             req.extensions_mut().insert(found.owner);
@@ -147,6 +148,10 @@ where
                         door.enter(arrival, Box::new(|request| handle(inner, request).boxed_local()))
                             .right_future()
                     }
+                };
+                let entered = match held_to {
+                    None => entered.left_future(),
+                    Some(moment) => platform_cache::since(moment, entered).right_future(),
                 };
                 let entered = AssertUnwindSafe(entered).catch_unwind();
                 let outcome = match limit {
@@ -308,6 +313,12 @@ impl Passage {
         let status = response.status();
         secure(response.headers_mut(), programs);
         weaken(response.headers_mut());
+        if self.kind == Kind::Public
+            && !self.method.is_safe()
+            && (status.is_success() || status.is_redirection())
+        {
+            self.shared.tell_written(response.headers_mut());
+        }
         self.name(response.headers_mut());
         self.record(route, status);
         response

@@ -21,6 +21,7 @@ mod auth;
 mod body;
 mod caller;
 mod config;
+mod consistency;
 mod docs;
 mod entrance;
 mod error;

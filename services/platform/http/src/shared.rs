@@ -12,10 +12,10 @@ use std::{
 use actix_web::{
     HttpRequest,
     dev::RequestHead,
-    http::header::{CONTENT_TYPE, HOST},
+    http::header::{CONTENT_TYPE, HOST, HeaderMap},
     web::Data,
 };
-use kernel::{Clock, Failure, Result};
+use kernel::{Clock, Failure, Result, Timestamp};
 
 use crate::{
     AssertionKey, Auth, Entrance, Hop, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable,
@@ -53,6 +53,19 @@ impl Shared {
         let (_, key) = self.entrance.as_ref()?;
         let target = head.uri.path_and_query().map_or("/", |target| target.as_str());
         key.believed(head.headers(), &head.method, target, self.clock.now())
+    }
+
+    /// The moment that caches are held to for a request, by its consistency token; none in a shop without regions.
+    pub(crate) fn held_to(&self, headers: &HeaderMap) -> Option<Timestamp> {
+        let (_, key) = self.entrance.as_ref()?;
+        key.held_to(headers, self.clock.now())
+    }
+
+    /// Adds the consistency token to the answer to a write; nothing in a shop without regions.
+    pub(crate) fn tell_written(&self, headers: &mut HeaderMap) {
+        if let Some((_, key)) = &self.entrance {
+            key.tell_written(headers, self.clock.now());
+        }
     }
 
     /// Who sent the request: the peer, or whom a trusted proxy names.

@@ -13,6 +13,7 @@ mod paying;
 mod placing;
 mod proofs;
 mod redis;
+mod regions;
 mod routes;
 mod scars;
 mod searching;

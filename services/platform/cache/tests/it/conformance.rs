@@ -129,6 +129,22 @@ async fn an_entry_older_than_asked_for_is_a_miss(caches: &Caches) {
         let answer = cache.get_or_load_since(&key("a"), now, || async { Ok(Some(loads)) }).await.unwrap();
         assert_eq!(answer, Some(kept));
     }
+    // Within `since` every question asks for it.
+    tokio::time::sleep(Duration::from_millis(2)).await;
+    let later = self::now();
+    let questions = async {
+        for (loads, kept) in [(4, 4), (5, 4)] {
+            let one = cache.get_or_load(&key("a"), || async { Ok(Some(loads)) }).await.unwrap();
+            assert_eq!(one, Some(kept));
+        }
+        cache.insert(key("b"), 1, now).await;
+        for (loads, kept) in [(2, 2), (3, 2)] {
+            let load = |keys: Vec<_>| async move { Ok(keys.into_iter().map(|key| (key, loads)).collect()) };
+            assert_eq!(cache.get_many_or_load(&[key("b")], load).await.unwrap()[&key("b")], kept);
+        }
+    };
+    platform_cache::since(later, questions).await;
+    assert_eq!(cache.get_or_load(&key("a"), || async { Ok(Some(9)) }).await.unwrap(), Some(4));
 }
 
 fn now() -> Timestamp {

@@ -212,6 +212,7 @@ mod tests {
         let services = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
         let mut counted = BTreeMap::new();
         walk(&services, &mut counted);
+        walk(&services.join("../operators"), &mut counted);
         let listed: BTreeMap<String, MetricKind> =
             METRICS.iter().map(|metric| (metric.name.to_owned(), metric.kind)).collect();
         assert_eq!(counted, listed);

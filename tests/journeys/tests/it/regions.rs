@@ -1,0 +1,196 @@
+//! A shop of three regions over one database.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use coordinator::{DatabaseJournal, Journal};
+use kernel::{Region, Shard, SystemClock};
+use platform_db::{Db, DbConfig};
+use serde_json::{Value, json};
+use support::{Client, Parts, REGIONS, Shape, Shop};
+
+use crate::shelf::{available, fill, sku, until};
+
+/// What regions promise (`region.lease` and what comes before and after it); a busy machine may take longer.
+const PROMISE: Duration = Duration::from_secs(6);
+
+struct Three {
+    shop: Shop,
+    journal: DatabaseJournal,
+}
+
+impl Three {
+    async fn start() -> Result<Self> {
+        let shop = Shop::builder().on(Parts::default()).shape(Shape::Regions).start().await?;
+        fill(&shop)?;
+        let db = Db::open(&DbConfig::at(&shop.data()), Arc::new(SystemClock)).await?;
+        let three = Self { shop, journal: DatabaseJournal::new(db) };
+        three.at_work(&REGIONS).await?;
+        Ok(three)
+    }
+
+    /// Waits until these regions do the work of every shard, each that of its own where it is among them.
+    async fn at_work(&self, regions: &[&str]) -> Result<()> {
+        until(async || {
+            let world = self.journal.read().await?.world;
+            let held = |shard: &Shard| {
+                let lease = world.observed.leases.get(shard)?;
+                lease.held(world.observed.now).then_some(lease.holder.region.as_str())
+            };
+            let right = world.observed.shards.iter().all(|(shard, row)| {
+                let home = row.home.as_str();
+                held(shard).is_some_and(|by| {
+                    if regions.contains(&home) { by == home } else { regions.contains(&by) }
+                })
+            });
+            Ok(right.then_some(()))
+        })
+        .await
+        .context("every shard's work is done")
+    }
+
+    /// A shopper whose account is made in a region.
+    async fn shopper_of(&self, region: usize) -> Result<Client> {
+        let email = format!("shopper-{:016x}@example.com", rand());
+        let mut client = self.shop.guest().at(&self.shop.entrances()[region]);
+        let account = json!({"email": email, "password": "correct horse battery", "name": "Test Shopper"});
+        client.post("/api/v1/accounts", &account).await?.expect(201)?;
+        client.log_in(&email, "correct horse battery").await?;
+        Ok(client)
+    }
+}
+
+fn rand() -> u64 {
+    use std::hash::{BuildHasher, Hasher};
+    std::collections::hash_map::RandomState::new().build_hasher().finish()
+}
+
+fn id(value: &Value) -> Result<String> {
+    value["id"].as_str().map(str::to_owned).context("an id")
+}
+
+/// Pays an order. A region that has just died is still asked by the others for a moment; they say to try again then.
+async fn pay(shopper: &Client, order: &str) -> Result<()> {
+    let (path, key) = (format!("/api/v1/orders/{order}/payments"), Client::key());
+    let again = |status| matches!(status, 502..=504);
+    let payment = until(async || {
+        let answer = shopper.post_once(&path, &key, &json!({"channel": "sandbox"})).await?;
+        if again(answer.status) { Ok(None) } else { answer.expect(201).map(Some) }
+    })
+    .await?;
+    let path = format!("/api/v1/sandbox/payments/{}", id(&payment)?);
+    until(async || {
+        let answer = shopper.post(&path, &json!({"outcome": "succeed"})).await?;
+        if again(answer.status) { Ok(None) } else { answer.expect(202).map(|_| Some(())) }
+    })
+    .await
+}
+
+async fn is(shopper: &Client, order: &str, state: &str) -> Result<()> {
+    until(async || {
+        let found = shopper.get(&format!("/api/v1/orders/{order}")).await?.expect(200)?;
+        Ok((found["state"] == state).then_some(()))
+    })
+    .await
+    .with_context(|| format!("the order is {state}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_done_in_one_region_is_so_in_all_and_happens_once() -> Result<()> {
+    let three = Three::start().await?;
+    let lamp = sku(&three.shop, "copper-lamp").await?;
+    let world = three.journal.read().await?.world;
+    for (region, name) in REGIONS.iter().enumerate() {
+        let here = three.shop.entrances()[region].clone();
+        ensure!(world.desired.regions[&Region::new(*name)].spec.endpoint == here, "{name} told where it is");
+        let shopper = three.shopper_of(region).await?;
+        let address = shopper.address("US").await?;
+        let order = id(&shopper.place(&address, &lamp, 1).await?.expect(201)?)?;
+        pay(&shopper, &order).await?;
+        for there in three.shop.entrances() {
+            let elsewhere = shopper_at(&shopper, there);
+            is(&elsewhere, &order, "paid")
+                .await
+                .with_context(|| format!("placed in {name}, seen at {there}"))?;
+            let history = elsewhere.get(&format!("/api/v1/orders/{order}/history")).await?.expect(200)?;
+            ensure!(history["items"].as_array().is_some_and(|steps| steps.len() == 2), "{history}");
+        }
+    }
+    ensure!(available(&three.shop, "copper-lamp").await? == 17);
+    for name in REGIONS {
+        let homed = world.observed.shards.iter().filter(|(_, row)| row.home.as_str() == name);
+        let shards: Vec<String> = homed.map(|(shard, _)| shard.to_string()).collect();
+        let sql = format!("SELECT COUNT(*) FROM account WHERE shard IN ({})", shards.join(","));
+        ensure!(three.shop.number(&sql).await? >= 1, "who registers in {name} is at home there");
+    }
+    every_index_hears(&three, &lamp).await?;
+    three.shop.finish().await
+}
+
+fn shopper_at(shopper: &Client, base: &str) -> Client {
+    Client::new(base).with_token(shopper.token())
+}
+
+/// Each region has an index and caches of its own, and hears of what changed in another.
+async fn every_index_hears(three: &Three, lamp: &str) -> Result<()> {
+    let admin = three.shop.admin().await?;
+    let price =
+        json!({"prices": [{"sku_id": lamp, "kind": "list", "price": {"amount": 6_100, "currency": "USD"}}]});
+    ensure!(admin.put("/api/v1/admin/prices", &price).await?.status < 300);
+    for base in three.shop.entrances() {
+        let guest = Client::new(base);
+        until(async || {
+            let product = guest.get("/api/v1/products/copper-lamp").await?.expect(200)?;
+            let found = guest.get("/api/v1/search?q=copper").await?.expect(200)?;
+            let shown = found.to_string().contains("6100");
+            Ok((product["skus"][0]["price"]["amount"] == 6_100 && shown).then_some(()))
+        })
+        .await
+        .with_context(|| format!("the new price at {base}"))?;
+    }
+    for name in REGIONS {
+        let own = three.shop.data().join("regions").join(name);
+        ensure!(
+            own.join("index").is_dir() && own.join("map.json").is_file(),
+            "{name} has a folder of its own"
+        );
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn work_goes_on_when_a_region_is_killed() -> Result<()> {
+    let mut three = Three::start().await?;
+    let lamp = sku(&three.shop, "copper-lamp").await?;
+    // Their shards are at home in the region that dies; they buy in another.
+    let dies = 0;
+    let shopper = three.shopper_of(dies).await?;
+    let elsewhere = shopper_at(&shopper, &three.shop.entrances()[1]);
+    let address = elsewhere.address("US").await?;
+    let items = json!({"address_id": address, "items": [{"sku_id": lamp, "quantity": 1}]});
+    let key = Client::key();
+    three.shop.kill_group(dies)?;
+    let killed = Instant::now();
+    let placed = until(async || {
+        let answer = elsewhere.post_once("/api/v1/orders", &key, &items).await?;
+        if answer.status >= 500 { Ok(None) } else { answer.expect(201).map(Some) }
+    })
+    .await?;
+    let order = id(&placed)?;
+    eprintln!("an order was placed {:?} after the kill", killed.elapsed());
+    pay(&elsewhere, &order).await?;
+    is(&elsewhere, &order, "paid").await?;
+    let took = killed.elapsed();
+    eprintln!(
+        "events of the dead region's shards were consumed {took:?} after the kill; promised: {PROMISE:?}"
+    );
+    three.at_work(&REGIONS[1..]).await?;
+    eprintln!("every lease was taken over {:?} after the kill", killed.elapsed());
+    until(async || Ok((available(&three.shop, "copper-lamp").await? == 19).then_some(()))).await?;
+    // It comes back, fenced by now or not, and hears what it missed.
+    three.shop.start_group(dies).await?;
+    three.shop.finish().await
+}
