@@ -67,8 +67,13 @@ impl Up {
     /// `meridian region …` on the same data; its answer and its exit status.
     fn region(&self, arguments: &[&str]) -> Result<(Value, i32)> {
         let mut command = meridian(&self.folder.path().join("data"))?;
-        let output =
-            command.arg("region").args(arguments).args(["-o", "json"]).stdin(Stdio::null()).output()?;
+        let output = command
+            .args(&self.more)
+            .arg("region")
+            .args(arguments)
+            .args(["-o", "json"])
+            .stdin(Stdio::null())
+            .output()?;
         let status = output.status.code().context("it was killed")?;
         let answer = serde_json::from_slice(&output.stdout).with_context(|| {
             format!("{arguments:?} ended with {status}: {}", String::from_utf8_lossy(&output.stderr))
