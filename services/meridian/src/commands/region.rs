@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use crate::{
     Settings,
-    cli::{Output, RegionArgs, RegionCommand, Waiting},
+    cli::{Output, RegionArgs, RegionCommand},
     exit::{Ended, Why},
     regions,
 };
@@ -195,9 +195,4 @@ fn prompt(question: &str) -> Option<String> {
 /// Whether `given` names the plan of `digest`: whole, or its beginning of eight characters at least.
 fn names(given: &str, digest: &Digest) -> bool {
     given.len() >= 8 && digest.as_str().starts_with(&given.to_ascii_lowercase())
-}
-
-/// Whether a command is to wait, and how long.
-fn longest(wait: &Waiting) -> Option<std::time::Duration> {
-    wait.longest()
 }

@@ -67,8 +67,13 @@ impl Up {
     /// `meridian region …` on the same data; its answer and its exit status.
     fn region(&self, arguments: &[&str]) -> Result<(Value, i32)> {
         let mut command = meridian(&self.folder.path().join("data"))?;
-        let output =
-            command.arg("region").args(arguments).args(["-o", "json"]).stdin(Stdio::null()).output()?;
+        let output = command
+            .args(&self.more)
+            .arg("region")
+            .args(arguments)
+            .args(["-o", "json"])
+            .stdin(Stdio::null())
+            .output()?;
         let status = output.status.code().context("it was killed")?;
         let answer = serde_json::from_slice(&output.stdout).with_context(|| {
             format!("{arguments:?} ended with {status}: {}", String::from_utf8_lossy(&output.stderr))
@@ -208,6 +213,27 @@ async fn sell_and_end(mut up: Up) -> Result<()> {
     shop(&[ap, us]).await?;
     ensure!(up.client(1).get("/readyz").await.is_err(), "eu-west was started again");
     ensure!(lives(up.regions[0].1) && lives(up.regions[2].1), "the others run");
+
+    // The others agree that it is down, and give its shards homes; the command line shows it, and moves what lives.
+    up.wait_until("eu-west is failed over", |up| {
+        let (map, _) = up.region(&["status"])?;
+        let eu = map["regions"].as_array().into_iter().flatten().find(|row| row["region"] == "eu-west");
+        Ok(map["operation"].is_null()
+            && eu.is_some_and(|row| row["state"] == "fenced" && row["homes"] == 0 && row["leases"] == 0))
+    })?;
+    let (failover, status) = up.region(&["timeline"])?;
+    ensure!(status == 0 && failover["kind"] == "failover" && failover["outcome"] == "done", "{failover}");
+    let (switchover, status) = up.region(&["switchover", "us-east"])?;
+    ensure!(status == 0 && switchover["outcome"] == "done", "{switchover}");
+    shop(&[ap, ap]).await?;
+    ensure!(up.region(&["uncordon", "us-east"])?.1 == 0);
+    let (rebalance, status) = up.region(&["rebalance"])?;
+    ensure!(status == 0 && rebalance["outcome"] == "done" && rebalance["moves"] == 8, "{rebalance}");
+    let (why, status) = up.region(&["why-not-ready", "eu-west"])?;
+    ensure!(status == 1 && why["eu-west"].to_string().contains("fenced"), "{why}");
+    let (found, status) = up.region(&["verify"])?;
+    ensure!(status == 0, "{found}");
+    shop(&[us, ap]).await?;
 
     // SIGTERM: all end in good order, and nothing else was ever printed.
     signal("TERM", up.child.id())?;

@@ -9,7 +9,7 @@ use placement::{Digest, Kind, OperationId, Spec};
 use serde_json::json;
 
 use super::{
-    Desk, known, longest, no_operation,
+    Desk, known, no_operation,
     planned::{ask, make},
     trouble,
 };
@@ -42,7 +42,7 @@ impl Desk {
             );
         }
         let id = self.start(&Spec { digest, ..Spec::asked(&self.person, kind) }).await?;
-        match longest(&run.wait) {
+        match run.wait.longest() {
             Some(longest) => self.follow(id, longest).await,
             None => self.begun(id).await,
         }
@@ -103,7 +103,7 @@ impl Desk {
         if self.journal.abort(id, &why).await.map_err(trouble)? == Applied::Stale && found.abort.is_none() {
             self.tell(format!("operation {id} was asked to end before, or has just ended"));
         }
-        match longest(wait) {
+        match wait.longest() {
             Some(longest) => self.follow_abort(id, longest).await,
             None => self.begun(id).await,
         }

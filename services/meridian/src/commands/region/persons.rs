@@ -9,7 +9,7 @@ use placement::State;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::{Desk, changed, known, longest, trouble};
+use super::{Desk, changed, known, trouble};
 use crate::{
     cli::Waiting,
     exit::{Ended, Why},
@@ -113,7 +113,7 @@ impl Desk {
 
     /// Waits until the coordinator has found homes elsewhere for the shards of a region that is out.
     async fn emptied(&self, region: &Region, wait: &Waiting, dry_run: bool) -> Result<()> {
-        let Some(longest) = longest(wait).filter(|_| !dry_run) else { return Ok(()) };
+        let Some(longest) = wait.longest().filter(|_| !dry_run) else { return Ok(()) };
         let until = Instant::now() + longest;
         let mut told = None;
         loop {
