@@ -13,6 +13,7 @@ use std::{fmt::Display, io::Write as _, sync::Arc, time::Duration};
 
 use anyhow::{Context, Result, bail};
 use coordinator::Journal;
+use placement::State;
 use platform_runtime::shutdown_signal;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -78,6 +79,7 @@ async fn watch(
         ready = children.ready(up.ready_within.0) => ready?,
     }
     announce(children, up.output)?;
+    remind(journal).await;
     let mut status = Status::new();
     loop {
         let health = children.health().await;
@@ -90,6 +92,19 @@ async fn watch(
             () = shutdown.cancelled() => return Ok(()),
             () = tokio::time::sleep(TURN) => {}
         }
+    }
+}
+
+/// Says which regions are out since before: nobody lets them back but a person.
+async fn remind(journal: &dyn Journal) {
+    // What cannot be read now the status shows later.
+    let Ok(scene) = journal.read().await else { return };
+    for (name, row) in scene.world.desired.regions.iter().filter(|(_, row)| row.state != State::Active) {
+        let (state, unfence) = (regions::view::state(row.state), row.state == State::Fenced);
+        let first = if unfence { format!("`meridian region unfence {name}`, then ") } else { String::new() };
+        tell(format!(
+            "{name} is {state}: {first}`meridian region uncordon {name}` lets it back, and `rebalance` gives it shards"
+        ));
     }
 }
 

@@ -185,7 +185,9 @@ fn start(cli: &Cli, place: &Place, folder: &Path) -> Result<Process> {
         .arg(place.address.to_string())
         .env("MERIDIAN__REGION__NAME", name)
         .env("MERIDIAN__REGION__ENDPOINT", place.url())
-        .env("MERIDIAN__TELEMETRY__REGION", name);
+        .env("MERIDIAN__TELEMETRY__REGION", name)
+        // Its output goes to a file.
+        .env("NO_COLOR", "1");
     if let Some(url) = &cli.database {
         command.envs(url.variables()?);
     }
