@@ -186,10 +186,10 @@ async fn on_tidb_the_same() -> Result<()> {
 async fn sell_and_end(mut up: Up) -> Result<()> {
     let bases: Vec<String> = up.regions.iter().map(|(url, _)| url.clone()).collect();
     let [us, eu, ap] = [&bases[0], &bases[1], &bases[2]];
-    for region in 0..3 {
-        up.client(region).get("/readyz").await?.expect(200)?;
-        let home = up.client(region).get("/").await?;
-        ensure!(home.status == 200 && home.text.contains("/p/"), "{}: {}", bases[region], home.status);
+    for base in &bases {
+        Client::new(base).get("/readyz").await?.expect(200)?;
+        let home = Client::new(base).get("/").await?;
+        ensure!(home.status == 200 && home.text.contains("/p/"), "{base}: {}", home.status);
     }
     shop(&[us, eu, ap]).await?;
 
