@@ -38,7 +38,8 @@ pub(crate) async fn run(settings: Settings, args: &RegionArgs) -> Result<()> {
     }
     let db = Db::open(&settings.database()?, Arc::new(SystemClock)).await?;
     let shards = db.every_shard().collect();
-    let desk = Desk { journal: regions::journal(&db), person: person(), output: args.output, ask: prompt };
+    let desk =
+        Desk { journal: regions::journal(&db), person: person(), output: args.output, ask: prompt, put };
     match &args.command {
         RegionCommand::Found { regions } => desk.found(regions, shards).await,
         command => desk.run(command).await,
@@ -78,6 +79,8 @@ pub(crate) struct Desk {
     pub(crate) output: Output,
     /// Asks the person at the terminal for a line; none where there is no person.
     pub(crate) ask: fn(&str) -> Option<String>,
+    /// Takes the answer.
+    pub(crate) put: fn(&str) -> Result<()>,
 }
 
 impl Desk {
@@ -125,7 +128,7 @@ impl Desk {
 
     /// The answer: `value` for programs, `text` for people.
     fn answer(&self, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
-        put(&match self.output {
+        (self.put)(&match self.output {
             Output::Json => serde_json::to_string_pretty(value)?,
             Output::Text => text(),
         })

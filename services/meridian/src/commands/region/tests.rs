@@ -53,7 +53,13 @@ impl Field {
     }
 
     fn desk(&self) -> Desk {
-        Desk { journal: self.journal.clone(), person: "ada".into(), output: Output::Json, ask: |_| None }
+        Desk {
+            journal: self.journal.clone(),
+            person: "ada".into(),
+            output: Output::Json,
+            ask: |_| None,
+            put: |_| Ok(()),
+        }
     }
 
     /// Workers and observers of the living regions do what they do; a little time passes.
