@@ -25,7 +25,7 @@ pub(crate) struct Ended {
 }
 
 impl Ended {
-    pub(crate) fn new(why: Why, message: impl Into<String>) -> anyhow::Error {
+    pub(crate) fn error(why: Why, message: impl Into<String>) -> anyhow::Error {
         anyhow::Error::new(Self { why, message: message.into() })
     }
 }

@@ -60,7 +60,7 @@ fn existing(settings: &Settings) -> Result<()> {
     let embedded = settings.database()?.engine == EngineName::Sqlite;
     if embedded && !settings.data.join("meridian.db").exists() {
         let folder = settings.data.display();
-        return Err(Ended::new(
+        return Err(Ended::error(
             Why::NotFound,
             format!(
                 "there is no database in {folder}: name its folder with --data, or its URL with --database"
@@ -114,7 +114,7 @@ impl Desk {
     async fn scene(&self) -> Result<Scene> {
         let scene = self.journal.read().await.map_err(trouble)?;
         if scene.world.observed.version == MapVersion(0) {
-            return Err(Ended::new(
+            return Err(Ended::error(
                 Why::NotFound,
                 "this database has no map of regions: `meridian up` or `meridian region found` makes one. (Is it the right \
                  --data or --database?)",
@@ -144,27 +144,30 @@ fn known(world: &World, region: &Region) -> Result<()> {
         return Ok(());
     }
     let names: Vec<&str> = world.desired.regions.keys().map(Region::as_str).collect();
-    Err(Ended::new(Why::NotFound, format!("there is no region {region}; there are {}", names.join(", "))))
+    Err(Ended::error(Why::NotFound, format!("there is no region {region}; there are {}", names.join(", "))))
 }
 
 fn no_operation(id: OperationId) -> anyhow::Error {
-    Ended::new(Why::NotFound, format!("there is no operation {id}; `meridian region status` shows what runs"))
+    Ended::error(
+        Why::NotFound,
+        format!("there is no operation {id}; `meridian region status` shows what runs"),
+    )
 }
 
 fn changed() -> anyhow::Error {
-    Ended::new(Why::Conflict, "somebody else changed the map at the same moment: look at it and try again")
+    Ended::error(Why::Conflict, "somebody else changed the map at the same moment: look at it and try again")
 }
 
 /// Storage's trouble, for a person.
 fn trouble(error: JournalError) -> anyhow::Error {
     match error {
-        JournalError::Unreachable(why) => Ended::new(
+        JournalError::Unreachable(why) => Ended::error(
             Why::Failed,
             format!(
                 "the database does not answer: {why}. The change may or may not have been made: look at the status"
             ),
         ),
-        JournalError::Forbidden(why) => Ended::new(Why::Failed, why),
+        JournalError::Forbidden(why) => Ended::error(Why::Failed, why),
     }
 }
 

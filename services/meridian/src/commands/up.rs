@@ -58,7 +58,7 @@ async fn prepare(settings: &Settings, places: &[Place]) -> Result<Arc<dyn Journa
     // What the sample needs; the regions have search indexes of their own.
     let targets = ["account", "catalog", "inventory", "pricing", "import"].map(str::to_owned);
     let shop = Box::pin(Shop::open(settings.clone(), &Targets::parse(&targets)?)).await?;
-    let filled = import_sample(&shop, |text| tell(text)).await;
+    let filled = import_sample(&shop, tell).await;
     shop.close().await;
     filled?;
     let journal = regions::journal(shop.db());

@@ -9,7 +9,7 @@ use std::{
 use anyhow::Result;
 use coordinator::{Agent, DatabaseJournal, RegionConfig, Snapshot};
 use kernel::Shard;
-use placement::{Instance, World};
+use placement::Instance;
 use platform_db::Db;
 use platform_regions::Regions;
 use platform_runtime::{Keys, Module};
@@ -39,7 +39,7 @@ pub(crate) fn open(config: RegionConfig, data: &Path, keys: &Keys, db: &Db) -> R
         tracing::error!(%error, "starting without a map of regions until the database gives one");
         None
     });
-    let regions = Regions::of(region.clone(), known.unwrap_or_else(World::default));
+    let regions = Regions::of(region.clone(), known.unwrap_or_default());
     let homes = regions.clone();
     db.prefer_shards(move || homes.homed_here().unwrap_or_default());
     let me = Instance::new(region, db.ids().uuid(Shard::new(0)).to_string());

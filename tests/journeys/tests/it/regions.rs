@@ -26,7 +26,7 @@ impl Three {
     async fn start() -> Result<Self> {
         let shop = Shop::builder().on(Parts::default()).shape(Shape::Regions).start().await?;
         fill(&shop)?;
-        let db = Db::open(&DbConfig::at(&shop.data()), Arc::new(SystemClock)).await?;
+        let db = Db::open(&DbConfig::at(shop.data()), Arc::new(SystemClock)).await?;
         let three = Self { shop, journal: DatabaseJournal::new(db) };
         three.at_work(&REGIONS).await?;
         Ok(three)

@@ -72,11 +72,11 @@ impl Desk {
                 let kind = Kind::Failover { region: region.clone(), outside, confirm: Some(name) };
                 self.begin(kind, None, run).await
             }
-            Some(name) => Err(Ended::new(
+            Some(name) => Err(Ended::error(
                 Why::Usage,
                 format!("not confirmed: {name:?} is not {region}. Nothing was changed"),
             )),
-            None => Err(Ended::new(
+            None => Err(Ended::error(
                 Why::Usage,
                 format!(
                     "a failover is confirmed by the region's name: add --confirm {region}. Nothing was changed"
@@ -91,13 +91,13 @@ impl Desk {
         let running = scene.operation.as_ref().map(|running| running.id);
         let id = match (operation.map(OperationId), running) {
             (Some(id), _) | (None, Some(id)) => id,
-            (None, None) => return Err(Ended::new(Why::NotFound, "no operation runs")),
+            (None, None) => return Err(Ended::error(Why::NotFound, "no operation runs")),
         };
         let Some(found) = self.journal.operation(id).await.map_err(trouble)? else {
             return Err(no_operation(id));
         };
         if found.ended() {
-            return Err(Ended::new(Why::Conflict, format!("operation {id} has ended already")));
+            return Err(Ended::error(Why::Conflict, format!("operation {id} has ended already")));
         }
         let why = format!("{why} ({})", self.person);
         if self.journal.abort(id, &why).await.map_err(trouble)? == Applied::Stale && found.abort.is_none() {
@@ -144,7 +144,7 @@ impl Desk {
         let running = self.journal.read().await.ok().and_then(|scene| scene.operation);
         let which = running.map(|running| format!("{} {}", running.spec.kind.name(), running.id));
         let which = which.unwrap_or_else(|| "another operation".to_owned());
-        Ended::new(
+        Ended::error(
             Why::Conflict,
             format!("{which} runs: wait for its end, or end it with `meridian region abort`"),
         )

@@ -28,10 +28,12 @@ impl Desk {
         match &ended.phase {
             Phase::Ended(Outcome::Done { .. }) => Ok(()),
             Phase::Ended(Outcome::Refused { why }) => {
-                Err(Ended::new(Why::Failed, format!("refused, nothing was changed: {why}")))
+                Err(Ended::error(Why::Failed, format!("refused, nothing was changed: {why}")))
             }
-            Phase::Ended(Outcome::Aborted { why }) => Err(Ended::new(Why::Failed, format!("aborted: {why}"))),
-            _ => Err(Ended::new(Why::Failed, "the operation is not over")),
+            Phase::Ended(Outcome::Aborted { why }) => {
+                Err(Ended::error(Why::Failed, format!("aborted: {why}")))
+            }
+            _ => Err(Ended::error(Why::Failed, "the operation is not over")),
         }
     }
 
@@ -44,7 +46,7 @@ impl Desk {
     async fn to_its_end(&self, id: OperationId, longest: Duration) -> Result<Operation> {
         let until = Instant::now() + longest;
         let late = || {
-            Ended::new(
+            Ended::error(
                 Why::Late,
                 format!(
                     "operation {id} is not over after {} s and goes on: `meridian region timeline {id}` shows how it \

@@ -17,10 +17,10 @@ impl Desk {
         let count = shards.len();
         let (desired, homes) = first::map(regions, shards);
         if desired.regions.len() < regions.len() {
-            return Err(Ended::new(Why::Usage, "a region is named twice"));
+            return Err(Ended::error(Why::Usage, "a region is named twice"));
         }
         if self.journal.found(&desired, &homes).await.map_err(trouble)? == Applied::Stale {
-            return Err(Ended::new(
+            return Err(Ended::error(
                 Why::Conflict,
                 "this database has a map: `meridian region status` shows it. Nothing was changed",
             ));

@@ -74,7 +74,7 @@ impl Desk {
     }
 
     fn no(&self, region: &Region, state: State, why: &str) -> anyhow::Error {
-        Ended::new(Why::Failed, format!("{region} is {}: {why}", view::state(state)))
+        Ended::error(Why::Failed, format!("{region} is {}: {why}", view::state(state)))
     }
 
     /// Through these states to the last of them. Being there already is success.
@@ -128,7 +128,7 @@ impl Desk {
                 told = Some(left);
             }
             if Instant::now() >= until {
-                return Err(Ended::new(
+                return Err(Ended::error(
                     Why::Late,
                     format!(
                         "{left} shards still live in {region}, which is out: does a region run? Is there room elsewhere \

@@ -68,7 +68,7 @@ impl Desk {
     /// Carries out the plan that was shown, and no other.
     pub(super) async fn apply(&self, shown: &str, run: &Run) -> Result<()> {
         if shown.len() < 8 || !shown.bytes().all(|b| b.is_ascii_hexdigit()) {
-            return Err(Ended::new(
+            return Err(Ended::error(
                 Why::Usage,
                 "--plan: the digest that `meridian region plan` printed, 8 to 64 of 0-9, a-f",
             ));
@@ -76,7 +76,7 @@ impl Desk {
         let scene = self.scene().await?;
         let digest = make(&scene.world, &Ask::Rebalance)?.digest();
         if !names(shown, &digest) {
-            return Err(Ended::new(
+            return Err(Ended::error(
                 Why::Conflict,
                 format!(
                     "the plan is now {digest}, not {shown}: look at it again with `meridian region plan`"
@@ -94,7 +94,10 @@ impl Desk {
             ranges.iter().flat_map(|range| range.shards()).map(|shard| (shard, to.clone())).collect();
         if let Some(shard) = shards.keys().find(|shard| !scene.world.observed.shards.contains_key(shard)) {
             let last = scene.world.observed.shards.keys().last().copied().unwrap_or(Shard::new(0));
-            return Err(Ended::new(Why::NotFound, format!("there is no shard {shard}; the last is {last}")));
+            return Err(Ended::error(
+                Why::NotFound,
+                format!("there is no shard {shard}; the last is {last}"),
+            ));
         }
         self.begin(Kind::Move { shards }, None, run).await
     }
@@ -120,7 +123,7 @@ pub(super) fn make(world: &World, ask: &Ask) -> Result<Plan> {
             Impossible::NoSuchShard { .. } => Why::NotFound,
             Impossible::FitsNowhere { .. } => Why::Failed,
         };
-        Ended::new(why, impossible.to_string())
+        Ended::error(why, impossible.to_string())
     })
 }
 

@@ -34,7 +34,7 @@ impl Desk {
         if not_ready.is_empty() {
             return Ok(());
         }
-        Err(Ended::new(Why::Failed, format!("not ready: {}", not_ready.join(", "))))
+        Err(Ended::error(Why::Failed, format!("not ready: {}", not_ready.join(", "))))
     }
 }
 

@@ -28,7 +28,7 @@ impl Desk {
             None => last(&*self.journal)
                 .await
                 .map_err(trouble)?
-                .ok_or_else(|| Ended::new(Why::NotFound, "no operation ever began"))?,
+                .ok_or_else(|| Ended::error(Why::NotFound, "no operation ever began"))?,
         };
         let shown = view::operation(&found, Some(&scene.world));
         self.answer(&shown, || timeline(&shown))

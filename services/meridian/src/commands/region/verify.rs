@@ -67,7 +67,7 @@ pub(super) async fn run(settings: Settings, window: Option<Duration>, output: Ou
     if wrong.is_empty() {
         return Ok(());
     }
-    Err(Ended::new(Why::Failed, format!("wrong: {}", wrong.join(", "))))
+    Err(Ended::error(Why::Failed, format!("wrong: {}", wrong.join(", "))))
 }
 
 fn answer(found: &[Finding], output: Output) -> Result<()> {
