@@ -15,6 +15,8 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 use support::{Client, REGIONS, binary};
 
+use crate::shelf::until;
+
 /// How long a debug build on a busy machine may take for anything here.
 const LIMIT: Duration = Duration::from_secs(240);
 const TURN: Duration = Duration::from_millis(100);
@@ -188,8 +190,13 @@ async fn sell_and_end(mut up: Up) -> Result<()> {
     let [us, eu, ap] = [&bases[0], &bases[1], &bases[2]];
     for base in &bases {
         Client::new(base).get("/readyz").await?.expect(200)?;
-        let home = Client::new(base).get("/").await?;
-        ensure!(home.status == 200 && home.text.contains("/p/"), "{base}: {}", home.status);
+        // Each region has a search index of its own, which it fills when it starts first.
+        until(async || {
+            let home = Client::new(base).get("/").await?;
+            ensure!(home.status == 200, "{base}: {}", home.status);
+            Ok(home.text.contains("/p/").then_some(()))
+        })
+        .await?;
     }
     shop(&[us, eu, ap]).await?;
 
