@@ -92,3 +92,11 @@ async fn count(db: &DatabaseConnection, sql: &str) -> Result<i64> {
     let row = db.query_one_raw(statement).await?;
     Ok(row.map(|row| row.try_get_by_index(0)).transpose()?.unwrap_or_default())
 }
+
+/// Changes rows of the database at `url`, which may be one to read only; how many.
+pub(crate) async fn execute(url: &str, sql: &str) -> Result<u64> {
+    let db = open(&url.replace("mode=ro", "mode=rw")).await?;
+    let done = db.execute_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
+    db.close().await?;
+    Ok(done.rows_affected())
+}

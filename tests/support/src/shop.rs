@@ -10,7 +10,12 @@ use anyhow::{Context, Result, bail};
 use serde_json::json;
 
 use crate::{
-    Client, Leftovers, Parts, broker::Broker, database::Database, leftovers::number, process::Process, redis,
+    Client, Leftovers, Parts,
+    broker::Broker,
+    database::Database,
+    leftovers::{execute, number},
+    process::Process,
+    redis,
 };
 
 /// How long a debug build on a busy machine may take to start.
@@ -350,6 +355,14 @@ impl Shop {
     /// The one number a query of the shop's database answers.
     pub async fn number(&self, sql: &str) -> Result<i64> {
         number(&self.database.url, sql).await
+    }
+
+    /// Changes rows behind the shop's back: damage that an audit is to find. Fails when nothing was changed.
+    pub async fn damage(&self, sql: &str) -> Result<()> {
+        match execute(&self.database.url, sql).await? {
+            0 => bail!("nothing was changed: {sql}"),
+            _ => Ok(()),
+        }
     }
 
     /// Starts what is not running and waits until it is ready.

@@ -20,3 +20,4 @@ mod searching;
 mod shelf;
 mod tracing;
 mod up;
+mod verifying;
