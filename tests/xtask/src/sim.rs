@@ -20,11 +20,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    // With the whole workspace's features, so that what other tasks built serves here too.
-    let mut build = cargo::command("cargo");
-    build.args(["build", "--quiet", "--workspace", "--bin", "simulation"]);
-    build.arg(format!("--features={}", cargo::features().join(",")));
-    cargo::run(&mut build)?;
+    cargo::build_binaries(true)?;
     let mut simulation = cargo::command(cargo::built("debug", "simulation")?);
     simulation.args(["--seeds", &options.seeds.to_string(), "--start", &options.start.to_string()]);
     if options.trace {

@@ -120,7 +120,9 @@ async fn load_shards<C: ConnectionTrait>(at: &C, store: &mut Store) -> Result<()
 
 /// An operation, running or ended.
 pub(super) async fn operation<C: ConnectionTrait>(at: &C, id: OperationId) -> Result<Option<Operation>> {
-    let rows = query(at, "SELECT body FROM operation WHERE id = ?", vec![signed(id.0)?]).await?;
+    // No operation has a number that a column cannot hold.
+    let Ok(number) = i64::try_from(id.0) else { return Ok(None) };
+    let rows = query(at, "SELECT body FROM operation WHERE id = ?", vec![number.into()]).await?;
     rows.first().map(|row| json(row, 0)).transpose()
 }
 
