@@ -116,17 +116,18 @@ impl Jobs {
     async fn run_as(&self, name: &str, id: Uuid) -> kernel::Result<Ran> {
         let (job, turn) = self.find(name)?;
         let _turn = turn.lock().await;
-        let wait = async {
-            loop {
-                if let Some(ran) = self.0.runner.run(job, id, || async { Ok(true) }).await? {
-                    return Ok(ran);
-                }
-                tokio::time::sleep(AGAIN).await;
+        // The wait for another process has an end; the run has its own.
+        let patience = tokio::time::Instant::now() + job.timeout.saturating_mul(2);
+        loop {
+            if let Some(ran) = self.0.runner.run(job, id, || async { Ok(true) }).await? {
+                return Ok(ran);
             }
-        };
-        tokio::time::timeout(job.timeout.saturating_mul(2), wait).await.unwrap_or_else(|_| {
-            Err(Failure::new(code::CONFLICT).detail(format!("job {name} is running in another process")))
-        })
+            if tokio::time::Instant::now() >= patience {
+                let detail = format!("job {name} is running in another process");
+                return Err(Failure::new(code::CONFLICT).detail(detail));
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
     }
 
     async fn keep_running(&self, name: &'static str) {
