@@ -8,14 +8,17 @@
 mod busy;
 mod duty;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
 };
-use std::time::Duration;
 
 use kernel::{Region, Shard};
-use placement::{RegionRow, World};
+use placement::World;
 use tokio::sync::watch;
 
 pub use busy::Busy;
@@ -33,17 +36,6 @@ struct Known {
     busy: busy::Counts,
     /// How far the relay is behind, in microseconds.
     lag: AtomicU64,
-}
-
-/// Where a shard's requests are best served.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Home {
-    /// In this region.
-    Here,
-    /// In another one, that takes part.
-    There(Region),
-    /// In no region that takes part, or in none that is known.
-    Nowhere,
 }
 
 impl Regions {
@@ -74,11 +66,6 @@ impl Regions {
         self.0.as_ref().map(|known| known.world.borrow().clone())
     }
 
-    /// Tells of every change; none in a shop without regions.
-    pub fn changes(&self) -> Option<watch::Receiver<Arc<World>>> {
-        self.0.as_ref().map(|known| known.world.subscribe())
-    }
-
     /// What was found last. Does nothing in a shop without regions, and when an older map than the known one was found: an
     /// answer that was late.
     pub fn publish(&self, world: World) {
@@ -103,18 +90,6 @@ impl Regions {
         }
     }
 
-    /// Where `shard` is at home.
-    pub fn home(&self, shard: Shard) -> Home {
-        let Some(known) = &self.0 else { return Home::Here };
-        let world = known.world.borrow();
-        match world.observed.shards.get(&shard) {
-            Some(row) if !world.desired.serves(&row.home) => Home::Nowhere,
-            Some(row) if row.home == known.me => Home::Here,
-            Some(row) => Home::There(row.home.clone()),
-            None => Home::Nowhere,
-        }
-    }
-
     /// Whether the background work of `shard` is this region's: it holds the shard's lease and should, as far as is known.
     pub fn works(&self, shard: Shard) -> bool {
         self.0.as_ref().is_none_or(|known| known.duty.borrow().has(shard))
@@ -132,7 +107,7 @@ impl Regions {
     }
 
     /// The shards that are being worked on at this moment.
-    pub fn busy_now(&self) -> std::collections::BTreeSet<Shard> {
+    pub fn busy_now(&self) -> BTreeSet<Shard> {
         self.0.as_ref().map(|known| known.busy.now()).unwrap_or_default()
     }
 
@@ -158,10 +133,5 @@ impl Regions {
         }
         let here = world.observed.shards.iter().filter(|(_, row)| row.home == known.me);
         Some(here.map(|(shard, _)| *shard).collect())
-    }
-
-    /// What is stored about a region.
-    pub fn region(&self, region: &Region) -> Option<RegionRow> {
-        self.0.as_ref().and_then(|known| known.world.borrow().desired.regions.get(region).cloned())
     }
 }
