@@ -17,6 +17,7 @@ pub mod regions;
 mod audit;
 mod catalog;
 mod connection;
+mod history;
 mod proof;
 mod readiness;
 mod traffic;

@@ -58,7 +58,7 @@ enum Scenario {
         /// Orders a second of all clients together.
         #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=10_000))]
         rate: u32,
-        /// On a TiDB, not on SQLite.
+        /// On a TiDB, not on SQLite; regions are cut off by the network, too.
         #[arg(long)]
         tidb: bool,
     },
@@ -110,8 +110,9 @@ async fn main() -> Result<()> {
         Scenario::Regions { buyers, rate, tidb } => {
             let mut proof = Proof::begin(if tidb { "regions-tidb" } else { "regions" }, cli.seed);
             let every = Duration::from_secs(1) / rate;
-            let (calm, paused) = (Duration::from_secs(15), Duration::from_secs(30));
-            let size = regions::Size { buyers, every, calm, paused, tidb };
+            let (calm, paused, cut) =
+                (Duration::from_secs(15), Duration::from_secs(30), Duration::from_secs(20));
+            let size = regions::Size { buyers, every, calm, paused, cut, tidb };
             regions::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }

@@ -28,6 +28,12 @@ pub struct RegionConfig {
     /// How long another region may take to answer before it counts as down.
     #[serde(with = "humantime_serde")]
     pub observe_timeout: Duration,
+    /// How old another region's map may grow before it counts as down: it does not reach the database.
+    #[serde(with = "humantime_serde")]
+    pub observe_stale: Duration,
+    /// The share of requests that a region is to answer without a 5xx; operations that were planned wait while its error
+    /// budget burns.
+    pub objective: f64,
 }
 
 impl Default for RegionConfig {
@@ -39,6 +45,8 @@ impl Default for RegionConfig {
             lease: Duration::from_secs(4),
             observe: Duration::from_millis(500),
             observe_timeout: Duration::from_millis(500),
+            observe_stale: Duration::from_secs(2),
+            objective: 0.999,
         }
     }
 }
@@ -68,6 +76,12 @@ impl RegionConfig {
             if value.is_zero() {
                 return wrong(field, "must be longer than nothing");
             }
+        }
+        if self.observe_stale < self.poll.saturating_mul(4) {
+            return wrong("observe_stale", "must be at least four times as long as region.poll");
+        }
+        if !(0.0..1.0).contains(&self.objective) {
+            return wrong("objective", "is a share below 1, such as 0.999");
         }
         if self.lease < self.poll.saturating_mul(4) {
             return wrong(
@@ -108,5 +122,7 @@ mod tests {
         assert!(!refused(|config| config.endpoint = "http://127.0.0.1:8080".to_owned()));
         assert!(refused(|config| config.poll = Duration::ZERO));
         assert!(refused(|config| config.lease = config.poll * 3));
+        assert!(refused(|config| config.observe_stale = config.poll * 3));
+        assert!(refused(|config| config.objective = 1.0) && refused(|config| config.objective = f64::NAN));
     }
 }

@@ -57,6 +57,19 @@ pub enum State {
 }
 
 impl State {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Cordoned, Self::Drained, Self::Fenced];
+
+    /// Its word, in tables and for people.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Cordoned => "cordoned",
+            Self::Drained => "drained",
+            Self::Fenced => "fenced",
+        }
+    }
+
     /// Whether a shard's home may be here.
     pub const fn serves(self) -> bool {
         matches!(self, Self::Active | Self::Cordoned)

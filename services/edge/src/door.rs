@@ -9,14 +9,13 @@ use futures::{
 };
 use kernel::{Clock, Failure, Region, Shard, code as common};
 use placement::World;
+use platform_client::breaker::Pass;
 use platform_http::{Arrival, AssertionKey, Auth, Door, Entered, Hop, Inward};
 use platform_regions::Regions;
 use tracing::Instrument;
 
 use crate::{
-    EdgeConfig, answers, body,
-    breaker::Pass,
-    code,
+    EdgeConfig, answers, body, code,
     decision::{Counts, Decision},
     forward::{self, Reply, Trouble, Vouched},
     homes::Homes,

@@ -6,9 +6,10 @@ use std::{
 };
 
 use kernel::Region;
+use platform_client::breaker::Breaker;
 use tokio::sync::Semaphore;
 
-use crate::{EdgeConfig, breaker::Breaker};
+use crate::EdgeConfig;
 
 /// Another region, as this process knows it.
 #[derive(Debug)]

@@ -29,7 +29,6 @@ use platform_regions::Regions;
 
 mod answers;
 mod body;
-mod breaker;
 mod config;
 mod decision;
 mod door;
@@ -88,6 +87,14 @@ struct Edge(Arc<Site>);
 impl Entrance for Edge {
     fn region(&self) -> &Region {
         &self.0.me
+    }
+
+    fn answered(&self, failed: bool) {
+        self.0.regions.answered(failed);
+    }
+
+    fn map_age(&self) -> Duration {
+        self.0.regions.map_age().unwrap_or_default()
     }
 
     fn door(&self) -> Result<Rc<dyn Door>> {

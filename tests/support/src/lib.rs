@@ -12,6 +12,7 @@ mod broker;
 mod client;
 mod database;
 mod leftovers;
+mod links;
 mod meilisearch_stand_in;
 mod parts;
 mod process;
@@ -21,6 +22,7 @@ mod shop;
 
 pub use client::{Answer, Client};
 pub use leftovers::Leftovers;
+pub use links::{Cut, Links, Node};
 pub use meilisearch_stand_in::MeilisearchStandIn;
 pub use parts::Parts;
 pub use process::binary;

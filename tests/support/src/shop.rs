@@ -9,75 +9,24 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::json;
 
+pub use self::{
+    builder::ShopBuilder,
+    shape::{REGIONS, Shape},
+};
 use crate::{
-    Client, Leftovers, Parts,
+    Client, Leftovers, Links,
     broker::Broker,
     database::Database,
     leftovers::{execute, number},
     process::Process,
-    redis,
 };
+
+mod builder;
+mod shape;
 
 /// How long a debug build on a busy machine may take to start.
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
-
-const EVERY_SERVICE: &str = "account,catalog,inventory,pricing,cart,payment,order,search,import,storefront";
-
-/// How the shop is cut into processes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// One process runs everything.
-    AllInOne,
-    /// Three process groups: what one looks at, what one orders with, the entrance.
-    Split,
-    /// Two processes with every service but the provider of payments, which is a third. Both are entrances.
-    Twice,
-    /// Three regions ([`REGIONS`]), a process each with everything. All are entrances.
-    Regions,
-}
-
-/// The regions of [`Shape::Regions`].
-pub const REGIONS: [&str; 3] = ["us-east", "eu-west", "ap-southeast"];
-
-impl Shape {
-    /// The targets of each process; the last one is the entrance.
-    fn groups(self) -> Vec<&'static str> {
-        match self {
-            Self::AllInOne => vec!["all"],
-            Self::Split => vec![
-                "account,catalog,pricing,inventory,import",
-                "order,payment,sandbox,cart",
-                "search,storefront",
-            ],
-            Self::Twice => vec!["sandbox", EVERY_SERVICE, EVERY_SERVICE],
-            Self::Regions => vec!["all"; REGIONS.len()],
-        }
-    }
-
-    /// How many processes, from the last, are entrances.
-    const fn entrances(self) -> usize {
-        match self {
-            Self::AllInOne | Self::Split => 1,
-            Self::Twice => 2,
-            Self::Regions => REGIONS.len(),
-        }
-    }
-
-    /// What only one process is told: its provider of payments and, of a region, its name.
-    fn own(self, process: usize, base: &str, sandbox: u16) -> Vec<(String, String)> {
-        if self != Self::Regions {
-            return Vec::new();
-        }
-        let sandbox = format!("127.0.0.1:{sandbox}");
-        let own = [
-            ("REGION__NAME", REGIONS[process]),
-            ("REGION__ENDPOINT", base),
-            ("PAYMENT__SANDBOX__LISTEN", &sandbox),
-        ];
-        own.map(|(name, value)| (format!("MERIDIAN__{name}"), value.to_owned())).to_vec()
-    }
-}
 
 /// A running shop.
 pub struct Shop {
@@ -91,6 +40,7 @@ pub struct Shop {
     /// What only one is.
     own: Vec<Vec<(String, String)>>,
     processes: Vec<Process>,
+    links: Option<Links>,
     shape: Shape,
     /// Where each process listens; the last ones are the entrances.
     bases: Vec<String>,
@@ -100,144 +50,10 @@ pub struct Shop {
 /// A little more than the test profile's `catalog.cache_ttl` and `pricing.cache_ttl`.
 const CACHES_LIVE: Duration = Duration::from_millis(300);
 
-/// Says how a shop is to be.
-#[derive(Clone, Debug)]
-pub struct ShopBuilder {
-    shape: Shape,
-    sample: bool,
-    profile: &'static str,
-    environment: Vec<(String, String)>,
-    parts: Parts,
-}
-
-impl ShopBuilder {
-    /// On these servers, not on those that the environment names.
-    #[must_use]
-    pub fn on(mut self, parts: Parts) -> Self {
-        self.parts = parts;
-        self
-    }
-
-    /// Cut into these processes.
-    #[must_use]
-    pub fn shape(mut self, shape: Shape) -> Self {
-        self.shape = shape;
-        self
-    }
-
-    /// With the sample catalog.
-    #[must_use]
-    pub fn with_sample(mut self) -> Self {
-        self.sample = true;
-        self
-    }
-
-    /// As people run it: what is measured must not have the test profile's short lives and busy jobs.
-    #[must_use]
-    pub fn as_shipped(mut self) -> Self {
-        self.profile = "prod";
-        self
-    }
-
-    /// With this configuration variable, such as `ORDER__EXPIRY`.
-    #[must_use]
-    pub fn set(mut self, name: &str, value: impl ToString) -> Self {
-        self.environment.push((format!("MERIDIAN__{name}"), value.to_string()));
-        self
-    }
-
-    /// Starts it and waits until it is ready.
-    pub async fn start(self) -> Result<Shop> {
-        let folder = tempfile::tempdir()?;
-        let data = folder.path().join("data");
-        let groups = self.shape.groups();
-        let mut ports = stack::free_ports(2 * groups.len())?;
-        let sandboxes = ports.split_off(groups.len());
-        let database = Database::of_shop(&self.parts, folder.path(), &data);
-        let broker = Broker::of(&self.parts);
-        let mut environment = broker
-            .iter()
-            .flat_map(|broker| &broker.environment)
-            .chain(&database.environment)
-            .chain(&redis::environment(&self.parts))
-            .chain(&self.environment)
-            .cloned()
-            .collect::<Vec<_>>();
-        let sandbox = sandboxes[0];
-        environment.push(("MERIDIAN__PAYMENT__SANDBOX__LISTEN".into(), format!("127.0.0.1:{sandbox}")));
-        if self.shape == Shape::Twice {
-            environment
-                .push(("MERIDIAN__PAYMENT__SANDBOX__URL".into(), format!("http://127.0.0.1:{sandbox}")));
-        }
-        if groups.len() > 1 && self.shape != Shape::Regions {
-            for (index, group) in groups.iter().enumerate() {
-                for module in group.split(',') {
-                    let name = format!("MERIDIAN__CLIENT__TARGETS__{}", module.to_ascii_uppercase());
-                    environment.push((name, format!("http://127.0.0.1:{}", ports[index])));
-                }
-            }
-        }
-        let arguments = groups
-            .iter()
-            .zip(&ports)
-            .map(|(group, port)| {
-                let mut line = ["--profile", self.profile, "--data"].map(str::to_owned).to_vec();
-                line.push(data.to_string_lossy().into_owned());
-                line.extend(["serve", "--target", group, "--listen"].map(str::to_owned));
-                line.push(format!("127.0.0.1:{port}"));
-                if !self.sample {
-                    line.push("--no-sample".to_owned());
-                }
-                line
-            })
-            .collect();
-        let bases: Vec<String> = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
-        let own = bases.iter().zip(&sandboxes).enumerate();
-        let own = own.map(|(process, (base, sandbox))| self.shape.own(process, base, *sandbox)).collect();
-        let mut shop = Shop {
-            folder,
-            database,
-            broker,
-            profile: self.profile,
-            arguments,
-            environment,
-            own,
-            processes: Vec::new(),
-            shape: self.shape,
-            bases,
-            admin_password: format!("admin-{:032x}", rand::random::<u128>()),
-        };
-        shop.run_command(&["migrate"], None)?;
-        if shop.broker.is_some() {
-            shop.run_command(&["bus", "setup"], None)?;
-        }
-        if shop.shape == Shape::Regions {
-            let entrances: Vec<String> =
-                REGIONS.iter().zip(&shop.bases).map(|(region, base)| format!("{region}={base}")).collect();
-            let words: Vec<&str> =
-                ["region", "found"].into_iter().chain(entrances.iter().map(String::as_str)).collect();
-            shop.run_command(&words, None)?;
-        }
-        let password = shop.admin_password.clone();
-        shop.run_command(
-            &["staff", "create", "--email", "admin@example.com", "--password-stdin", "--role", "admin"],
-            Some(&password),
-        )?;
-        shop.restart().await?;
-        Ok(shop)
-    }
-}
-
 impl Shop {
     /// A shop to be.
     pub fn builder() -> ShopBuilder {
-        ShopBuilder {
-            shape: Shape::AllInOne,
-            sample: false,
-            profile: "test",
-            environment: Vec::new(),
-            parts: Parts::named(),
-        }
+        ShopBuilder::new()
     }
 
     /// An all-in-one shop with the defaults of the test profile.
@@ -263,6 +79,11 @@ impl Shop {
     /// All its entrances.
     pub fn entrances(&self) -> &[String] {
         &self.bases[self.bases.len() - self.shape.entrances()..]
+    }
+
+    /// The lines between its regions, where it was built with some.
+    pub fn links(&self) -> Option<&Links> {
+        self.links.as_ref()
     }
 
     /// What its processes printed.

@@ -100,6 +100,7 @@ fn allowed(name: &str) -> Vec<&'static str> {
         ]),
         "edge" => platform(&[
             "placement",
+            "platform-client",
             "platform-http",
             "platform-regions",
             "platform-runtime",

@@ -21,7 +21,7 @@ pub(crate) enum Item {
     Faults,
     /// Three regions under load: switchover, rebalance, kill -9, SIGSTOP, coordinators killed, failover during a move, drill.
     Regions,
-    /// The same on a TiDB.
+    /// The same on a TiDB, and regions cut off from the others and from the database.
     RegionsTidb,
     /// 100,000 seeds of the coordinator's simulation.
     Sim,

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use futures::future::join_all;
 use kernel::Region;
 use placement::{Verdict, Vitals};
-use platform_regions::Regions;
+use platform_regions::{Budget, MAP_AGE_HEADER, Regions};
 use reqwest::Client;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,8 +18,12 @@ pub(super) struct Observer {
     regions: Regions,
     me: Region,
     every: Duration,
+    /// From this age of its map on a region counts as down.
+    stale: Duration,
     client: Client,
-    said: Option<(Instant, BTreeMap<Region, Verdict>)>,
+    budget: Budget,
+    /// When it spoke last, whether the budget burned, and what it saw.
+    said: Option<(Instant, bool, BTreeMap<Region, Verdict>)>,
 }
 
 impl Observer {
@@ -40,6 +44,8 @@ impl Observer {
             regions: regions.clone(),
             me: me.clone(),
             every: config.observe,
+            stale: config.observe_stale,
+            budget: Budget::new(config.objective),
             client,
             said: None,
         })
@@ -63,6 +69,7 @@ impl Observer {
 
     async fn look(&mut self) -> Result<()> {
         let Some(world) = self.regions.world() else { return Ok(()) };
+        let burning = self.budget.burns(std::time::Instant::now(), self.regions.requests());
         let others = world
             .desired
             .regions
@@ -72,22 +79,30 @@ impl Observer {
         let seen: BTreeMap<Region, Verdict> = join_all(looks).await.into_iter().collect();
         // Who is down is said each time, since how long counts; otherwise often enough to be believed.
         let often = world.desired.policy.movement.fresh_for / 3;
+        let vitals = Vitals { relay_lag: self.regions.relay_lag(), burning };
         let down = seen.values().any(|verdict| *verdict == Verdict::Down);
-        let news = self.said.as_ref().is_none_or(|(at, last)| at.elapsed() >= often || *last != seen);
+        let news = self
+            .said
+            .as_ref()
+            .is_none_or(|(at, burned, last)| at.elapsed() >= often || *burned != burning || *last != seen);
         if !world.desired.regions.contains_key(&self.me) || !(down || news) {
             return Ok(());
         }
-        let vitals = Vitals { relay_lag: self.regions.relay_lag(), burning: false };
         self.journal.report(&self.me, &seen, vitals).await?;
-        self.said = Some((Instant::now(), seen));
+        self.said = Some((Instant::now(), burning, seen));
         Ok(())
     }
 
-    /// Whether an entrance answers. Any answer of the process counts: whether it is well is not asked here.
+    /// Whether an entrance answers, and reaches the database as this region does. Of a region whose map is old while our own
+    /// is not, too, the database is out of reach: it lives and serves nobody.
     async fn ask(&self, endpoint: &str) -> Verdict {
-        match self.client.get(format!("{endpoint}/healthz")).send().await {
-            Ok(answer) if answer.status().is_success() => Verdict::Up,
-            Ok(_) | Err(_) => Verdict::Down,
-        }
+        let answer = self.client.get(format!("{endpoint}/healthz")).send().await;
+        let Some(answer) = answer.ok().filter(|answer| answer.status().is_success()) else {
+            return Verdict::Down;
+        };
+        let age = answer.headers().get(MAP_AGE_HEADER).and_then(|age| age.to_str().ok()?.parse().ok());
+        let theirs = age.map_or(Duration::ZERO, Duration::from_millis);
+        let ours = self.regions.map_age().unwrap_or_default();
+        if theirs > self.stale && ours < self.stale { Verdict::Down } else { Verdict::Up }
     }
 }

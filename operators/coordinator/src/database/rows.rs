@@ -238,7 +238,7 @@ fn region_row(store: &Store, name: &Region) -> Result<Option<Vec<Value>>> {
     let held_by = row.held_by.map(|held| i64::try_from(held.0)).transpose();
     Ok(Some(vec![
         name.as_str().into(),
-        state_name(row.state).into(),
+        row.state.name().into(),
         held_by.map_err(Failure::internal)?.into(),
         text(&row.spec)?,
         signed(row.version)?,
@@ -271,20 +271,9 @@ fn lease_row(shard: Shard, lease: &Lease) -> Result<Vec<Value>> {
     ])
 }
 
-const STATES: [(State, &str); 4] = [
-    (State::Active, "active"),
-    (State::Cordoned, "cordoned"),
-    (State::Drained, "drained"),
-    (State::Fenced, "fenced"),
-];
-
-fn state_name(state: State) -> &'static str {
-    STATES.iter().find(|(one, _)| *one == state).map_or("", |(_, name)| name)
-}
-
 fn state(name: &str) -> Result<State> {
-    let found = STATES.iter().find(|(_, one)| *one == name);
-    found.map(|(state, _)| *state).ok_or_else(|| Failure::internal(format!("no state of a region: {name}")))
+    let found = State::ALL.into_iter().find(|state| state.name() == name);
+    found.ok_or_else(|| Failure::internal(format!("no state of a region: {name}")))
 }
 
 async fn query<C: ConnectionTrait>(at: &C, sql: &str, values: Vec<Value>) -> Result<Vec<QueryResult>> {

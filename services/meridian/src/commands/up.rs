@@ -100,7 +100,7 @@ async fn remind(journal: &dyn Journal) {
     // What cannot be read now the status shows later.
     let Ok(scene) = journal.read().await else { return };
     for (name, row) in scene.world.desired.regions.iter().filter(|(_, row)| row.state != State::Active) {
-        let (state, unfence) = (regions::view::state(row.state), row.state == State::Fenced);
+        let (state, unfence) = (row.state.name(), row.state == State::Fenced);
         let first = if unfence { format!("`meridian region unfence {name}`, then ") } else { String::new() };
         tell(format!(
             "{name} is {state}: {first}`meridian region uncordon {name}` lets it back, and `rebalance` gives it shards"

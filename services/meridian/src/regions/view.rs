@@ -3,7 +3,7 @@
 use contracts::region::{EntryView, OperationView, RegionView, RegionsView, ShardView, SightingView};
 use coordinator::Scene;
 use kernel::Region;
-use placement::{By, Leg, Operation, Outcome, Phase, RegionRow, Role, State, Step, Verdict, World, step};
+use placement::{By, Leg, Operation, Outcome, Phase, RegionRow, Role, Step, Verdict, World, step};
 
 /// Everything, as `here` sees it.
 pub(crate) fn regions(scene: &Scene, here: Option<&Region>) -> RegionsView {
@@ -35,7 +35,7 @@ fn region(world: &World, name: &Region, row: &RegionRow) -> RegionView {
             Role::Witness => "witness",
         }
         .to_owned(),
-        state: state(row.state).to_owned(),
+        state: row.state.name().to_owned(),
         endpoint: row.spec.endpoint.clone(),
         homes: count(homes),
         leases: count(leases),
@@ -108,16 +108,6 @@ pub(crate) fn operation(operation: &Operation, world: Option<&World>) -> Operati
             .iter()
             .map(|entry| EntryView { at: entry.at, phase: entry.phase.clone(), detail: entry.detail.clone() })
             .collect(),
-    }
-}
-
-/// A state's word.
-pub(crate) const fn state(state: State) -> &'static str {
-    match state {
-        State::Active => "active",
-        State::Cordoned => "cordoned",
-        State::Drained => "drained",
-        State::Fenced => "fenced",
     }
 }
 

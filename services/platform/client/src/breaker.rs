@@ -1,46 +1,48 @@
-//! A circuit breaker a domain: after failures in a row calls are refused at once, then one of them probes.
+//! Whether another process or region is worth asking: after failures in a row it is not asked for a while, then one request
+//! tries.
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
-
-use kernel::{Clock, Failure, Result, Timestamp, code};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// Calls go through; so many failed in a row.
+    /// It is asked; so many slow or broken answers in a row.
     Closed(u32),
-    /// Calls are refused until then.
-    Open(Timestamp),
-    /// One call is out to see; the others are refused.
+    /// It is not asked until then.
+    Open(Instant),
+    /// One request is out to see.
     Probing,
 }
 
-/// The breaker.
-pub(crate) struct Breaker {
+/// The breaker of one process or region that is asked.
+#[derive(Debug)]
+pub struct Breaker {
     state: Mutex<State>,
-    clock: Arc<dyn Clock>,
     failures: u32,
     pause: Duration,
 }
 
 impl Breaker {
-    pub(crate) fn new(clock: Arc<dyn Clock>, failures: u32, pause: Duration) -> Self {
-        Self { state: Mutex::new(State::Closed(0)), clock, failures: failures.max(1), pause }
+    /// Opens after so many failures in a row, at least one, for `pause`.
+    pub fn new(failures: u32, pause: Duration) -> Self {
+        Self { state: Mutex::new(State::Closed(0)), failures: failures.max(1), pause }
     }
 
-    /// Lets a call through, or refuses it with `server.unavailable`.
-    pub(crate) fn enter(&self) -> Result<Pass<'_>> {
+    /// Lets a request through, or not. Only one that loses nothing but a moment (`may_probe`) goes to see whether the other
+    /// side is back.
+    pub fn enter(&self, may_probe: bool, now: Instant) -> Option<Pass<'_>> {
         let mut state = self.state();
-        match *state {
-            State::Closed(_) => Ok(Pass { breaker: self, probe: false, settled: false }),
-            State::Open(until) if until <= self.clock.now() => {
+        let probe = match *state {
+            State::Closed(_) => false,
+            State::Open(until) if until <= now && may_probe => {
                 *state = State::Probing;
-                Ok(Pass { breaker: self, probe: true, settled: false })
+                true
             }
-            State::Open(_) | State::Probing => Err(Failure::new(code::UNAVAILABLE).retry_after(1)),
-        }
+            State::Open(_) | State::Probing => return None,
+        };
+        Some(Pass { breaker: self, probe })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -48,92 +50,97 @@ impl Breaker {
     }
 }
 
-/// A call on its way. One that is dropped without a word counts as neither success nor failure.
-pub(crate) struct Pass<'a> {
+/// A request on its way. Dropped without a word it counts as neither success nor failure.
+#[derive(Debug)]
+pub struct Pass<'a> {
     breaker: &'a Breaker,
     probe: bool,
-    settled: bool,
 }
 
 impl Pass<'_> {
-    /// The other side answered.
-    pub(crate) fn succeeded(mut self) {
-        self.settled = true;
+    /// The other side answered in time. A request from before the breaker opened does not close it; the probe does.
+    pub fn answered(&mut self) {
         let mut state = self.breaker.state();
-        // A slow call that began before the breaker opened does not close it; the probe does.
-        if self.probe || matches!(*state, State::Closed(_)) {
+        if std::mem::take(&mut self.probe) || matches!(*state, State::Closed(_)) {
             *state = State::Closed(0);
         }
     }
 
-    /// The other side did not answer, or is overloaded.
-    pub(crate) fn failed(mut self) {
-        self.settled = true;
+    /// The answer is slow or broke off.
+    pub fn troubled(&mut self, now: Instant) {
         let breaker = self.breaker;
         let mut state = breaker.state();
-        let open = State::Open(breaker.clock.now().plus(breaker.pause));
         *state = match *state {
-            State::Closed(failures) if failures + 1 < breaker.failures => State::Closed(failures + 1),
-            State::Closed(_) => open,
-            State::Probing if self.probe => open,
+            State::Closed(before) if before + 1 < breaker.failures => State::Closed(before + 1),
+            State::Closed(_) => State::Open(now + breaker.pause),
+            State::Probing if self.probe => State::Open(now + breaker.pause),
             other => other,
         };
+        self.probe = false;
+    }
+
+    /// The other side cannot be reached, or says that it does not serve.
+    pub fn down(&mut self, now: Instant) {
+        *self.breaker.state() = State::Open(now + self.breaker.pause);
+        self.probe = false;
     }
 }
 
 impl Drop for Pass<'_> {
     fn drop(&mut self) {
-        if self.probe && !self.settled {
-            // The prober went away before it knew: the next call probes.
-            *self.breaker.state() = State::Open(self.breaker.clock.now());
+        if self.probe {
+            // Its client went away before it knew: the next one probes.
+            let mut state = self.breaker.state();
+            if *state == State::Probing {
+                *state = State::Open(Instant::now());
+            }
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use kernel::FakeClock;
-
     use super::*;
 
-    fn breaker() -> (Breaker, Arc<FakeClock>) {
-        let clock = Arc::new(FakeClock::new(Timestamp::from_micros(0)));
-        (Breaker::new(clock.clone(), 3, Duration::from_secs(1)), clock)
+    const PAUSE: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn opens_at_once_when_unreachable_and_closes_after_a_good_probe() {
+        let (breaker, now) = (Breaker::new(3, PAUSE), Instant::now());
+        breaker.enter(true, now).unwrap().down(now);
+        assert!(breaker.enter(true, now).is_none());
+        let later = now + PAUSE;
+        assert!(breaker.enter(false, later).is_none(), "one that cannot be run here does not probe");
+        let mut probe = breaker.enter(true, later).unwrap();
+        assert!(breaker.enter(true, later).is_none(), "one probe at a time");
+        probe.answered();
+        assert!(breaker.enter(false, later).is_some());
     }
 
     #[test]
-    fn opens_after_failures_in_a_row_and_closes_after_a_good_probe() {
-        let (breaker, clock) = breaker();
+    fn opens_after_slow_answers_in_a_row_and_again_after_a_slow_probe() {
+        let (breaker, now) = (Breaker::new(3, PAUSE), Instant::now());
         for _ in 0..2 {
-            breaker.enter().unwrap().failed();
+            breaker.enter(true, now).unwrap().troubled(now);
         }
-        breaker.enter().unwrap().succeeded();
+        breaker.enter(true, now).unwrap().answered();
         for _ in 0..3 {
-            breaker.enter().unwrap().failed();
+            breaker.enter(true, now).unwrap().troubled(now);
         }
-        assert!(breaker.enter().err().unwrap().is(code::UNAVAILABLE));
-        clock.advance(Duration::from_secs(1));
-        let probe = breaker.enter().unwrap();
-        assert!(breaker.enter().is_err(), "one probe at a time");
-        probe.succeeded();
-        breaker.enter().unwrap().succeeded();
+        assert!(breaker.enter(true, now).is_none());
+        let later = now + PAUSE;
+        let mut probe = breaker.enter(true, later).unwrap();
+        probe.troubled(later);
+        probe.answered();
+        assert!(breaker.enter(true, later).is_none(), "an answer after the hedge does not close it");
+        assert!(breaker.enter(true, later + PAUSE).is_some());
     }
 
     #[test]
-    fn a_bad_probe_opens_it_again_and_a_lost_one_does_not_block_it() {
-        let (breaker, clock) = breaker();
-        let slow = breaker.enter().unwrap();
-        for _ in 0..3 {
-            breaker.enter().unwrap().failed();
-        }
-        slow.succeeded();
-        assert!(breaker.enter().is_err(), "a call from before does not close it");
-        clock.advance(Duration::from_secs(1));
-        breaker.enter().unwrap().failed();
-        assert!(breaker.enter().is_err());
-        clock.advance(Duration::from_secs(1));
-        drop(breaker.enter().unwrap());
-        breaker.enter().unwrap().succeeded();
-        breaker.enter().unwrap().succeeded();
+    fn a_lost_probe_does_not_block_it() {
+        let (breaker, now) = (Breaker::new(3, PAUSE), Instant::now());
+        breaker.enter(true, now).unwrap().down(now);
+        drop(breaker.enter(true, now + PAUSE).unwrap());
+        assert!(breaker.enter(true, now + PAUSE).is_some());
     }
 }

@@ -9,7 +9,7 @@
 //!
 //! Calls in flight to a domain are bounded, and a breaker refuses calls to one that keeps failing.
 
-mod breaker;
+pub mod breaker;
 mod config;
 mod transport;
 

@@ -54,10 +54,10 @@ impl HttpTransport {
         let target = |base: &String| Target {
             base: base.trim_end_matches('/').to_owned(),
             in_flight: Semaphore::new(config.max_in_flight.clamp(1, Semaphore::MAX_PERMITS)),
-            breaker: Breaker::new(clock.clone(), config.breaker_failures, config.breaker_pause),
+            breaker: Breaker::new(config.breaker_failures, config.breaker_pause),
         };
         let targets = config.targets.iter().map(|(domain, base)| (domain.clone(), target(base))).collect();
-        Ok(Arc::new(Self { client, key, clock: clock.clone(), targets, answer_limit: config.answer_limit }))
+        Ok(Arc::new(Self { client, key, clock, targets, answer_limit: config.answer_limit }))
     }
 
     async fn attempt(&self, ctx: &Ctx, target: &Target, path: &str, body: Vec<u8>) -> Result<Vec<u8>> {
@@ -68,13 +68,18 @@ impl HttpTransport {
                 Failure::new(code::UNAVAILABLE).retry_after(1).because("too many calls to this domain")
             })?
             .map_err(Failure::internal)?;
-        let pass = target.breaker.enter()?;
+        let mut pass = target
+            .breaker
+            .enter(true, Instant::now())
+            .ok_or_else(|| Failure::new(code::UNAVAILABLE).retry_after(1))?;
         let answer = tokio::time::timeout(left(), self.exchange(ctx, target, path, body)).await;
         let answer = answer
             .unwrap_or_else(|_| Err(Failure::new(code::TIMEOUT).because(format!("no answer from {path}"))));
         match &answer {
-            Err(failure) if failure.is(code::UNAVAILABLE) || failure.is(code::TIMEOUT) => pass.failed(),
-            _ => pass.succeeded(),
+            Err(failure) if failure.is(code::UNAVAILABLE) || failure.is(code::TIMEOUT) => {
+                pass.troubled(Instant::now());
+            }
+            _ => pass.answered(),
         }
         answer
     }

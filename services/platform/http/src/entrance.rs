@@ -19,6 +19,12 @@ pub trait Entrance: Send + Sync {
     /// The region that is entered here; it stands in every line that the log has about a request.
     fn region(&self) -> &Region;
 
+    /// Counts the answer to a public request; `failed`: a 5xx.
+    fn answered(&self, failed: bool);
+
+    /// How long ago this process read the map of regions: other regions judge by it whether this one reaches the database.
+    fn map_age(&self) -> Duration;
+
     /// Where a worker's requests enter.
     fn door(&self) -> Result<Rc<dyn Door>>;
 }

@@ -372,6 +372,11 @@ impl Passage {
             tracing::info!(http.route = route, http.status = http_status, elapsed_ms, "answered");
         }
         self.meters.record(&self.method, route, status, elapsed);
+        if self.kind == Kind::Public
+            && let Some((entrance, _)) = &self.shared.entrance
+        {
+            entrance.answered(status.is_server_error());
+        }
     }
 
     /// What the request's span is called is known at its end: `POST /api/v1/orders`.

@@ -8,6 +8,7 @@ use std::{
 use actix_web::{HttpResponse, http::header::CACHE_CONTROL, web::Data};
 use futures::future::{BoxFuture, join_all};
 use kernel::Result;
+use platform_regions::MAP_AGE_HEADER;
 use serde::Serialize;
 
 use crate::shared::Shared;
@@ -53,10 +54,13 @@ struct ProbeView {
     reason: Option<String>,
 }
 
-pub(crate) async fn healthz() -> HttpResponse {
-    HttpResponse::Ok()
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .json(Health { status: "ok", probes: Vec::new() })
+/// The process lives. A region says with it how old its map is, in milliseconds.
+pub(crate) async fn healthz(shared: Data<Shared>) -> HttpResponse {
+    let mut answer = HttpResponse::Ok();
+    if let Some((entrance, _)) = &shared.entrance {
+        answer.insert_header((MAP_AGE_HEADER, entrance.map_age().as_millis().to_string()));
+    }
+    answer.insert_header((CACHE_CONTROL, "no-store")).json(Health { status: "ok", probes: Vec::new() })
 }
 
 pub(crate) async fn readyz(shared: Data<Shared>, probes: Data<Probes>) -> HttpResponse {

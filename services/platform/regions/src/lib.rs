@@ -5,24 +5,29 @@
 //!
 //! A shop without regions is [`Regions::single`]: every shard is at home here, and this process does all work.
 
+mod budget;
 mod busy;
 mod duty;
 
 use std::{
     collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use kernel::{Region, Shard};
 use placement::World;
 use tokio::sync::watch;
 
+pub use budget::{Answered, Budget};
 pub use busy::Busy;
 pub use duty::Duty;
+
+/// The header of a region's `/healthz` that says how old its map is, in milliseconds.
+pub const MAP_AGE_HEADER: &str = "x-meridian-map-age";
 
 /// The map as this process knows it; clones see the same.
 #[derive(Clone, Debug)]
@@ -36,6 +41,9 @@ struct Known {
     busy: busy::Counts,
     /// How far the relay is behind, in microseconds.
     lag: AtomicU64,
+    /// When the map was read last.
+    read_at: Mutex<Instant>,
+    requests: budget::Counts,
 }
 
 impl Regions {
@@ -53,6 +61,8 @@ impl Regions {
             duty: watch::Sender::new(Arc::new(duty)),
             busy: busy::Counts::default(),
             lag: AtomicU64::new(0),
+            read_at: Mutex::new(Instant::now()),
+            requests: budget::Counts::default(),
         })))
     }
 
@@ -80,6 +90,7 @@ impl Regions {
             later
         });
         if published {
+            *known.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
             known.duty.send_if_modified(|current| {
                 let changed = **current != duty;
                 if changed {
@@ -122,6 +133,25 @@ impl Regions {
     pub fn relay_lag(&self) -> Duration {
         let lag = self.0.as_ref().map_or(0, |known| known.lag.load(Ordering::Relaxed));
         Duration::from_micros(lag)
+    }
+
+    /// How long ago the map was read from the database; none in a shop without regions. A region whose map grows old does
+    /// not reach the database, and serves nobody well.
+    pub fn map_age(&self) -> Option<Duration> {
+        let known = self.0.as_ref()?;
+        Some(known.read_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed())
+    }
+
+    /// Counts an answer to a public request; `failed`: a 5xx.
+    pub fn answered(&self, failed: bool) {
+        if let Some(known) = &self.0 {
+            known.requests.answered(failed);
+        }
+    }
+
+    /// What was answered by this process since it began.
+    pub fn requests(&self) -> Answered {
+        self.0.as_ref().map(|known| known.requests.now()).unwrap_or_default()
     }
 
     /// The shards that are at home here; none in a shop without regions, where all are.

@@ -13,7 +13,6 @@ use super::{Desk, changed, known, trouble};
 use crate::{
     cli::Waiting,
     exit::{Ended, Why},
-    regions::view,
 };
 
 /// A change is tried this often: a coordinator may be changing the same row.
@@ -74,7 +73,7 @@ impl Desk {
     }
 
     fn no(&self, region: &Region, state: State, why: &str) -> anyhow::Error {
-        Ended::error(Why::Failed, format!("{region} is {}: {why}", view::state(state)))
+        Ended::error(Why::Failed, format!("{region} is {}: {why}", state.name()))
     }
 
     /// Through these states to the last of them. Being there already is success.
@@ -87,14 +86,14 @@ impl Desk {
             }
         }
         let said = json!({
-            "region": region.as_str(), "from": view::state(from), "to": view::state(to), "dry_run": dry_run
+            "region": region.as_str(), "from": from.name(), "to": to.name(), "dry_run": dry_run
         });
         self.answer(&said, || match (from == to, dry_run) {
-            (true, _) => format!("{region} is {} already", view::state(to)),
+            (true, _) => format!("{region} is {} already", to.name()),
             (false, true) => {
-                format!("{region} would become {} (it is {})", view::state(to), view::state(from))
+                format!("{region} would become {} (it is {})", to.name(), from.name())
             }
-            (false, false) => format!("{region} is {} (it was {})", view::state(to), view::state(from)),
+            (false, false) => format!("{region} is {} (it was {})", to.name(), from.name()),
         })
     }
 

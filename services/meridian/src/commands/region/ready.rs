@@ -8,10 +8,7 @@ use kernel::Region;
 use placement::{Ask, RegionRow, Role, Verdict, plan};
 
 use super::{Desk, known};
-use crate::{
-    exit::{Ended, Why},
-    regions::view,
-};
+use crate::exit::{Ended, Why};
 
 /// How many others must see a region down before it counts as down.
 const WITNESSES: usize = 2;
@@ -49,7 +46,7 @@ pub(super) fn reasons(scene: &Scene, name: &Region, row: &RegionRow) -> Vec<Stri
         }
     };
     note(row.spec.role == Role::Witness, "it is a witness: it has no shards to fail over".to_owned());
-    note(!row.state.serves(), format!("it is {} already", view::state(row.state)));
+    note(!row.state.serves(), format!("it is {} already", row.state.name()));
     note(
         !row.spec.failover_ready,
         "it is not marked failover-ready: a person has to confirm a failover by its name".to_owned(),
