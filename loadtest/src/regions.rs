@@ -4,6 +4,7 @@
 //! the next region with the same key. A *failed* request is a 5xx or a connection refused or broken; one that the client
 //! gave up after its 300 ms is *late*.
 
+mod cost;
 mod site;
 
 use std::{
@@ -127,6 +128,8 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let mut failed = part(regions.clone(), &Case::AT_HAND, size, proof, seed).await?;
     if size.tidb {
         failed.extend(part(regions.with_links(), &Case::CUTS, size, proof, seed).await?);
+    } else {
+        cost::cost(proof).await?;
     }
     ensure!(failed.is_empty(), "{}", failed.join("; "));
     Ok(())

@@ -41,6 +41,14 @@ impl Site {
         self.region(&["status", "--shards"]).await
     }
 
+    /// The home of a shard.
+    pub(super) async fn home(&self, shard: u16) -> Result<String> {
+        let status = self.status().await?;
+        let row = items(&status, "shards").find(|row| row["shard"] == shard);
+        let home = row.and_then(|row| row["home"].as_str());
+        home.map(str::to_owned).with_context(|| format!("shard {shard} has no home"))
+    }
+
     /// Every rule of the audit holds: equations of orders, payments, stock and ledger, positions without gaps, one effect
     /// an event.
     pub(super) async fn verify(&self) -> Result<()> {

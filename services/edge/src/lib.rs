@@ -21,7 +21,7 @@
 //!
 //! Owns no table; neither publishes nor consumes events.
 
-use std::{rc::Rc, sync::Arc};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use kernel::{Clock, Failure, Region, Result};
 use platform_http::{AssertionKey, Auth, Door, Entrance};

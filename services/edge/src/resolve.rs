@@ -16,7 +16,7 @@ use contracts::{
     payment::{AttemptId, PaymentId, RefundId},
 };
 use kernel::Shard;
-use platform_http::Auth;
+use platform_http::{ACCESS_COOKIE, Auth, CART_COOKIE};
 use uuid::Uuid;
 
 /// What belongs to the shopper who asks, or to whoever owns the id in the path.
@@ -53,9 +53,6 @@ const ALWAYS: &[&str] = &[
 const CALLBACKS: &str = "/api/v1/payments/callbacks";
 /// Pages whose form carries an idempotency key of its own.
 const KEYED_PAGES: &[(&str, &str)] = &[("/checkout", ""), ("/orders/", "/pay")];
-/// The storefront's cookies.
-const ACCESS: &str = "meridian_access";
-const CART: &str = "meridian_cart";
 /// The base64url characters of a cart token that hold its cart's id (16 bytes) and two bytes more.
 const CART_NAME: usize = 24;
 
@@ -118,10 +115,10 @@ fn of_caller(auth: &Auth, path: &str, headers: &HeaderMap) -> Option<Shard> {
             .map(UserId::shard)
             .or_else(|| of_cart(text("x-cart-token")?));
     }
-    cookie(headers, ACCESS)
+    cookie(headers, ACCESS_COOKIE)
         .and_then(|token| auth.names(token))
         .map(UserId::shard)
-        .or_else(|| of_cart(cookie(headers, CART)?))
+        .or_else(|| of_cart(cookie(headers, CART_COOKIE)?))
 }
 
 /// The shard of a guest's cart, by its token.

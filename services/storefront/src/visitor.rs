@@ -20,6 +20,7 @@ use contracts::{
     cart::CartView,
 };
 use kernel::{Failure, code};
+use platform_http::{ACCESS_COOKIE, CART_COOKIE};
 use url::Url;
 
 use crate::{
@@ -32,10 +33,8 @@ use crate::{
     token,
 };
 
-const ACCESS: &str = "meridian_access";
 const REFRESH: &str = "meridian_refresh";
 const VISITOR: &str = "meridian_visitor";
-const CART: &str = "meridian_cart";
 const UNITS: &str = "meridian_cart_units";
 pub(crate) const LANGUAGE: &str = "meridian_lang";
 const FLASH: &str = "meridian_flash";
@@ -75,7 +74,7 @@ impl Visitor {
             Ok(ctx) => (ctx, Ok(())),
             Err(failure) => (stranger(shop), Err(failure)),
         };
-        ctx.cart_token = cookie(CART).filter(|token| !token.is_empty());
+        ctx.cart_token = cookie(CART_COOKIE).filter(|token| !token.is_empty());
         let query: Vec<(String, String)> =
             url::form_urlencoded::parse(request.query_string().as_bytes()).into_owned().collect();
         let asked = query.iter().find(|(name, _)| name == "lang").and_then(|(_, tag)| Locale::parse(tag));
@@ -119,7 +118,7 @@ impl Visitor {
             visitor.speak(asked);
         }
         let identified = match readable {
-            Ok(()) => visitor.identify(request, cookie(ACCESS), cookie(REFRESH)).await,
+            Ok(()) => visitor.identify(request, cookie(ACCESS_COOKIE), cookie(REFRESH)).await,
             Err(failure) => Err(failure),
         };
         (visitor, identified)
@@ -277,14 +276,14 @@ impl Visitor {
     pub(crate) async fn keep_session(&self, request: &HttpRequest, pair: &TokenPair) -> Result<(), Failure> {
         let remembered = self.days();
         let access_life = (i64::from(pair.expires_in) - ACCESS_MARGIN).max(1);
-        self.set(ACCESS, &pair.access_token, Some(Duration::seconds(access_life)));
+        self.set(ACCESS_COOKIE, &pair.access_token, Some(Duration::seconds(access_life)));
         self.set(REFRESH, &pair.refresh_token, Some(remembered));
         self.become_owner_of(request, &pair.access_token).await
     }
 
     /// Forgets the tokens; the visitor is a guest from here on.
     pub(crate) fn forget_session(&self) {
-        self.drop_cookie(ACCESS);
+        self.drop_cookie(ACCESS_COOKIE);
         self.drop_cookie(REFRESH);
         self.0.ctx.borrow_mut().caller = Caller::Anonymous;
     }
@@ -293,7 +292,7 @@ impl Visitor {
     pub(crate) fn keep_cart(&self, cart: &CartView) {
         self.count_units(cart.quantity);
         if let Some(token) = &cart.token {
-            self.set(CART, token, Some(self.days()));
+            self.set(CART_COOKIE, token, Some(self.days()));
             self.0.ctx.borrow_mut().cart_token = Some(token.clone());
         }
     }
@@ -307,7 +306,7 @@ impl Visitor {
 
     /// Forgets the guest's cart: it was merged.
     pub(crate) fn forget_guest_cart(&self) {
-        self.drop_cookie(CART);
+        self.drop_cookie(CART_COOKIE);
         self.0.ctx.borrow_mut().cart_token = None;
     }
 

@@ -15,6 +15,10 @@ use crate::{HttpError, shared::Shared};
 
 pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const CART_TOKEN: &str = "X-Cart-Token";
+/// The cookie of the pages that holds a shopper's access token.
+pub const ACCESS_COOKIE: &str = "meridian_access";
+/// The cookie of the pages that holds a guest's cart token.
+pub const CART_COOKIE: &str = "meridian_cart";
 const MAX_VALUE: usize = 200;
 
 /// The id of a request, put there by the gate.

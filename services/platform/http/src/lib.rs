@@ -48,7 +48,7 @@ pub use answer::{accepted, cached, created, no_content, ok};
 pub use assertion::{ASSERTION_HEADER, ASSERTION_REFUSED, AssertionKey};
 pub use auth::{AccessClaims, Auth, ISSUER, TokenSigner};
 pub use body::read as read_body;
-pub use caller::{Anyone, Member, Staff, anonymous, identified};
+pub use caller::{ACCESS_COOKIE, Anyone, CART_COOKIE, Member, Staff, anonymous, identified};
 pub use config::{HttpServerConfig, RateLimitConfig};
 pub use entrance::{Arrival, Door, Entered, Entrance, Inward};
 pub use error::HttpError;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use anyhow::{Context, Result};
 
-use super::{REGIONS, Shape, Shop};
+use super::{Shape, Shop};
 use crate::{Links, Parts, broker::Broker, database::Database, redis};
 
 /// Says how a shop is to be.
@@ -95,7 +95,7 @@ impl ShopBuilder {
             environment
                 .push(("MERIDIAN__PAYMENT__SANDBOX__URL".into(), format!("http://127.0.0.1:{sandbox}")));
         }
-        if groups.len() > 1 && self.shape != Shape::Regions {
+        if groups.len() > 1 && self.shape.regions().is_empty() {
             for (index, group) in groups.iter().enumerate() {
                 for module in group.split(',') {
                     let name = format!("MERIDIAN__CLIENT__TARGETS__{}", module.to_ascii_uppercase());
@@ -119,12 +119,11 @@ impl ShopBuilder {
             .collect();
         let bases: Vec<String> = ports.iter().map(|port| format!("http://127.0.0.1:{port}")).collect();
         let mut links = self.links.then(Links::none);
-        let mut own = Vec::new();
-        for (group, (port, sandbox)) in ports.iter().zip(&sandboxes).enumerate() {
-            own.push(match self.shape {
-                Shape::Regions => self.region(REGIONS[group], *port, *sandbox, links.as_mut()).await?,
-                _ => Vec::new(),
-            });
+        let mut own = vec![Vec::new(); groups.len()];
+        for (region, (own, (port, sandbox))) in
+            self.shape.regions().iter().zip(own.iter_mut().zip(ports.iter().zip(&sandboxes)))
+        {
+            *own = self.region(region, *port, *sandbox, links.as_mut()).await?;
         }
         let mut shop = Shop {
             folder,
@@ -144,10 +143,15 @@ impl ShopBuilder {
         if shop.broker.is_some() {
             shop.run_command(&["bus", "setup"], None)?;
         }
-        if shop.shape == Shape::Regions {
-            let endpoints = shop.own.iter().flatten().filter(|(name, _)| name.ends_with("REGION__ENDPOINT"));
-            let regions: Vec<String> =
-                REGIONS.iter().zip(endpoints).map(|(region, (_, at))| format!("{region}={at}")).collect();
+        let endpoints = shop.own.iter().flatten().filter(|(name, _)| name.ends_with("REGION__ENDPOINT"));
+        let regions: Vec<String> = shop
+            .shape
+            .regions()
+            .iter()
+            .zip(endpoints)
+            .map(|(region, (_, at))| format!("{region}={at}"))
+            .collect();
+        if !regions.is_empty() {
             let words: Vec<&str> =
                 ["region", "found"].into_iter().chain(regions.iter().map(String::as_str)).collect();
             shop.run_command(&words, None)?;

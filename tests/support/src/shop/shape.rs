@@ -13,6 +13,8 @@ pub enum Shape {
     Twice,
     /// Three regions ([`REGIONS`]), a process each with everything. All are entrances.
     Regions,
+    /// The first of them alone: what regions cost where none is far.
+    OneRegion,
 }
 
 /// The regions of [`Shape::Regions`].
@@ -29,16 +31,25 @@ impl Shape {
                 "search,storefront",
             ],
             Self::Twice => vec!["sandbox", EVERY_SERVICE, EVERY_SERVICE],
-            Self::Regions => vec!["all"; REGIONS.len()],
+            Self::Regions | Self::OneRegion => vec!["all"; self.regions().len()],
         }
     }
 
     /// How many processes, from the last, are entrances.
     pub(super) const fn entrances(self) -> usize {
         match self {
-            Self::AllInOne | Self::Split => 1,
+            Self::AllInOne | Self::Split | Self::OneRegion => 1,
             Self::Twice => 2,
             Self::Regions => REGIONS.len(),
+        }
+    }
+
+    /// The region of each process; none in a shop without regions.
+    pub(super) const fn regions(self) -> &'static [&'static str] {
+        match self {
+            Self::AllInOne | Self::Split | Self::Twice => &[],
+            Self::Regions => &REGIONS,
+            Self::OneRegion => &[REGIONS[0]],
         }
     }
 }
