@@ -41,7 +41,13 @@ mod suggest;
 #[cfg(test)]
 mod tests;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use contracts::search::{CheckIndex, Search, SearchDispatcher};
 use platform_runtime::{Job, Module};
@@ -69,7 +75,10 @@ pub fn module(service: Arc<SearchService>) -> Module {
         let service = Arc::clone(&pruning);
         async move { Ok(format!("{} forgotten", service.prune().await?)) }
     });
-    let (starting, stopping, probed) = (Arc::clone(&service), Arc::clone(&service), service);
+    let (starting, stopping, waited_for, probed) =
+        (Arc::clone(&service), Arc::clone(&service), Arc::clone(&service), service);
+    // A process waits for its first index; one that loses it later sells on.
+    let seen = Arc::new(AtomicBool::new(false));
     Module::new("search")
         .needs(["catalog", "pricing", "inventory"])
         .routes(http::routes(Arc::clone(&search)))
@@ -81,6 +90,16 @@ pub fn module(service: Arc<SearchService>) -> Module {
         .on_start(move |tasks| async move { starting.start(&tasks).await })
         .on_stop(move |_| async move { stopping.stop().await })
         .ready("search index", move || {
+            let (service, seen) = (Arc::clone(&waited_for), Arc::clone(&seen));
+            async move {
+                if !seen.load(Ordering::Relaxed) {
+                    service.index.count().await?;
+                    seen.store(true, Ordering::Relaxed);
+                }
+                Ok(())
+            }
+        })
+        .degraded("search", move || {
             let service = Arc::clone(&probed);
             async move { service.index.count().await.map(|_| ()) }
         })

@@ -144,6 +144,9 @@ impl App {
         for (name, probe) in parts.probes {
             server = server.ready(name, ask(probe));
         }
+        for (name, probe) in parts.losses {
+            server = server.degraded(name, ask(probe));
+        }
         if let Some(redis) = &self.redis {
             let watched = redis.clone();
             server =
@@ -205,6 +208,7 @@ struct Parts {
     routes: Vec<Routes>,
     dispatch: Vec<Arc<dyn contracts::Dispatch>>,
     probes: Vec<(String, Probe)>,
+    losses: Vec<(String, Probe)>,
     hooks: Vec<Hooks>,
 }
 
@@ -224,6 +228,7 @@ impl Parts {
             parts.routes.extend(module.routes);
             parts.dispatch.extend(module.dispatch);
             parts.probes.extend(module.probes);
+            parts.losses.extend(module.losses);
             parts.hooks.push(Hooks {
                 module: module.name,
                 on_start: module.on_start,

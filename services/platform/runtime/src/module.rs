@@ -25,6 +25,7 @@ pub struct Module {
     pub(crate) on_start: Vec<Hook>,
     pub(crate) on_stop: Vec<Hook>,
     pub(crate) probes: Vec<(String, Probe)>,
+    pub(crate) losses: Vec<(String, Probe)>,
 }
 
 impl Module {
@@ -41,6 +42,7 @@ impl Module {
             on_start: Vec::new(),
             on_stop: Vec::new(),
             probes: Vec::new(),
+            losses: Vec::new(),
         }
     }
 
@@ -127,6 +129,18 @@ impl Module {
         Fut: Future<Output = Result<()>> + Send + 'static,
     {
         self.probes.push((name.into(), Arc::new(move || Box::pin(ask()))));
+        self
+    }
+
+    /// A probe of something the process can do without: while it fails, `/readyz` answers 200 `degraded` with its failure's
+    /// message.
+    #[must_use]
+    pub fn degraded<F, Fut>(mut self, name: impl Into<String>, ask: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<()>> + Send + 'static,
+    {
+        self.losses.push((name.into(), Arc::new(move || Box::pin(ask()))));
         self
     }
 }
