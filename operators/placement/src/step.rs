@@ -114,7 +114,7 @@ pub enum Step {
 pub fn step(operation: &Operation, world: &World) -> Step {
     let todo = match &operation.phase {
         Phase::Ended(_) => return Step::Ended,
-        phase => asked_to_end(operation, phase, world).unwrap_or_else(|| match phase {
+        phase => cut_short(operation, phase, world).unwrap_or_else(|| match phase {
             Phase::Preflight => preflight::step(operation, world),
             Phase::Taking => taking::take(operation, world),
             Phase::Moving => moving::step(operation, world),
@@ -169,9 +169,10 @@ impl Todo {
     }
 }
 
-/// What a person's wish to end the operation changes, if anything: nothing is left to take back once it closes.
-fn asked_to_end(operation: &Operation, phase: &Phase, world: &World) -> Option<Todo> {
-    let why = operation.abort.as_ref()?;
+/// What a person's wish to end the operation changes, or a region's death that cannot wait for its end, if anything: nothing
+/// is left to take back once it closes.
+fn cut_short(operation: &Operation, phase: &Phase, world: &World) -> Option<Todo> {
+    let why = operation.abort.clone().or_else(|| gives_way(operation, world))?;
     match phase {
         Phase::Preflight => Some(Todo::refuse(operation, world, why)),
         Phase::Taking | Phase::Moving | Phase::HandingOver | Phase::Verifying => {
@@ -180,6 +181,17 @@ fn asked_to_end(operation: &Operation, phase: &Phase, world: &World) -> Option<T
             Some(Todo::abort(&heard, world, why))
         }
         Phase::Closing | Phase::Aborting { .. } | Phase::Ended(_) => None,
+    }
+}
+
+/// Why a planned operation makes room: one runs at a time, and a failover is due.
+fn gives_way(operation: &Operation, world: &World) -> Option<String> {
+    if !operation.spec.kind.planned() {
+        return None;
+    }
+    match crate::duty(world)?.kind {
+        Kind::Failover { region, .. } => Some(format!("{region} is down: its failover comes first")),
+        _ => None,
     }
 }
 

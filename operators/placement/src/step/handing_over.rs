@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use kernel::Shard;
 
 use super::{Todo, Wait, moving::arrived, patience, taking};
-use crate::{Operation, Phase, World};
+use crate::{Agreement, Operation, Phase, World, agreement};
 
 pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     let missing = missing(operation, world);
@@ -13,7 +13,7 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
         return Todo::enter(operation, Phase::Verifying, world, "every lease is in its new home");
     }
     let until = patience(operation, world);
-    if until > world.observed.now {
+    if until > world.observed.now && !hopeless(operation, world, &missing) {
         return Todo::Wait { until: Some(until), why: Wait::Leases(missing.len()) };
     }
     if operation.spec.kind.planned() {
@@ -24,6 +24,12 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     let mut next = operation.enter(Phase::Verifying, world.observed.now, detail);
     next.late.extend(missing);
     Todo::journal(next)
+}
+
+/// Whether each of these shards waits for a region that the others agree is down: the next failover is theirs.
+fn hopeless(operation: &Operation, world: &World, missing: &BTreeSet<Shard>) -> bool {
+    let mut moves = operation.moves.iter().filter(|step| missing.contains(&step.shard));
+    moves.all(|step| matches!(agreement(world, &step.to), Agreement::Down(_)))
 }
 
 /// The moved shards whose lease nobody in their new home holds.

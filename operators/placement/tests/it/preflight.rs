@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use kernel::Shard;
 use placement::{
     Change, Digest, Kind, Operation, OperationId, Outcome, Phase, Spec, State, Step, Vitals, Wait, World,
     step,
@@ -80,6 +81,47 @@ fn a_plan_that_has_changed_since_it_was_shown_is_refused() {
     settle(&mut world, "eu", "any", 3);
     let why = refused(first_step(&world, apply(&shown)));
     assert!(why.ends_with("look at it again"), "{why}");
+}
+
+#[test]
+fn a_planned_operation_makes_room_for_the_failover_of_a_region_that_died() {
+    let mut world = three();
+    let moves = Kind::Move { shards: [(Shard::new(8), region("eu"))].into() };
+    let mut operation = Operation::begin(OperationId(1), Spec::asked("ada", moves), world.observed.now);
+    down(&mut world, "eu", "us", 900, 1_000);
+    assert!(matches!(step(&operation, &world), Step::Wait { why: Wait::TargetDown(_), .. }), "one saw it");
+    down(&mut world, "eu", "ap", 900, 1_000);
+    assert_eq!(refused(step(&operation, &world)), "eu is down: its failover comes first");
+    for phase in [Phase::Taking, Phase::Moving, Phase::HandingOver, Phase::Verifying] {
+        operation.phase = phase;
+        let after = journalled(step(&operation, &world));
+        assert!(matches!(&after, Phase::Aborting { why } if why.starts_with("eu is down")), "{after:?}");
+    }
+    // What nobody may take over by itself is no reason to end anything.
+    world.desired.regions.get_mut(&region("eu")).unwrap().spec.failover_ready = false;
+    operation.phase = Phase::HandingOver;
+    assert!(!matches!(step(&operation, &world), Step::Act(_)));
+}
+
+#[test]
+fn a_failover_does_not_wait_for_background_work_in_a_second_region_that_died() {
+    let mut world = three();
+    let spec = Spec::asked("ada", failover(Some("eu")));
+    let mut operation = Operation::begin(OperationId(1), spec, world.observed.now);
+    operation.phase = Phase::HandingOver;
+    operation.moves =
+        placement::plan(&world, &placement::Ask::Leave { region: region("eu"), outside: BTreeSet::new() })
+            .unwrap()
+            .moves;
+    for moved in &operation.moves {
+        world.observed.shards.get_mut(&moved.shard).unwrap().home = moved.to.clone();
+    }
+    assert!(matches!(step(&operation, &world), Step::Wait { why: Wait::Leases(_), .. }));
+    for observer in ["eu", "us"] {
+        down(&mut world, "ap", observer, 900, 1_000);
+    }
+    operation.moves.retain(|moved| moved.to == region("ap"));
+    assert_eq!(journalled(step(&operation, &world)), Phase::Verifying);
 }
 
 #[test]
