@@ -220,9 +220,9 @@ impl Shop {
         let inventory = site.here_or::<dyn Inventory>(
             "inventory",
             |t| Arc::new(InventoryClient(t)),
-            |_| {
-                let service =
-                    InventoryService::new(db.clone(), caches.redis(), config.section("inventory")?)?;
+            |site| {
+                let (config, regions) = (config.section("inventory")?, site.regions.clone());
+                let service = InventoryService::among(db.clone(), caches.redis(), config, regions)?;
                 Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
             },
         )?;

@@ -7,6 +7,7 @@
 
 mod busy;
 mod duty;
+mod share;
 
 use std::{
     collections::BTreeSet,
@@ -23,6 +24,7 @@ use tokio::sync::watch;
 
 pub use busy::Busy;
 pub use duty::Duty;
+pub use share::Share;
 
 /// The map as this process knows it; clones see the same.
 #[derive(Clone, Debug)]
@@ -122,6 +124,12 @@ impl Regions {
     pub fn relay_lag(&self) -> Duration {
         let lag = self.0.as_ref().map_or(0, |known| known.lag.load(Ordering::Relaxed));
         Duration::from_micros(lag)
+    }
+
+    /// The regions that serve shoppers, with their parts of what regions divide among themselves, as far as is known; none
+    /// in a shop without regions.
+    pub fn shares(&self) -> Option<Vec<Share>> {
+        self.0.as_ref().map(|known| share::shares(&known.world.borrow().desired))
     }
 
     /// The shards that are at home here; none in a shop without regions, where all are.

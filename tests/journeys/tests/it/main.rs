@@ -12,6 +12,7 @@ mod inputs;
 mod paying;
 mod placing;
 mod proofs;
+mod quotas;
 mod redis;
 mod regions;
 mod routes;
