@@ -212,8 +212,8 @@ impl Shop {
             |t| Arc::new(AccountsClient(t)),
             |site| {
                 let secret = site.keys.secret("account")?;
-                let service =
-                    AccountService::new(db.clone(), &caches, signer, secret, config.section("account")?)?;
+                let (config, regions) = (config.section("account")?, site.regions.clone());
+                let service = AccountService::among(db.clone(), &caches, signer, secret, config, regions)?;
                 Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
             },
         )?;

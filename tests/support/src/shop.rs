@@ -107,10 +107,18 @@ pub struct ShopBuilder {
     sample: bool,
     profile: &'static str,
     environment: Vec<(String, String)>,
+    found: Vec<String>,
     parts: Parts,
 }
 
 impl ShopBuilder {
+    /// With these further arguments of `meridian region found`.
+    #[must_use]
+    pub fn found_with(mut self, arguments: &[&str]) -> Self {
+        self.found.extend(arguments.iter().map(|argument| (*argument).to_owned()));
+        self
+    }
+
     /// On these servers, not on those that the environment names.
     #[must_use]
     pub fn on(mut self, parts: Parts) -> Self {
@@ -214,8 +222,10 @@ impl ShopBuilder {
         if shop.shape == Shape::Regions {
             let entrances: Vec<String> =
                 REGIONS.iter().zip(&shop.bases).map(|(region, base)| format!("{region}={base}")).collect();
-            let words: Vec<&str> =
-                ["region", "found"].into_iter().chain(entrances.iter().map(String::as_str)).collect();
+            let words: Vec<&str> = ["region", "found"]
+                .into_iter()
+                .chain(entrances.iter().chain(&self.found).map(String::as_str))
+                .collect();
             shop.run_command(&words, None)?;
         }
         let password = shop.admin_password.clone();
@@ -236,6 +246,7 @@ impl Shop {
             sample: false,
             profile: "test",
             environment: Vec::new(),
+            found: Vec::new(),
             parts: Parts::named(),
         }
     }

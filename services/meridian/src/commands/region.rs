@@ -41,7 +41,7 @@ pub(crate) async fn run(settings: Settings, args: &RegionArgs) -> Result<()> {
     let desk =
         Desk { journal: regions::journal(&db), person: person(), output: args.output, ask: prompt, put };
     match &args.command {
-        RegionCommand::Found { regions } => desk.found(regions, shards).await,
+        RegionCommand::Found { regions, jurisdiction } => desk.found(regions, jurisdiction, shards).await,
         command => desk.run(command).await,
     }
 }

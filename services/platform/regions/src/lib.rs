@@ -132,6 +132,22 @@ impl Regions {
         self.0.as_ref().map(|known| share::shares(&known.world.borrow().desired))
     }
 
+    /// The shards of a jurisdiction whose home serves: those that are at home here, where there are any. Whoever lives under
+    /// its law gets one of them. None in a shop without regions.
+    pub fn shards_under(&self, jurisdiction: &str) -> Option<Vec<Shard>> {
+        let known = self.0.as_ref()?;
+        let world = known.world.borrow();
+        let under = world.observed.shards.iter().filter(|(_, row)| row.jurisdiction.as_str() == jurisdiction);
+        let (mut here, mut all) = (Vec::new(), Vec::new());
+        for (shard, row) in under.filter(|(_, row)| world.desired.serves(&row.home)) {
+            all.push(*shard);
+            if row.home == known.me {
+                here.push(*shard);
+            }
+        }
+        Some(if here.is_empty() { all } else { here })
+    }
+
     /// The shards that are at home here; none in a shop without regions, where all are.
     pub fn homed_here(&self) -> Option<Vec<Shard>> {
         let known = self.0.as_ref()?;
