@@ -1,7 +1,9 @@
 //! Under whose law accounts lie.
 
 use kernel::{Region, Shard};
-use placement::{Jurisdiction, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow, State, World};
+use placement::{
+    Degraded, Jurisdiction, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow, State, World,
+};
 
 use super::*;
 
@@ -15,6 +17,7 @@ fn two_laws(eu: State) -> World {
         weight: 1,
         jurisdictions: laws.iter().map(|name| law(name)).collect(),
         failover_ready: true,
+        degraded: Degraded::default(),
     };
     let mut world = World::default();
     world.observed.version = MapVersion(u64::from(eu != State::Active) + 1);

@@ -9,7 +9,8 @@ use contracts::{
 use inventory::{InventoryConfig, InventoryService};
 use kernel::{Epoch, Region, Shard, Timestamp};
 use placement::{
-    Instance, Jurisdiction, Lease, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow, State, World,
+    Degraded, Instance, Jurisdiction, Lease, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow,
+    State, World,
 };
 use platform_regions::Regions;
 
@@ -40,6 +41,7 @@ fn world(version: u64, weights: [u16; 3], states: [State; 3]) -> World {
             weight,
             jurisdictions: [Jurisdiction::new("any")].into(),
             failover_ready: true,
+            degraded: Degraded::default(),
         };
         world.desired.regions.insert(Region::new(name), RegionRow { state, ..RegionRow::new(spec) });
     }

@@ -167,6 +167,32 @@ pub enum RegionCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Have a region's entrance do less while it runs: change nothing, or serve only so many at once. It takes a second or two,
+    /// and holds until it is said otherwise; what is not named is off.
+    #[command(
+        group = clap::ArgGroup::new("what").required(true).multiple(true),
+        after_help = "Examples:\n  \
+        meridian region degrade eu-west --read-only\n  \
+        meridian region degrade eu-west --queue 200\n  \
+        meridian region degrade eu-west --off"
+    )]
+    Degrade {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        /// Refuse what would change something, except what providers of payments tell.
+        #[arg(long, group = "what")]
+        read_only: bool,
+        /// Serve so many requests at once; others wait, as `edge.queue` says.
+        #[arg(long, group = "what", value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
+        queue: Option<u32>,
+        /// Nothing of it any more.
+        #[arg(long, group = "what", conflicts_with_all = ["read_only", "queue"])]
+        off: bool,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Move all shards of a healthy region away, then drain it. No request fails.
     ///
     /// The way back is `uncordon`, then `rebalance`.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use kernel::{Region, Shard};
-use placement::{Desired, Jurisdiction, Policy, RegionRow, RegionSpec, Role};
+use placement::{Degraded, Desired, Jurisdiction, Policy, RegionRow, RegionSpec, Role};
 
 /// Whose law all data is under, until a shop says otherwise.
 const ANY: &str = "any";
@@ -29,6 +29,7 @@ pub(crate) fn map(
         weight: 1,
         jurisdictions: kept(region).chain([any.clone()]).collect(),
         failover_ready: true,
+        degraded: Degraded::default(),
     };
     let homes = shards
         .into_iter()

@@ -26,7 +26,7 @@ pub(crate) fn shares(desired: &Desired) -> Vec<Share> {
 mod tests {
     use std::collections::BTreeSet;
 
-    use placement::{RegionRow, RegionSpec, Role, State};
+    use placement::{Degraded, RegionRow, RegionSpec, Role, State};
 
     use super::*;
 
@@ -48,6 +48,7 @@ mod tests {
                 weight: 7,
                 jurisdictions: BTreeSet::new(),
                 failover_ready: false,
+                degraded: Degraded::default(),
             };
             desired.regions.insert(Region::new(name), RegionRow { state, ..RegionRow::new(spec) });
         }
