@@ -9,6 +9,7 @@ mod catalog;
 mod catalog_attributes;
 mod import;
 mod inventory;
+mod inventory_quotas;
 mod order;
 mod payment;
 mod platform;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(catalog_attributes::Migration),
             Box::new(regions::Migration),
             Box::new(search_marks::Migration),
+            Box::new(inventory_quotas::Migration),
         ]
     }
 }

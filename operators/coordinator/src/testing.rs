@@ -17,7 +17,7 @@ use std::{
 
 use async_trait::async_trait;
 use kernel::{Region, Shard};
-use placement::{Desired, Jurisdiction, RegionRow, RegionSpec, Role};
+use placement::{Degraded, Desired, Jurisdiction, RegionRow, RegionSpec, Role};
 
 use crate::{Applied, Journal};
 
@@ -108,6 +108,7 @@ fn spec() -> RegionSpec {
         weight: 1,
         jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
         failover_ready: false,
+        degraded: Degraded::default(),
     }
 }
 

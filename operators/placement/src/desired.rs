@@ -86,6 +86,16 @@ impl State {
     }
 }
 
+/// What a region's entrance does less of, because a person says so: nothing, unless said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Degraded {
+    /// It changes nothing.
+    pub read_only: bool,
+    /// So many requests are served at once, others wait; 0: as its configuration says.
+    pub queue: u32,
+}
+
 /// What a person says about a region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct RegionSpec {
@@ -101,6 +111,9 @@ pub struct RegionSpec {
     pub jurisdictions: BTreeSet<Jurisdiction>,
     /// Whether a failover away from here may begin without a person (the condition `FailoverReady`).
     pub failover_ready: bool,
+    /// What its entrance does less of.
+    #[serde(default)]
+    pub degraded: Degraded,
 }
 
 /// A region as it is stored.

@@ -29,7 +29,7 @@ mod plan;
 mod step;
 
 pub use agreement::{Agreement, agreement, seen_down};
-pub use desired::{Desired, Jurisdiction, Movement, Policy, RegionRow, RegionSpec, Role, State};
+pub use desired::{Degraded, Desired, Jurisdiction, Movement, Policy, RegionRow, RegionSpec, Role, State};
 pub use duty::duty;
 pub use lease::{Instance, Lease, Wish, wish};
 pub use observed::{MapVersion, Observed, Placing, ShardRow, Sighting, Verdict, Vitals, World};

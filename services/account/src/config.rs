@@ -1,6 +1,6 @@
 //! Section `account` of the configuration.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use kernel::{Failure, Result};
 use serde::{Deserialize, Serialize};
@@ -32,6 +32,9 @@ pub struct AccountConfig {
     /// Ended sessions, forgotten failures and old lines of the audit log are removed this often (job `account.sweep`).
     #[serde(with = "humantime_serde")]
     pub sweep_every: Duration,
+    /// Under whose law a new account's data is kept, by the country that is given (ISO 3166-1 alpha-2, in any case): it gets a
+    /// shard of that jurisdiction in the map of regions. Countries that are not named: `any`. Without regions it means nothing.
+    pub jurisdictions: BTreeMap<String, String>,
     /// How passwords are hashed.
     pub password: PasswordConfig,
     /// When log-in is refused.
@@ -49,6 +52,7 @@ impl Default for AccountConfig {
             max_addresses: 50,
             audit_kept: Duration::from_secs(2 * 365 * 24 * 3600),
             sweep_every: Duration::from_secs(3600),
+            jurisdictions: BTreeMap::new(),
             password: PasswordConfig::default(),
             lockout: LockoutConfig::default(),
         }
@@ -98,6 +102,12 @@ impl Default for LockoutConfig {
 }
 
 impl AccountConfig {
+    /// Under whose law data of this country is kept, where the configuration says so.
+    pub(crate) fn jurisdiction(&self, country: &str) -> Option<&str> {
+        let named = self.jurisdictions.iter().find(|(name, _)| name.eq_ignore_ascii_case(country));
+        named.map(|(_, jurisdiction)| jurisdiction.as_str())
+    }
+
     /// Refuses values that cannot work, naming the setting.
     pub fn validate(&self) -> Result<()> {
         let wrong = |field: &str, text: &str| Err(Failure::invalid(format!("account.{field}"), text));
@@ -123,6 +133,10 @@ impl AccountConfig {
         }
         if !(1..=1_000).contains(&self.lockout.failures) {
             return wrong("lockout.failures", "must lie between 1 and 1000");
+        }
+        let country = |name: &str| name.len() == 2 && name.bytes().all(|byte| byte.is_ascii_alphabetic());
+        if self.jurisdictions.iter().any(|(name, law)| !country(name) || law.is_empty()) {
+            return wrong("jurisdictions", "must name a jurisdiction for codes of countries such as DE");
         }
         if self.sweep_every < Duration::from_millis(1) {
             return wrong("sweep_every", "must be above zero");

@@ -4,7 +4,7 @@ use contracts::{
     Ctx, UserId,
     account::{AccountOpened, AccountView, Register, code},
 };
-use kernel::{Failure, Result};
+use kernel::{Failure, Result, Shard, code as general};
 use platform_db::is_duplicate;
 
 use crate::{
@@ -13,8 +13,11 @@ use crate::{
     store::{self, entity::account},
 };
 
+/// Whose law data is under where the configuration names no other.
+const ANY: &str = "any";
+
 impl AccountService {
-    /// Opens an account on a shard chosen at random. The e-mail's row decides between two at once.
+    /// Opens an account on a shard of its country's jurisdiction, chosen at random; of this region, where no country is given. The e-mail's row decides between two at once.
     pub(crate) async fn register_account(&self, ctx: &Ctx, command: Register) -> Result<AccountView> {
         let command = Register { email: command.email.trim().to_owned(), ..command };
         valid(&command)?;
@@ -22,7 +25,8 @@ impl AccountService {
         if store::owner_of(self.db.read(), &email_key(&command.email)).await?.is_some() {
             return Err(Failure::new(code::EMAIL_TAKEN));
         }
-        let row = self.new_account(command.email, name, &command.password).await?;
+        let shard = self.shard_for(command.country.as_deref())?;
+        let row = self.new_account(shard, command.email, name, &command.password).await?;
         let user = UserId::from_uuid(row.id);
         let outcome = self
             .db
@@ -50,14 +54,30 @@ impl AccountService {
         }
     }
 
-    /// The row of an account that does not exist yet.
+    /// Where an account of this country lives. `server.unavailable` where no region that serves keeps its data.
+    fn shard_for(&self, country: Option<&str>) -> Result<Shard> {
+        let Some(country) = country else { return Ok(self.db.random_shard()) };
+        let jurisdiction = self.config.jurisdiction(country);
+        let Some(shards) = self.regions.shards_under(jurisdiction.unwrap_or(ANY)) else {
+            return Ok(self.db.random_shard());
+        };
+        if shards.is_empty() && jurisdiction.is_some() {
+            return Err(Failure::new(general::UNAVAILABLE)
+                .detail("no region that keeps data of this country serves right now")
+                .retry_after(5));
+        }
+        Ok(self.db.random_of(&shards))
+    }
+
+    /// The row of an account that does not exist yet, on this shard.
     pub(crate) async fn new_account(
         &self,
+        shard: Shard,
         email: String,
         name: String,
         password: &str,
     ) -> Result<account::Model> {
-        let user: UserId = self.db.ids().mint(self.db.random_shard());
+        let user: UserId = self.db.ids().mint(shard);
         Ok(account::Model {
             shard: store::shard(user.shard()),
             id: user.uuid(),

@@ -14,6 +14,7 @@ use kernel::{Page, Result, Timestamp};
 use platform_cache::{Cache, Caches, Codec, Settings};
 use platform_db::Db;
 use platform_http::{AccessClaims, TokenSigner};
+use platform_regions::Regions;
 use platform_runtime::SecretKey;
 
 use crate::{config::AccountConfig, password::Passwords, store};
@@ -35,6 +36,7 @@ pub struct AccountService {
     pub(crate) passwords: Passwords,
     /// Until when sessions are open.
     pub(crate) open: Cache<SessionId, Timestamp>,
+    pub(crate) regions: Regions,
 }
 
 impl AccountService {
@@ -47,13 +49,25 @@ impl AccountService {
         secret: SecretKey,
         config: AccountConfig,
     ) -> Result<Arc<Self>> {
+        Self::among(db, caches, signer, secret, config, Regions::single())
+    }
+
+    /// The same in a region: new accounts get shards of their country's jurisdiction.
+    pub fn among(
+        db: Db,
+        caches: &Caches,
+        signer: TokenSigner,
+        secret: SecretKey,
+        config: AccountConfig,
+        regions: Regions,
+    ) -> Result<Arc<Self>> {
         config.validate()?;
         let passwords = Passwords::new(&config.password)?;
         let settings = Settings::new("account_sessions", REMEMBERED_SESSIONS, config.session_cache)
             .linked_ttl(LINKED)
             .far_ttl(SHARED);
         let open = caches.shared(settings, Codec::json());
-        Ok(Arc::new(Self { db, signer, secret, config, passwords, open }))
+        Ok(Arc::new(Self { db, signer, secret, config, passwords, open, regions }))
     }
 
     /// The account with these roles, as everybody sees it.

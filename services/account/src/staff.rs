@@ -26,8 +26,14 @@ impl AccountService {
         valid(&command)?;
         let roles = distinct(command.roles)?;
         let name = required("/email", command.email.split('@').next().unwrap_or_default())?;
-        let fresh =
-            self.new_account(command.email, name.chars().take(100).collect(), &command.password).await?;
+        let fresh = self
+            .new_account(
+                self.db.random_shard(),
+                command.email,
+                name.chars().take(100).collect(),
+                &command.password,
+            )
+            .await?;
         let actor = Actor::of(ctx);
         // The second try finds the account that was opened at the same time.
         let mut outcome = self.write_staff(fresh.clone(), &roles, &actor).await;

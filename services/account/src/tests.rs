@@ -1,5 +1,7 @@
 //! Accounts on a database in a temporary folder.
 
+mod jurisdictions;
+
 use std::{sync::Arc, time::Duration};
 
 use contracts::{
@@ -14,6 +16,7 @@ use migrations::Migrator;
 use platform_cache::Caches;
 use platform_db::{Db, testing};
 use platform_http::{Auth, TokenSigner};
+use platform_regions::Regions;
 use platform_runtime::SecretKey;
 use sea_orm_migration::MigratorTrait;
 
@@ -31,6 +34,10 @@ const PASSWORD: &str = "correct horse battery";
 
 impl Shop {
     async fn new() -> Self {
+        Self::among(Regions::single()).await
+    }
+
+    async fn among(regions: Regions) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
         let config = testing::config(folder.path());
@@ -40,12 +47,14 @@ impl Shop {
         let password = PasswordConfig { memory_kib: 8, passes: 1, ..PasswordConfig::default() };
         let config =
             AccountConfig { password, max_addresses: 3, max_sessions: 20, ..AccountConfig::default() };
-        let accounts = AccountService::new(
+        let config = AccountConfig { jurisdictions: [("de".to_owned(), "eu".to_owned())].into(), ..config };
+        let accounts = AccountService::among(
             db.clone(),
             &Caches::alone(clock.clone()),
             signer.clone(),
             SecretKey::from_bytes([9; 32]),
             config,
+            regions,
         )
         .unwrap();
         let auth = Auth::new(&[signer.verifying_key()], accounts.clone(), clock.clone());
@@ -61,8 +70,12 @@ impl Shop {
     }
 
     async fn register(&self, email: &str) -> Result<AccountView> {
-        let command =
-            Register { email: email.to_owned(), password: PASSWORD.to_owned(), name: "Ada".to_owned() };
+        let command = Register {
+            email: email.to_owned(),
+            password: PASSWORD.to_owned(),
+            name: "Ada".to_owned(),
+            country: None,
+        };
         self.accounts.register(&self.stranger(), command).await
     }
 
@@ -130,7 +143,12 @@ async fn an_email_is_registered_once_whatever_its_case_and_however_many_try() {
         assert!(taken.is(code::EMAIL_TAKEN), "{taken:?}");
     }
     assert!(shop.register("ada@EXAMPLE.org").await.unwrap_err().is(code::EMAIL_TAKEN));
-    let blank = Register { email: "b@example.org".into(), password: PASSWORD.into(), name: " \u{0} ".into() };
+    let blank = Register {
+        email: "b@example.org".into(),
+        password: PASSWORD.into(),
+        name: " \u{0} ".into(),
+        country: None,
+    };
     assert_eq!(
         shop.accounts.register(&shop.stranger(), blank).await.unwrap_err().fields()[0].pointer,
         "/name"

@@ -41,6 +41,12 @@ pub struct Register {
     #[garde(length(chars, min = 1, max = 100))]
     #[schema(min_length = 1, max_length = 100)]
     pub name: String,
+    /// Where the person lives, ISO 3166-1 alpha-2: under whose law the account's data is kept (`account.jurisdictions`). Where it
+    /// is not said, the region that is asked keeps it.
+    #[garde(length(min = 2, max = 2), pattern("^[A-Z]{2}$"))]
+    #[schema(min_length = 2, max_length = 2, pattern = "^[A-Z]{2}$")]
+    #[serde(default)]
+    pub country: Option<String>,
 }
 
 /// Logs in.

@@ -148,6 +148,22 @@ pub struct StockView {
     pub unavailable: i64,
     /// An alert is raised when available falls to this or below; 0 for none.
     pub safety_stock: i64,
+    /// The same by region, in a shop of several. A region sells its own part first; none of them limits what can be bought.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub regions: Vec<RegionStock>,
+}
+
+/// A region's part of the stock of a SKU in a warehouse.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RegionStock {
+    /// Which region.
+    pub region: String,
+    /// Sold there first.
+    pub available: i64,
+    /// Set aside for orders that are not paid yet, of whichever region.
+    pub reserved: i64,
+    /// Damaged, in quality check, kept back.
+    pub unavailable: i64,
 }
 
 /// Why stock is adjusted.
@@ -222,7 +238,8 @@ pub struct MovementView {
     pub sku_id: SkuId,
     /// Where.
     pub warehouse_id: WarehouseId,
-    /// `initial`, `inbound`, `count`, `damage`, `restore`, `scrap`, `reserve`, `confirm`, `release`, `expire`, `return`.
+    /// `initial`, `inbound`, `count`, `damage`, `restore`, `scrap`, `reserve`, `confirm`, `release`, `expire`, `return`,
+    /// `quota` (moved between regions).
     pub kind: String,
     /// Change of available.
     pub available: i64,
@@ -316,3 +333,13 @@ pub struct StockLow {
     pub safety_stock: i64,
 }
 event!(StockLow, "inventory.stock_low.v1", |e| e.sku_id);
+
+/// A region has sold its part of a SKU's stock, and others have some left.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QuotaShort {
+    /// Which SKU.
+    pub sku_id: SkuId,
+    /// Where.
+    pub region: String,
+}
+event!(QuotaShort, "inventory.quota_short.v1", |e| e.sku_id);

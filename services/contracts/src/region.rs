@@ -54,6 +54,12 @@ pub struct RegionView {
     pub weight: u16,
     /// Whether a failover away from here may begin without a person.
     pub failover_ready: bool,
+    /// Whether a person has it change nothing for now.
+    #[serde(default)]
+    pub read_only: bool,
+    /// Requests that a person has it serve at once, while others wait; 0: as its configuration says.
+    #[serde(default)]
+    pub queue: u32,
     /// How far its relay is behind the log, in milliseconds; absent until it said so.
     pub relay_lag_ms: Option<u64>,
     /// Whether its error budget burns too fast.

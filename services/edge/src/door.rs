@@ -8,7 +8,7 @@ use futures::{
     future::{Either, LocalBoxFuture, select},
 };
 use kernel::{Clock, Failure, Region, Shard, code as common};
-use placement::World;
+use placement::{Degraded, World};
 use platform_client::breaker::Pass;
 use platform_http::{Arrival, AssertionKey, Auth, Door, Entered, Hop, Inward};
 use platform_regions::Regions;
@@ -43,6 +43,14 @@ impl Site {
     fn lingers(&self, world: &World) -> bool {
         let row = world.desired.regions.get(&self.me);
         row.is_some_and(|row| self.linger.answers(row, Instant::now()))
+    }
+
+    /// What this region does less of now: what its configuration says, and a person.
+    fn degraded(&self) -> Degraded {
+        let world = self.regions.world();
+        let said = world.and_then(|world| world.desired.regions.get(&self.me).map(|row| row.spec.degraded));
+        let said = said.unwrap_or_default();
+        Degraded { read_only: said.read_only || self.config.read_only, ..said }
     }
 }
 
@@ -87,7 +95,7 @@ impl Worker {
         if is_out && (arrival.page || !site.lingers(&world)) {
             return self.send_on(&world, shard, &arrival);
         }
-        if site.config.read_only && !resolve::is_harmless(method, path) {
+        if site.degraded().read_only && !resolve::is_harmless(method, path) {
             self.counts.count(Decision::ReadOnly);
             return Entered::Refused(Failure::new(code::READ_ONLY).retry_after(30));
         }
@@ -106,12 +114,13 @@ impl Worker {
     async fn receive(&self, is_out: bool, arrival: Arrival, inward: Inward) -> Entered {
         let request = arrival.request;
         let harmless = resolve::is_harmless(request.method(), request.path());
+        let degraded = self.site.degraded();
         let why = if is_out {
             Err((code::OUT.into(), "out"))
-        } else if self.site.config.read_only && !harmless {
+        } else if degraded.read_only && !harmless {
             Err((code::READ_ONLY.into(), "read_only"))
         } else {
-            self.site.room.enter(false).await.map_err(|failure| (failure, "busy"))
+            self.site.room.enter(degraded.queue, false).await.map_err(|failure| (failure, "busy"))
         };
         match why {
             Ok(_place) => {
@@ -127,7 +136,7 @@ impl Worker {
 
     /// Serves it here, once the waiting room has let it in.
     async fn serve(&self, decision: Decision, request: ServiceRequest, inward: Inward) -> Entered {
-        match self.site.room.enter(true).await {
+        match self.site.room.enter(self.site.degraded().queue, true).await {
             Ok(_place) => {
                 self.counts.count(decision);
                 Entered::Answer(inward(request).await)

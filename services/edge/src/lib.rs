@@ -14,7 +14,8 @@
 //! - **This region is out** (drained, fenced): people are sent on (308), programs get 503 with the list of regions. One that
 //!   was drained in good order answers programs for a while yet (`edge.linger`), from where the shard lives now, so that a
 //!   switchover fails no request.
-//! - **Degraded by choice**: read-only, and a waiting room that bounds what is served at once.
+//! - **Degraded by choice**: read-only, and a waiting room that bounds what is served at once; by configuration, or while it runs
+//!   by what a person says of the region in the map (`meridian region degrade`).
 //!
 //! Invariants: a shard is never served outside its jurisdiction; a request makes at most one hop; nothing that is not
 //! repeatable runs twice; every wait has an end.

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use contracts::{Ctx, SessionId, Transport, UserId, account::AccountsClient};
 use kernel::{Clock, Ids, Region, Result, Shard, SystemClock};
-use placement::{Jurisdiction, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow, World};
+use placement::{Degraded, Jurisdiction, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow, World};
 use platform_http::{AccessClaims, Auth, TokenSigner};
 
 const SEED: [u8; 32] = [3; 32];
@@ -26,6 +26,7 @@ pub(crate) fn world(names: &[&str]) -> World {
             weight: 1,
             jurisdictions: BTreeSet::from([anywhere.clone()]),
             failover_ready: true,
+            degraded: Degraded::default(),
         };
         world.desired.regions.insert(region(name), RegionRow::new(spec));
         let row = ShardRow {

@@ -1,6 +1,9 @@
 //! Changes stock by hand: goods in, counts, damage; and the first stock of an import.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
 
 use contracts::{
     Ctx, Permission,
@@ -13,6 +16,7 @@ use platform_db::{Db, Once, Rows, Tx};
 use crate::{
     admission::Finding,
     desk::{Desk, Note, Order},
+    division::Division,
     service::InventoryService,
     stock, store, warehouses,
 };
@@ -21,7 +25,7 @@ use crate::{
 struct Adjustment {
     db: Db,
     order: Order,
-    buckets: i32,
+    division: Division,
     command: AdjustStock,
     note: Arc<Note>,
 }
@@ -44,7 +48,7 @@ impl InventoryService {
         let input = Adjustment {
             db: self.db.clone(),
             order: self.desk.order().await?,
-            buckets: self.config.buckets_per_hot_sku,
+            division: self.division(),
             command,
             note,
         };
@@ -68,17 +72,11 @@ impl InventoryService {
             actor: ctx.principal().into(),
         };
         let shard = first.sku_id.shard();
-        let input = (
-            self.db.clone(),
-            self.desk.order().await?,
-            self.config.buckets_per_hot_sku,
-            stock,
-            Arc::new(note),
-        );
+        let input = (self.db.clone(), self.desk.order().await?, self.division(), stock, Arc::new(note));
         let skus: BTreeSet<SkuId> = input.3.iter().map(|initial| initial.sku_id).collect();
         self.db
-            .write(shard, input, |tx, (db, order, buckets, stock, note)| {
-                Box::pin(stock_first(tx, db, order, *buckets, stock, note))
+            .write(shard, input, |tx, (db, order, division, stock, note)| {
+                Box::pin(stock_first(tx, db, order, division, stock, note))
             })
             .await?;
         self.db.outbox_signal().notify_one();
@@ -139,25 +137,25 @@ fn check(command: &AdjustStock) -> Result<()> {
 }
 
 async fn adjust(tx: &Tx, input: &Adjustment) -> Result<StockView> {
-    let Adjustment { db, order, buckets, command, note } = input;
+    let Adjustment { db, order, division, command, note } = input;
     let warehouse = match command.warehouse_id {
         Some(id) if store::warehouse(tx, id).await?.is_some() => id,
         Some(_) => return Err(Failure::invalid("/warehouse_id", "there is no such warehouse")),
         None => warehouses::default_warehouse(tx).await?,
     };
     let mut desk = open(tx, order, &[command.sku_id]).await?;
-    desk.adjust((command.sku_id, warehouse), command.reason, command.delta, *buckets, note)?;
-    store::save(tx, db, &desk).await?;
+    desk.adjust((command.sku_id, warehouse), command.reason, command.delta, division, note)?;
     let levels = store::levels(tx, &[command.sku_id]).await?;
+    store::save(tx, db, &desk, &levels).await?;
     let safety_stock = levels.get(&command.sku_id).copied().unwrap_or(0);
-    Ok(stock::view(command.sku_id, warehouse, &desk.buckets, safety_stock))
+    Ok(stock::view((command.sku_id, warehouse), &desk.buckets, safety_stock, order.divided))
 }
 
 async fn stock_first(
     tx: &Tx,
     db: &Db,
     order: &Order,
-    buckets: i32,
+    division: &Division,
     stock: &[InitialStock],
     note: &Arc<Note>,
 ) -> Result<()> {
@@ -172,9 +170,10 @@ async fn stock_first(
             Some(id) => id,
             None => *warehouse.insert(warehouses::default_warehouse(tx).await?),
         };
-        desk.stock_first((initial.sku_id, at), initial.quantity.max(0), buckets, note)?;
+        desk.stock_first((initial.sku_id, at), initial.quantity.max(0), division, note)?;
     }
-    store::save(tx, db, &desk).await.map(|_| ())
+    // Nothing fell.
+    store::save(tx, db, &desk, &HashMap::new()).await.map(|_| ())
 }
 
 async fn open(tx: &Tx, order: &Order, skus: &[SkuId]) -> Result<Desk> {
@@ -184,8 +183,9 @@ async fn open(tx: &Tx, order: &Order, skus: &[SkuId]) -> Result<Desk> {
 
 async fn set_level(tx: &Tx, db: &Db, command: &SetSafetyStock) -> Result<()> {
     let SetSafetyStock { sku_id, safety_stock } = *command;
-    let before = store::levels(tx, &[sku_id]).await?.get(&sku_id).copied().unwrap_or(0);
+    // Buckets first, as whoever sells locks them.
     let available = store::available(tx, &[sku_id]).await?.get(&sku_id).copied().unwrap_or(0);
+    let before = store::levels(tx, &[sku_id]).await?.get(&sku_id).copied().unwrap_or(0);
     store::save_level(tx, sku_id, safety_stock).await?;
     let low = |threshold: i64| threshold > 0 && available <= threshold;
     if low(safety_stock) && !low(before) {

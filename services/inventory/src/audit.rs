@@ -1,34 +1,17 @@
 //! Compares what buckets, ledger and live holds say of a SKU.
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use contracts::catalog::SkuId;
 use kernel::Result;
 use platform_runtime::{Finding, Scope};
 
-use crate::{model::Delta, service::InventoryService, store};
+use crate::{model::Delta, service::InventoryService, store, turn::Turn};
 
 /// SKUs read at once.
 const PAGE: u64 = 500;
 /// A SKU's whole ledger costs about this many times what an order's rows cost.
 const OF_MOST: u32 = 10;
-
-/// How far the background audit has come.
-#[derive(Debug, Default)]
-pub(crate) struct Turn(Mutex<Option<SkuId>>);
-
-impl Turn {
-    fn last(&self) -> Option<SkuId> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn set(&self, last: Option<SkuId>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = last;
-    }
-}
 
 /// What buckets, ledger and live holds say of a SKU, at one moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +24,8 @@ pub struct Reconciliation {
     pub reserved: i64,
     /// Units unavailable, over all buckets.
     pub unavailable: i64,
-    /// Every difference between buckets, ledger and live holds, and every number below zero; empty when all is well.
+    /// Every difference between buckets, ledger and live holds, every number below zero, and every unit that moving quotas
+    /// made or lost; empty when all is well.
     pub differences: Vec<String>,
 }
 
@@ -60,7 +44,7 @@ impl Reconciliation {
 impl InventoryService {
     /// Compares a SKU's buckets with its ledger and its live holds, in one snapshot.
     pub async fn reconcile(&self, sku: SkuId) -> Result<Reconciliation> {
-        let store::Books { buckets, ledger, held } = store::books(&self.db, sku).await?;
+        let store::Books { buckets, ledger, held, moved } = store::books(&self.db, sku).await?;
         let mut found = Reconciliation {
             sku_id: sku,
             available: 0,
@@ -89,6 +73,11 @@ impl InventoryService {
             if available < 0 || reserved < 0 || unavailable < 0 {
                 found.differences.push(format!("{place:?}: below zero: {bucket:?}"));
             }
+        }
+        for (warehouse, units) in moved.into_iter().filter(|(_, units)| *units != 0) {
+            found
+                .differences
+                .push(format!("{warehouse}: moves between regions add up to {units}, not to nothing"));
         }
         Ok(found)
     }

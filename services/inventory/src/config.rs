@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct InventoryConfig {
-    /// The region whose buckets are sold from first, and where new stock is put.
+    /// The name under which a shop without regions keeps its stock. With regions (`region.name`) each sells its own part first
+    /// and borrows the others' after that.
     pub region: String,
     /// How long a hold lives when its caller does not say.
     #[serde(with = "humantime_serde")]
@@ -31,6 +32,12 @@ pub struct InventoryConfig {
     /// How often holds are looked for whose time has run out.
     #[serde(with = "humantime_serde")]
     pub expire_every: Duration,
+    /// How often a region looks for stock that is far from where it is bought, or lies in a region that is out, and divides it
+    /// over the regions again. Only with regions; meanwhile they borrow.
+    #[serde(with = "humantime_serde")]
+    pub rebalance_every: Duration,
+    /// SKUs it looks at in one run, at most.
+    pub rebalance_most: u64,
 }
 
 impl Default for InventoryConfig {
@@ -44,6 +51,8 @@ impl Default for InventoryConfig {
             group: 256,
             admission: Duration::from_secs(1),
             expire_every: Duration::from_secs(10),
+            rebalance_every: Duration::from_secs(10),
+            rebalance_most: 2_000,
         }
     }
 }
@@ -72,6 +81,12 @@ impl InventoryConfig {
         }
         if self.expire_every.is_zero() {
             return wrong("expire_every", "must be longer than nothing");
+        }
+        if self.rebalance_every.is_zero() {
+            return wrong("rebalance_every", "must be longer than nothing");
+        }
+        if !(1..=100_000).contains(&self.rebalance_most) {
+            return wrong("rebalance_most", "must lie between 1 and 100000");
         }
         Ok(())
     }

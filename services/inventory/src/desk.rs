@@ -1,7 +1,10 @@
 //! Decides a group of requests in memory, first come first served: what the gatherer does between reading and writing.
 //! Pure, so that every rule can be tested without a database.
 
+mod quotas;
+
 use std::{
+    cmp::Reverse,
     collections::{BTreeSet, HashMap},
     sync::Arc,
 };
@@ -13,7 +16,10 @@ use contracts::{
 };
 use kernel::{Failure, Result, Timestamp, code as general};
 
+pub(crate) use quotas::Taken;
+
 use crate::admission::Finding;
+use crate::division::Division;
 use crate::model::{Bucket, Delta, Hold, Place, Step, Transition, spread, transition};
 
 /// A request about one hold.
@@ -68,17 +74,37 @@ pub(crate) struct Note {
     pub(crate) actor: Arc<str>,
 }
 
-/// In which order buckets are sold from: this region's first, then by the warehouse's priority.
+/// In which order buckets are sold from: this region's first, then those of the region that has most; by the warehouse's
+/// priority.
 #[derive(Clone, Debug)]
 pub(crate) struct Order {
     pub(crate) region: Arc<str>,
     pub(crate) priorities: Arc<HashMap<WarehouseId, i32>>,
+    /// Whether stock is divided over regions: then this region's part is read first, and the others' only for what it lacks.
+    pub(crate) divided: bool,
 }
 
 impl Order {
-    fn key(&self, place: &Place) -> (bool, i32, WarehouseId, Arc<str>, i32) {
-        let priority = self.priorities.get(&place.warehouse).copied().unwrap_or(i32::MAX);
-        (place.region != self.region, priority, place.warehouse, Arc::clone(&place.region), place.n)
+    fn own(&self, place: &Place) -> bool {
+        place.region == self.region
+    }
+
+    fn sort(&self, buckets: &mut [Bucket]) {
+        let mut others: HashMap<(SkuId, Arc<str>), i64> = HashMap::new();
+        for bucket in buckets.iter().filter(|bucket| !self.own(&bucket.place)) {
+            let region = (bucket.place.sku, Arc::clone(&bucket.place.region));
+            *others.entry(region).or_default() += bucket.units.available;
+        }
+        buckets.sort_by_cached_key(|Bucket { place, .. }| {
+            // None, for a bucket of this region, comes first.
+            let most = if self.own(place) {
+                None
+            } else {
+                others.get(&(place.sku, Arc::clone(&place.region))).map(|units| Reverse(*units))
+            };
+            let priority = self.priorities.get(&place.warehouse).copied().unwrap_or(i32::MAX);
+            (most, priority, place.warehouse, Arc::clone(&place.region), place.n)
+        });
     }
 }
 
@@ -96,12 +122,14 @@ pub(crate) struct Desk {
     before: HashMap<SkuId, i64>,
     /// SKUs of which somebody wanted more than there are.
     wanting: BTreeSet<SkuId>,
+    /// What is known of other regions' buckets.
+    quotas: quotas::Quotas,
 }
 
 impl Desk {
     /// A desk over every bucket of the SKUs concerned and the holds that exist.
     pub(crate) fn open(now: Timestamp, order: Order, mut buckets: Vec<Bucket>, holds: Vec<Hold>) -> Self {
-        buckets.sort_by_cached_key(|bucket| order.key(&bucket.place));
+        order.sort(&mut buckets);
         let mut desk = Self {
             now,
             order,
@@ -112,6 +140,7 @@ impl Desk {
             by_place: HashMap::new(),
             before: HashMap::new(),
             wanting: BTreeSet::new(),
+            quotas: quotas::Quotas::default(),
         };
         for bucket in buckets {
             desk.add(bucket);
@@ -119,6 +148,7 @@ impl Desk {
         for &sku in desk.by_sku.keys() {
             desk.before.insert(sku, desk.available(sku));
         }
+        desk.note_quotas();
         desk
     }
 
@@ -186,6 +216,7 @@ impl Desk {
         let changes: Vec<_> = taken.iter().map(|&(index, units)| (index, Delta::reserve(units))).collect();
         let note = self.note(request.hold.to_string(), &request.actor);
         self.apply("reserve", &changes, &note)?;
+        self.count_taken(&taken);
         let parts =
             taken.into_iter().map(|(index, units)| (self.buckets[index].place.clone(), units)).collect();
         let hold = Hold {
@@ -227,6 +258,7 @@ impl Desk {
             .map(|(sku, _, available)| (sku, available))
             .collect();
         self.wanting.extend(short.keys());
+        self.note_lacking(short.keys());
         out_of_stock(lines, &short)
     }
 
@@ -237,6 +269,8 @@ impl Desk {
         let wanting = self.wanting.iter().map(|&sku| (sku, Some(self.available(sku))));
         wanting
             .chain(more.filter(|sku| !self.wanting.contains(sku)).map(|sku| (sku, None)))
+            // The sum of some buckets' versions says nothing; where buyers are turned away all are read.
+            .filter(|(sku, _)| self.is_whole(*sku))
             .map(|(sku, left)| Finding { sku, left, version: self.version(sku) })
             .collect()
     }
@@ -295,13 +329,13 @@ impl Desk {
         }
     }
 
-    /// Adjusts a SKU's stock in a warehouse of this region; `buckets` says over how many incoming units are spread.
+    /// Adjusts a SKU's stock in a warehouse; `division` says how incoming units are spread.
     pub(crate) fn adjust(
         &mut self,
         (sku, warehouse): (SkuId, WarehouseId),
         reason: AdjustReason,
         delta: i64,
-        buckets: i32,
+        division: &Division,
         note: &Arc<Note>,
     ) -> Result<()> {
         let (kind, unit): (_, fn(i64) -> Delta) = match reason {
@@ -313,7 +347,7 @@ impl Desk {
         };
         let adds = matches!(reason, AdjustReason::Inbound | AdjustReason::Count) && delta > 0;
         let changes = if adds {
-            self.fill((sku, warehouse), delta, buckets)
+            self.fill((sku, warehouse), delta, division)
         } else {
             let from_unavailable = matches!(reason, AdjustReason::Restore | AdjustReason::Scrap);
             self.drain((sku, warehouse), delta.abs(), from_unavailable)?
@@ -328,37 +362,50 @@ impl Desk {
         &mut self,
         (sku, warehouse): (SkuId, WarehouseId),
         units: i64,
-        buckets: i32,
+        division: &Division,
         note: &Arc<Note>,
     ) -> Result<()> {
-        let mut changes = self.fill((sku, warehouse), units, buckets);
+        let mut changes = self.fill((sku, warehouse), units, division);
         if changes.is_empty() {
             // A bucket of nothing: the SKU is known from now on, and a second import leaves it alone.
-            changes.push((self.bucket((sku, warehouse), 0), 0));
+            let region = Arc::clone(&self.order.region);
+            changes.push((self.bucket((sku, warehouse), &region, 0), 0));
         }
         let changes: Vec<_> = changes.into_iter().map(|(index, units)| (index, Delta::add(units))).collect();
         self.apply("initial", &changes, note)
     }
 
-    fn bucket(&mut self, (sku, warehouse): (SkuId, WarehouseId), n: i32) -> usize {
-        let place = Place { sku, region: Arc::clone(&self.order.region), warehouse, n };
+    fn bucket(&mut self, (sku, warehouse): (SkuId, WarehouseId), region: &Arc<str>, n: i32) -> usize {
+        let place = Place { sku, region: Arc::clone(region), warehouse, n };
         match self.by_place.get(&place) {
             Some(&index) => index,
             None => self.add(Bucket::empty(place)),
         }
     }
 
-    /// Which buckets take how much of what comes in.
-    fn fill(&mut self, at: (SkuId, WarehouseId), units: i64, buckets: i32) -> Vec<(usize, i64)> {
+    /// Which buckets take how much of what comes in: each region its part.
+    fn fill(&mut self, at: (SkuId, WarehouseId), units: i64, division: &Division) -> Vec<(usize, i64)> {
+        let parts = division.parts(units, &self.taken(at.0));
+        parts.iter().flat_map(|(region, part)| self.spread(at, region, *part, division.buckets)).collect()
+    }
+
+    /// Over which buckets of a region so many units are spread.
+    fn spread(
+        &mut self,
+        at: (SkuId, WarehouseId),
+        region: &Arc<str>,
+        units: i64,
+        buckets: i32,
+    ) -> Vec<(usize, i64)> {
         let known = |n: &i32| {
-            let place = Place { sku: at.0, region: Arc::clone(&self.order.region), warehouse: at.1, n: *n };
+            let place = Place { sku: at.0, region: Arc::clone(region), warehouse: at.1, n: *n };
             self.by_place.contains_key(&place)
         };
         let count = buckets.max((0..).take_while(known).last().map_or(0, |n| n + 1)).max(1);
         (0..count)
             .zip(spread(units, i64::from(count)))
             .filter(|&(_, share)| share > 0)
-            .map(|(n, share)| (self.bucket(at, n), share))
+            .map(|(n, share)| (self.bucket(at, region, n), share))
             .collect()
     }
 

@@ -6,32 +6,22 @@
 
 use std::sync::Arc;
 
-use contracts::{
-    Ctx,
-    catalog::SkuId,
-    inventory::{HoldId, HoldView},
-};
-use kernel::{Failure, Result, Timestamp, code};
-use platform_db::{Db, Tx};
+use contracts::{Ctx, inventory::HoldId};
+use kernel::{Failure, Timestamp, code};
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span};
 
 use crate::{
-    admission::{Admission, Finding},
     config::InventoryConfig,
-    desk::{Desk, Order, Request, What},
+    desk::{Request, What},
+    group::{Answer, GroupDesk},
     model::Step,
-    store,
-    warehouses::Priorities,
 };
 
 /// Lines in one transaction: a bound on its length whatever the requests' size.
 const MOST_LINES: usize = 2_000;
 /// After so many failures in a row the rest of a group is not tried: the database is ill, not the requests.
 const MOST_FAILURES: u32 = 3;
-
-/// The answer to a request: the hold, where there is one.
-type Answer = Result<Option<HoldView>>;
 
 struct Waiting {
     request: Request,
@@ -191,56 +181,4 @@ fn fail(replies: impl IntoIterator<Item = oneshot::Sender<Answer>>, failure: &Fa
     for reply in replies {
         answer(reply, Err(Failure::from(failure.problem())));
     }
-}
-
-/// Decides groups: reads what they need, decides in memory, writes the result, in one transaction.
-#[derive(Clone)]
-pub(crate) struct GroupDesk {
-    pub(crate) db: Db,
-    pub(crate) region: Arc<str>,
-    pub(crate) priorities: Arc<Priorities>,
-    pub(crate) admission: Admission,
-}
-
-impl GroupDesk {
-    /// Decides the requests in their order. A request that cannot be met has its failure among the answers; the failure
-    /// of the whole means that nothing was written.
-    pub(crate) async fn write(&self, requests: Arc<[Request]>) -> Result<Vec<Answer>> {
-        let order = self.order().await?;
-        let shard = requests.first().map_or(store::WAREHOUSES, |request| request.hold.shard());
-        let input = (self.db.clone(), order, requests);
-        let (answers, published, findings) = self
-            .db
-            .write(shard, input, |tx, (db, order, requests)| Box::pin(decide(tx, db, order, requests)))
-            .await?;
-        if published {
-            self.db.outbox_signal().notify_one();
-        }
-        self.admission.note(&findings);
-        Ok(answers)
-    }
-
-    /// In which order buckets are sold from now.
-    pub(crate) async fn order(&self) -> Result<Order> {
-        Ok(Order { region: Arc::clone(&self.region), priorities: self.priorities.now(&self.db).await? })
-    }
-}
-
-/// Answers, whether events were published, and what was found out on the way.
-type Decided = (Vec<Answer>, bool, Vec<Finding>);
-
-async fn decide(tx: &Tx, db: &Db, order: &Order, requests: &[Request]) -> Result<Decided> {
-    let mut ids: Vec<HoldId> = requests.iter().map(|request| request.hold).collect();
-    ids.sort_unstable();
-    ids.dedup();
-    let holds = store::holds(tx, &ids).await?;
-    let parts = holds.iter().flat_map(|hold| hold.parts.iter().map(|(place, _)| place.sku));
-    let mut skus: Vec<SkuId> = requests.iter().flat_map(Request::skus).chain(parts).collect();
-    skus.sort_unstable();
-    skus.dedup();
-    let buckets = store::buckets(tx, &skus).await?;
-    let mut desk = Desk::open(tx.now(), order.clone(), buckets, holds);
-    let answers = requests.iter().map(|request| desk.run(request)).collect();
-    let published = store::save(tx, db, &desk).await?;
-    Ok((answers, published, desk.findings()))
 }

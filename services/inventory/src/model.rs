@@ -65,6 +65,8 @@ impl Delta {
 pub(crate) struct Bucket {
     pub(crate) place: Place,
     pub(crate) units: Delta,
+    /// Units that buyers of its region took since stock was last divided over regions, borrowed ones with them.
+    pub(crate) taken: i64,
     /// Version of the row; 0 when there is none yet.
     pub(crate) version: i64,
     pub(crate) dirty: bool,
@@ -73,7 +75,7 @@ pub(crate) struct Bucket {
 impl Bucket {
     /// A bucket that has no row yet.
     pub(crate) fn empty(place: Place) -> Self {
-        Self { place, units: Delta::default(), version: 0, dirty: false }
+        Self { place, units: Delta::default(), taken: 0, version: 0, dirty: false }
     }
 
     /// The three numbers after a change; none where one would leave `0..=MOST_UNITS`.

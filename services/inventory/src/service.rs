@@ -12,15 +12,18 @@ use contracts::{
     },
     pricing::LineInput,
 };
-use kernel::{Failure, Page, Result, Timestamp};
+use kernel::{Failure, Page, Region, Result, Timestamp};
 use platform_cache::Redis;
 use platform_db::Db;
+use platform_regions::Regions;
 
 use crate::{
     admission::Admission,
     config::InventoryConfig,
     desk::{What, out_of_stock},
-    gatherer::{Gatherer, GroupDesk},
+    division::Division,
+    gatherer::Gatherer,
+    group::{GroupDesk, Scarce},
     model::{self, Step},
     store,
     warehouses::Priorities,
@@ -38,15 +41,32 @@ impl InventoryService {
     /// The service over `db`, which tells its twins in other processes over `redis` what is sold out; starts its gatherer on the
     /// current runtime. `request.invalid` names a setting out of range.
     pub fn new(db: Db, redis: Option<&Redis>, config: InventoryConfig) -> Result<Arc<Self>> {
+        Self::among(db, redis, config, Regions::single())
+    }
+
+    /// The same in a region: it sells its own part of the stock, and the others' after that.
+    pub fn among(
+        db: Db,
+        redis: Option<&Redis>,
+        config: InventoryConfig,
+        regions: Regions,
+    ) -> Result<Arc<Self>> {
         config.validate()?;
         let desk = GroupDesk {
             db: db.clone(),
-            region: Arc::from(config.region.as_str()),
+            region: Arc::from(regions.me().map_or(config.region.as_str(), Region::as_str)),
+            regions,
             priorities: Arc::new(Priorities::default()),
             admission: Admission::new(redis, config.admission),
+            scarce: Scarce::default(),
         };
         let gatherer = Gatherer::start(desk.clone(), &config);
         Ok(Arc::new(Self { db, config, desk, gatherer }))
+    }
+
+    /// How stock is divided over regions now.
+    pub(crate) fn division(&self) -> Division {
+        Division::of(&self.desk.regions, &self.desk.region, self.config.buckets_per_hot_sku)
     }
 
     fn expiry(&self, wanted: Option<Timestamp>) -> Result<Timestamp> {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::{
     Ctx, Permission,
     catalog::SkuId,
-    inventory::{Availability, ListMovements, MovementView, StockView, WarehouseId},
+    inventory::{Availability, ListMovements, MovementView, RegionStock, StockView, WarehouseId},
 };
 use kernel::{Cursor, DEFAULT_LIMIT, Failure, MAX_LIMIT, Page, Result};
 
@@ -18,12 +18,12 @@ pub(crate) fn at_most(skus: usize) -> Result<()> {
     if skus > MOST_SKUS { Err(Failure::invalid("", format!("at most {MOST_SKUS} SKUs"))) } else { Ok(()) }
 }
 
-/// What a SKU's buckets in a warehouse come to.
+/// What a SKU's buckets in a warehouse come to; by region, too, where stock is divided over them.
 pub(crate) fn view(
-    sku_id: SkuId,
-    warehouse_id: WarehouseId,
+    (sku_id, warehouse_id): (SkuId, WarehouseId),
     buckets: &[Bucket],
     safety_stock: i64,
+    divided: bool,
 ) -> StockView {
     let mut view = StockView {
         sku_id,
@@ -33,12 +33,23 @@ pub(crate) fn view(
         reserved: 0,
         unavailable: 0,
         safety_stock,
+        regions: Vec::new(),
     };
+    let mut regions = BTreeMap::new();
     for bucket in buckets.iter().filter(|b| b.place.sku == sku_id && b.place.warehouse == warehouse_id) {
         view.available += bucket.units.available;
         view.reserved += bucket.units.reserved;
         view.unavailable += bucket.units.unavailable;
+        if divided {
+            let region = bucket.place.region.to_string();
+            let part =
+                regions.entry(region.clone()).or_insert(RegionStock { region, ..RegionStock::default() });
+            part.available += bucket.units.available;
+            part.reserved += bucket.units.reserved;
+            part.unavailable += bucket.units.unavailable;
+        }
     }
+    view.regions = regions.into_values().collect();
     view.on_hand = view.available + view.reserved + view.unavailable;
     view
 }
@@ -71,7 +82,8 @@ impl InventoryService {
             .map(|bucket| bucket.place.warehouse)
             .map(|id| ((order.priorities.get(&id).copied().unwrap_or(i32::MAX), id), id))
             .collect();
-        Ok(warehouses.into_values().map(|warehouse| view(sku, warehouse, &buckets, safety_stock)).collect())
+        let view = |warehouse| view((sku, warehouse), &buckets, safety_stock, order.divided);
+        Ok(warehouses.into_values().map(view).collect())
     }
 
     pub(crate) async fn list_movements(&self, ctx: &Ctx, list: ListMovements) -> Result<Page<MovementView>> {

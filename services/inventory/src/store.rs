@@ -4,7 +4,11 @@ pub(crate) mod entity;
 mod save;
 mod sum;
 
-use std::{collections::HashMap, fmt::Write};
+use std::{
+    collections::{BTreeSet, HashMap},
+    fmt::Write,
+    sync::Arc,
+};
 
 use contracts::{
     catalog::SkuId,
@@ -25,6 +29,9 @@ pub(crate) use sum::{Books, Sums, books, skus_after};
 
 /// The most values in one `IN` list: well below what SQLite binds.
 const MOST_VALUES: usize = 8_192;
+
+/// The most terms in one `OR`: SQLite's expressions may be 1,000 deep.
+const MOST_TERMS: usize = 512;
 
 /// The shard of the warehouses: a handful of rows that belong to no owner.
 pub(crate) const WAREHOUSES: Shard = Shard::new(0);
@@ -89,8 +96,7 @@ async fn of_holds<M: FromQueryResult>(
     let end = if locked { lock(backend) } else { "" };
     let (start, item) = (format!("SELECT * FROM {table} WHERE "), format!("(shard = ? AND {id} = ?)"));
     let mut rows = Vec::new();
-    // SQLite's expressions may be 1,000 deep.
-    for some in holds.chunks(512) {
+    for some in holds.chunks(MOST_TERMS) {
         let values: Vec<_> =
             some.iter().map(|hold| vec![number(hold.shard()).into(), hold.uuid().into()]).collect();
         let statement = listed(&start, &item, " OR ", end, &values, backend);
@@ -160,11 +166,38 @@ pub(crate) async fn due(
     Ok(rows.into_iter().map(Id::from_uuid).collect())
 }
 
-/// Every bucket of these SKUs, of every region, locked.
+/// Every bucket of these SKUs, of every region, locked, in one statement.
 pub(crate) async fn buckets(connection: &impl ConnectionTrait, skus: &[SkuId]) -> Result<Vec<Bucket>> {
     let rows: Vec<stock_bucket::Model> =
         of_skus(connection, "SELECT * FROM stock_bucket", skus, true).await?;
     Ok(rows.into_iter().map(Bucket::from).collect())
+}
+
+/// After every region's name: U+10FFFF is the last of all texts.
+const LAST_REGION: &str = "\u{10FFFF}";
+
+/// Buckets of these SKUs in these regions, or in all where none is named, locked: in one statement, in the key's order. No row
+/// of another region is read.
+pub(crate) async fn parts(
+    connection: &impl ConnectionTrait,
+    parts: &BTreeSet<(SkuId, Option<Arc<str>>)>,
+) -> Result<Vec<Bucket>> {
+    let backend = connection.get_database_backend();
+    let values: Vec<Vec<Value>> = parts
+        .iter()
+        .map(|(sku, region)| {
+            let (from, to) = region.as_deref().map_or(("", LAST_REGION), |region| (region, region));
+            vec![sku.uuid().into(), from.into(), to.into()]
+        })
+        .collect();
+    let mut buckets = Vec::new();
+    for some in values.chunks(MOST_TERMS) {
+        let (start, item) = ("SELECT * FROM stock_bucket WHERE ", "(sku_id = ? AND region BETWEEN ? AND ?)");
+        let statement = listed(start, item, " OR ", lock(backend), some, backend);
+        let rows = stock_bucket::Model::find_by_statement(statement).all(connection).await.db()?;
+        buckets.extend(rows.into_iter().map(Bucket::from));
+    }
+    Ok(buckets)
 }
 
 /// The same for readers.

@@ -212,17 +212,17 @@ impl Shop {
             |t| Arc::new(AccountsClient(t)),
             |site| {
                 let secret = site.keys.secret("account")?;
-                let service =
-                    AccountService::new(db.clone(), &caches, signer, secret, config.section("account")?)?;
+                let (config, regions) = (config.section("account")?, site.regions.clone());
+                let service = AccountService::among(db.clone(), &caches, signer, secret, config, regions)?;
                 Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
             },
         )?;
         let inventory = site.here_or::<dyn Inventory>(
             "inventory",
             |t| Arc::new(InventoryClient(t)),
-            |_| {
-                let service =
-                    InventoryService::new(db.clone(), caches.redis(), config.section("inventory")?)?;
+            |site| {
+                let (config, regions) = (config.section("inventory")?, site.regions.clone());
+                let service = InventoryService::among(db.clone(), caches.redis(), config, regions)?;
                 Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
             },
         )?;

@@ -242,8 +242,12 @@ mod tests {
 
     #[test]
     fn a_wrong_field_is_named_and_keeps_what_was_typed() {
-        let command =
-            Register { email: "ada".to_owned(), password: "short".to_owned(), name: "Ada".to_owned() };
+        let command = Register {
+            email: "ada".to_owned(),
+            password: "short".to_owned(),
+            name: "Ada".to_owned(),
+            country: None,
+        };
         let issues = Issues::of(Locale::En, &command);
         assert!(issues.about("email").is_some() && issues.about("password").is_some());
         assert!(issues.about("name").is_none());

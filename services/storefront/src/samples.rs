@@ -351,6 +351,8 @@ pub(crate) fn regions() -> RegionsView {
         capacity: 16,
         weight: 1,
         failover_ready: true,
+        read_only: false,
+        queue: 0,
         relay_lag_ms: Some(12),
         burning: false,
         seen: names

@@ -10,7 +10,7 @@ use coordinator::{Coordinator, Deed, Intent, Journal, MemoryJournal, Result, Sce
 use futures::executor::block_on;
 use kernel::{Clock, FakeClock, Region, Shard};
 use placement::{
-    Desired, Instance, Jurisdiction, Movement, RegionRow, RegionSpec, Role, Verdict, Wish, wish,
+    Degraded, Desired, Instance, Jurisdiction, Movement, RegionRow, RegionSpec, Role, Verdict, Wish, wish,
 };
 
 use crate::{
@@ -204,6 +204,7 @@ fn first_map(seed: &mut Seed) -> (Desired, BTreeMap<Shard, (Region, Jurisdiction
             weight: seed.between(0, 3),
             jurisdictions: laws.iter().copied().map(Jurisdiction::new).collect(),
             failover_ready: !seed.one_in(4),
+            degraded: Degraded::default(),
         };
         desired.regions.insert(Region::new(*name), RegionRow::new(spec));
     }

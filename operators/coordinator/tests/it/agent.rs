@@ -11,7 +11,9 @@ use std::{
 
 use coordinator::{Agent, Applied, Journal, MemoryJournal, RegionConfig, Snapshot};
 use kernel::{Region, Shard, SystemClock};
-use placement::{Desired, Instance, Jurisdiction, Kind, RegionRow, RegionSpec, Role, Spec, State, World};
+use placement::{
+    Degraded, Desired, Instance, Jurisdiction, Kind, RegionRow, RegionSpec, Role, Spec, State, World,
+};
 use platform_regions::{Duty, Regions};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -68,6 +70,7 @@ impl Stage {
                 weight: 1,
                 jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
                 failover_ready,
+                degraded: Degraded::default(),
             };
             desired.regions.insert(region(name), RegionRow::new(spec));
         }

@@ -10,8 +10,8 @@ use coordinator::{Coordinator, Deed, Journal, MemoryJournal};
 use futures::executor::block_on;
 use kernel::{Clock, FakeClock, Region, Shard, Timestamp};
 use placement::{
-    Desired, Instance, Jurisdiction, Kind, Operation, OperationId, Outcome, Phase, Placing, RegionRow,
-    RegionSpec, Role, Spec, State, Verdict, Wish, wish,
+    Degraded, Desired, Instance, Jurisdiction, Kind, Operation, OperationId, Outcome, Phase, Placing,
+    RegionRow, RegionSpec, Role, Spec, State, Verdict, Wish, wish,
 };
 
 pub(crate) const REGIONS: [&str; 3] = ["ap", "eu", "us"];
@@ -40,6 +40,7 @@ impl Field {
             weight: 1,
             jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
             failover_ready: true,
+            degraded: Degraded::default(),
         };
         let regions = REGIONS.map(|name| (region(name), RegionRow::new(spec.clone())));
         let desired = Desired { regions: regions.into(), ..Desired::default() };

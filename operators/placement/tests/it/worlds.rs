@@ -4,7 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use kernel::{Region, Shard, Timestamp};
 use placement::{
-    Jurisdiction, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow, Sighting, Verdict, World,
+    Degraded, Jurisdiction, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow, Sighting, Verdict,
+    World,
 };
 
 pub(crate) fn region(name: &str) -> Region {
@@ -27,6 +28,7 @@ pub(crate) fn world(regions: &[(&str, u16, u16, &str)]) -> World {
             weight: *weight,
             jurisdictions,
             failover_ready: true,
+            degraded: Degraded::default(),
         };
         world.desired.regions.insert(region(name), RegionRow::new(spec));
     }

@@ -4,7 +4,7 @@ use futures::{
     FutureExt,
     future::{Either, select},
 };
-use placement::State;
+use placement::{Degraded, State};
 
 use super::*;
 
@@ -137,6 +137,60 @@ async fn the_waiting_room_lets_in_as_many_as_it_says() {
         };
         let (seen, statuses) = tokio::join!(first, others);
         assert_eq!((&seen["region"], statuses), (&"b".into(), [503, 200]));
+    })
+    .await;
+}
+
+/// Switched on and off while it runs, by what the map says.
+#[actix_web::test]
+async fn a_person_degrades_a_region_while_it_serves() {
+    two(plain("a"), plain("b"), |a, b| async move {
+        let told = |degraded: Degraded| {
+            for region_of in [&a, &b] {
+                let mut world = described(&[("a", &a.url()), ("b", &b.url())]);
+                world.desired.regions.get_mut(&region("a")).unwrap().spec.degraded = degraded;
+                region_of.believes(world);
+            }
+        };
+        let (open, orders) = (Degraded::default(), || problem(post(&a, "/api/v1/orders")));
+        told(Degraded { read_only: true, ..open });
+        assert_eq!(orders().await, (503, "edge.read_only".to_owned(), true));
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "b", "reads go on, and b is as it was");
+        told(open);
+        assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["region"], "b");
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_person_opens_and_closes_the_waiting_room_while_it_serves() {
+    let brief = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.queue.wait = Duration::from_millis(20);
+    served([site("b", brief)], |[b]| async move {
+        let told = |queue: u32| {
+            let mut world = described(&[("x", ""), ("b", &b.url())]);
+            world.desired.regions.get_mut(&region("b")).unwrap().spec.degraded.queue = queue;
+            b.believes(world);
+        };
+        let full =
+            async || problem(get(&b, "/api/v1/cart")).await == (503, "edge.queue_full".to_owned(), true);
+        told(1);
+        let first = json(get(&b, "/api/v1/cart/slow"));
+        let others = async {
+            while b.here.runs() == 0 {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            assert!(full().await);
+            for queue in [0, 2] {
+                told(queue);
+                assert_eq!(json(get(&b, "/api/v1/cart")).await["region"], "b", "{queue}");
+            }
+            told(1);
+            assert!(full().await);
+            b.here.go.notify_one();
+        };
+        let (seen, ()) = tokio::join!(first, others);
+        assert_eq!(seen["region"], "b");
+        assert_eq!(json(get(&b, "/api/v1/cart")).await["region"], "b", "places come back");
     })
     .await;
 }

@@ -55,6 +55,7 @@ pub(crate) mod stock_bucket {
         pub unavailable: i64,
         pub version: i64,
         pub updated_at: i64,
+        pub taken: i64,
     }
 
     #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
@@ -183,6 +184,7 @@ impl From<stock_bucket::Model> for Bucket {
                 n: row.n,
             },
             units: Delta { available: row.available, reserved: row.reserved, unavailable: row.unavailable },
+            taken: row.taken,
             version: row.version,
             dirty: false,
         }

@@ -12,7 +12,7 @@ use platform_db::{Db, DbResult, Rows, Tx};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 use uuid::Uuid;
 
-use super::{entity::*, levels, number, row_marks};
+use super::{entity::*, number, row_marks};
 use crate::{
     desk::Desk,
     model::{Bucket, Hold, state_name},
@@ -21,8 +21,12 @@ use crate::{
 /// Rows of a guarded update in one statement.
 const MOST_ROWS: usize = 256;
 
-/// Writes the desk's changes and publishes what follows from them; true when there were events.
-pub(crate) async fn save(tx: &Tx, db: &Db, desk: &Desk) -> Result<bool> {
+/// Safety stock by SKU, where one is set.
+pub(crate) type Levels = HashMap<SkuId, i64>;
+
+/// Writes the desk's changes and publishes what follows from them; true when there were events. `levels` are those of the
+/// SKUs that fell.
+pub(crate) async fn save(tx: &Tx, db: &Db, desk: &Desk, levels: &Levels) -> Result<bool> {
     let now = tx.now().micros();
     let mut dirty: Vec<&Bucket> = desk.buckets.iter().filter(|bucket| bucket.dirty).collect();
     // In key order, as every writer does: no two wait for each other.
@@ -42,20 +46,17 @@ pub(crate) async fn save(tx: &Tx, db: &Db, desk: &Desk) -> Result<bool> {
         .rows(placed.iter().map(|hold| hold_row(hold, now)))
         .rows(placed.iter().flat_map(|hold| line_rows(hold)))
         .rows(movement_rows(tx, desk, now));
-    let (rows, published) = publish(tx, db, rows, desk).await?;
+    let (rows, published) = publish(tx, db, rows, desk, levels)?;
     rows.insert(tx).await?;
     Ok(published)
 }
 
-/// Adds the events: a SKU came into stock or went out of it, or fell to its safety stock. They go to the SKU's own shard,
-/// so that those of one SKU stay in order whoever's hold caused them.
-async fn publish(tx: &Tx, db: &Db, mut rows: Rows, desk: &Desk) -> Result<(Rows, bool)> {
-    let changed = desk.changed();
-    let fell: Vec<SkuId> =
-        changed.iter().filter(|(_, before, after)| after < before).map(|&(sku, ..)| sku).collect();
-    let levels = levels(tx, &fell).await?;
+/// Adds the events: a SKU came into stock or went out of it, fell to its safety stock, or is used up in this region. They
+/// go to the SKU's own shard, so that those of one SKU stay in order whoever's hold caused them. Where only this region's
+/// buckets were read, there are none ([`Desk::unread`]).
+fn publish(tx: &Tx, db: &Db, mut rows: Rows, desk: &Desk, levels: &Levels) -> Result<(Rows, bool)> {
     let mut published = false;
-    for (sku_id, before, after) in changed {
+    for (sku_id, before, after) in desk.changed() {
         tx.touch(sku_id.uuid());
         if (before > 0) != (after > 0) {
             rows = event(db, rows, sku_id, &AvailabilityChanged { sku_id, in_stock: after > 0 })?;
@@ -66,6 +67,10 @@ async fn publish(tx: &Tx, db: &Db, mut rows: Rows, desk: &Desk) -> Result<(Rows,
             rows = event(db, rows, sku_id, &StockLow { sku_id, available: after, safety_stock })?;
             published = true;
         }
+    }
+    for short in desk.ran_dry() {
+        rows = event(db, rows, short.sku_id, &short)?;
+        published = true;
     }
     Ok((rows, published))
 }
@@ -109,8 +114,9 @@ const BUCKETS: Versioned = Versioned {
         "unavailable",
         "version",
         "updated_at",
+        "taken",
     ],
-    changes: &["available", "reserved", "unavailable", "updated_at", "version"],
+    changes: &["available", "reserved", "unavailable", "updated_at", "taken", "version"],
 };
 
 const HOLDS: Versioned = Versioned {
@@ -176,6 +182,7 @@ fn bucket_row(bucket: &Bucket, now: i64) -> stock_bucket::Model {
         unavailable: bucket.units.unavailable,
         version: bucket.version + 1,
         updated_at: now,
+        taken: bucket.taken,
     }
 }
 
@@ -191,6 +198,7 @@ fn bucket_values(bucket: &Bucket, now: i64) -> Vec<Value> {
         row.unavailable.into(),
         row.version.into(),
         row.updated_at.into(),
+        row.taken.into(),
     ]
 }
 

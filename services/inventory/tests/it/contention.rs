@@ -13,7 +13,7 @@ use crate::fixture::*;
 
 /// Runs `tasks` in parallel, and fails when they do not end: a deadlock.
 #[expect(clippy::disallowed_methods, reason = "the runtime ends with the test")]
-async fn all<T: Send + 'static>(
+pub(crate) async fn all<T: Send + 'static>(
     tasks: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
 ) -> Vec<T> {
     let running: Vec<_> = tasks.into_iter().map(tokio::task::spawn).collect();

@@ -7,4 +7,7 @@ mod fixture;
 mod holds;
 mod invariants;
 mod measuring;
+mod quota_model;
+mod quotas;
 mod stock;
+mod three;

@@ -4,6 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use kernel::{Region, Shard};
+use placement::Jurisdiction;
 
 /// How a command answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -74,11 +75,15 @@ pub enum RegionCommand {
     ///
     /// Once a database, before its regions are started. `meridian up` does it by itself.
     #[command(after_help = "Example:\n  \
-        meridian region found us-east=http://10.0.0.1:8080 eu-west=http://10.1.0.1:8080 ap-southeast=http://10.2.0.1:8080")]
+        meridian region found us-east=http://10.0.0.1:8080 eu-west=http://10.1.0.1:8080 ap-southeast=http://10.2.0.1:8080 --jurisdiction eu-west=eu")]
     Found {
         /// The regions, each with the base URL of its entrance.
         #[arg(required = true, num_args = 1..=8, value_name = "REGION=URL", value_parser = entrance)]
         regions: Vec<(Region, String)>,
+        /// A region that keeps the data of a jurisdiction, beside what may lie anywhere. Its first shards are under the first that
+        /// is named for it; a failover takes them only to regions that keep it, too. May be given again.
+        #[arg(long, value_name = "REGION=JURISDICTION", value_parser = law)]
+        jurisdiction: Vec<(Region, Jurisdiction)>,
     },
     /// Show which shards a rebalance would move, why, and the plan's digest. Changes nothing.
     #[command(after_help = "Examples:\n  \
@@ -158,6 +163,32 @@ pub enum RegionCommand {
         /// The region.
         #[arg(value_parser = name)]
         region: Region,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Have a region's entrance do less while it runs: change nothing, or serve only so many at once. It takes a second or two,
+    /// and holds until it is said otherwise; what is not named is off.
+    #[command(
+        group = clap::ArgGroup::new("what").required(true).multiple(true),
+        after_help = "Examples:\n  \
+        meridian region degrade eu-west --read-only\n  \
+        meridian region degrade eu-west --queue 200\n  \
+        meridian region degrade eu-west --off"
+    )]
+    Degrade {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        /// Refuse what would change something, except what providers of payments tell.
+        #[arg(long, group = "what")]
+        read_only: bool,
+        /// Serve so many requests at once; others wait, as `edge.queue` says.
+        #[arg(long, group = "what", value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
+        queue: Option<u32>,
+        /// Nothing of it any more.
+        #[arg(long, group = "what", conflicts_with_all = ["read_only", "queue"])]
+        off: bool,
         /// Say what would be done, and do nothing.
         #[arg(long)]
         dry_run: bool,
@@ -296,6 +327,12 @@ fn name(text: &str) -> Result<Region, String> {
         return Err("a region's name is made of a-z, 0-9 and -, such as eu-west".to_owned());
     }
     Ok(Region::new(text))
+}
+
+fn law(text: &str) -> Result<(Region, Jurisdiction), String> {
+    let (region, law) =
+        text.split_once('=').ok_or("it is written as REGION=JURISDICTION, such as eu-west=eu")?;
+    Ok((name(region)?, Jurisdiction::new(name(law)?.as_str())))
 }
 
 fn entrance(text: &str) -> Result<(Region, String), String> {

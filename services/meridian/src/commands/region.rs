@@ -19,7 +19,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use coordinator::{Journal, JournalError, Scene};
 use kernel::{Region, SystemClock};
-use placement::{Ask, Digest, Kind, MapVersion, OperationId, World};
+use placement::{Ask, Degraded, Digest, Kind, MapVersion, OperationId, World};
 use platform_db::{Db, EngineName};
 use serde::Serialize;
 
@@ -41,7 +41,7 @@ pub(crate) async fn run(settings: Settings, args: &RegionArgs) -> Result<()> {
     let desk =
         Desk { journal: regions::journal(&db), person: person(), output: args.output, ask: prompt, put };
     match &args.command {
-        RegionCommand::Found { regions } => desk.found(regions, shards).await,
+        RegionCommand::Found { regions, jurisdiction } => desk.found(regions, jurisdiction, shards).await,
         command => desk.run(command).await,
     }
 }
@@ -98,6 +98,10 @@ impl Desk {
             C::Drain { region, wait, dry_run } => self.drain(region, wait, *dry_run).await,
             C::Fence { region, wait, dry_run } => self.fence(region, wait, *dry_run).await,
             C::Unfence { region, dry_run } => self.unfence(region, *dry_run).await,
+            C::Degrade { region, read_only, queue, dry_run, off: _ } => {
+                let to = Degraded { read_only: *read_only, queue: queue.unwrap_or(0) };
+                self.degrade(region, to, *dry_run).await
+            }
             C::Switchover { region, outside, run } => {
                 let outside = outside.iter().cloned().collect();
                 self.begin(Kind::Switchover { region: region.clone(), outside }, None, run).await

@@ -269,7 +269,7 @@ async fn users(shop: &Shop, seed: &Seed) -> Result<()> {
 async fn user(shop: &Shop, seed: u64, number: u32, password: String) -> Result<bool> {
     let system = shop.system_ctx("seed");
     let email = format!("user{number}-{seed}@example.com");
-    let register = Register { email, password, name: format!("Shopper {number}") };
+    let register = Register { email, password, name: format!("Shopper {number}"), country: None };
     let account = match shop.contracts.accounts.register(&system, register).await {
         Ok(account) => account,
         Err(failure) if failure.is(contracts::account::code::EMAIL_TAKEN) => return Ok(false),

@@ -42,6 +42,8 @@ fn region(world: &World, name: &Region, row: &RegionRow) -> RegionView {
         capacity: row.spec.capacity,
         weight: row.spec.weight,
         failover_ready: row.spec.failover_ready,
+        read_only: row.spec.degraded.read_only,
+        queue: row.spec.degraded.queue,
         relay_lag_ms: vitals.map(|said| u64::try_from(said.relay_lag.as_millis()).unwrap_or(u64::MAX)),
         burning: vitals.is_some_and(|said| said.burning),
         seen: seen

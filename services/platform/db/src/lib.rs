@@ -149,6 +149,11 @@ impl Db {
         Shard::new(rand::random_range(0..self.0.shards))
     }
 
+    /// One of these shards for a new owner; any, as [`Db::random_shard`] chooses, where there are none.
+    pub fn random_of(&self, shards: &[Shard]) -> Shard {
+        if shards.is_empty() { self.random_shard() } else { shards[rand::random_range(0..shards.len())] }
+    }
+
     /// The shard that `text` always falls on: for owners known by a name, such as an e-mail.
     pub fn shard_of(&self, text: &str) -> Shard {
         use sha2::{Digest, Sha256};

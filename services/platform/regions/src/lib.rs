@@ -8,6 +8,7 @@
 mod budget;
 mod busy;
 mod duty;
+mod share;
 
 use std::{
     collections::BTreeSet,
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 pub use budget::{Answered, Budget};
 pub use busy::Busy;
 pub use duty::Duty;
+pub use share::Share;
 
 /// The header of a region's `/healthz` that says how old its map is, in milliseconds.
 pub const MAP_AGE_HEADER: &str = "x-meridian-map-age";
@@ -152,6 +154,28 @@ impl Regions {
     /// What was answered by this process since it began.
     pub fn requests(&self) -> Answered {
         self.0.as_ref().map(|known| known.requests.now()).unwrap_or_default()
+    }
+
+    /// The regions that serve shoppers, with their parts of what regions divide among themselves, as far as is known; none
+    /// in a shop without regions.
+    pub fn shares(&self) -> Option<Vec<Share>> {
+        self.0.as_ref().map(|known| share::shares(&known.world.borrow().desired))
+    }
+
+    /// The shards of a jurisdiction whose home serves: those that are at home here, where there are any. Whoever lives under
+    /// its law gets one of them. None in a shop without regions.
+    pub fn shards_under(&self, jurisdiction: &str) -> Option<Vec<Shard>> {
+        let known = self.0.as_ref()?;
+        let world = known.world.borrow();
+        let under = world.observed.shards.iter().filter(|(_, row)| row.jurisdiction.as_str() == jurisdiction);
+        let (mut here, mut all) = (Vec::new(), Vec::new());
+        for (shard, row) in under.filter(|(_, row)| world.desired.serves(&row.home)) {
+            all.push(*shard);
+            if row.home == known.me {
+                here.push(*shard);
+            }
+        }
+        Some(if here.is_empty() { all } else { here })
     }
 
     /// The shards that are at home here; none in a shop without regions, where all are.

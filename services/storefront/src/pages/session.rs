@@ -185,6 +185,7 @@ pub(crate) async fn register(visitor: Visitor, request: HttpRequest, posted: Pos
         email: posted.line("email"),
         password: posted.raw("password").to_owned(),
         name: posted.line("name"),
+        country: None,
     };
     let issues = Issues::of(visitor.locale(), &command);
     if !issues.is_empty() {

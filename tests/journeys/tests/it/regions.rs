@@ -161,6 +161,34 @@ async fn every_index_hears(three: &Three, lamp: &str) -> Result<()> {
     Ok(())
 }
 
+/// `meridian region degrade`, while the regions serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_changes_nothing_for_as_long_as_a_person_says() -> Result<()> {
+    let three = Three::start().await?;
+    let shopper = three.shopper_of(1).await?;
+    let cart = |n: usize| shopper_at(&shopper, &three.shop.entrances()[n]);
+    let degrade = |what: &str| three.shop.run_command(&["region", "degrade", REGIONS[1], what], None);
+    let line = format!("/api/v1/cart/items/{}", sku(&three.shop, "copper-lamp").await?);
+    let adds = async |n: usize| cart(n).put(&line, &json!({"quantity": 1})).await;
+    ensure!(adds(1).await?.status < 300);
+    degrade("--read-only")?;
+    let refused = until(async || {
+        let answer = adds(1).await?;
+        Ok((answer.status >= 300).then_some(answer))
+    })
+    .await
+    .context("the region hears of it")?;
+    ensure!((refused.status, refused.code().as_str()) == (503, "edge.read_only"), "{}", refused.text);
+    cart(1).get("/api/v1/cart").await?.expect(200)?;
+    // The others serve what is at home there.
+    until(async || Ok((adds(0).await?.status < 300).then_some(())))
+        .await
+        .context("another region serves it")?;
+    degrade("--off")?;
+    until(async || Ok((adds(1).await?.status < 300).then_some(()))).await.context("it hears of that, too")?;
+    three.shop.finish().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn work_goes_on_when_a_region_is_killed() -> Result<()> {
     let mut three = Three::start().await?;

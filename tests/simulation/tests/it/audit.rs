@@ -8,8 +8,8 @@ use std::{
 use coordinator::{Applied, Store};
 use kernel::{Region, Shard, Timestamp};
 use placement::{
-    Change, Desired, Effect, Instance, Jurisdiction, Kind, OperationId, Outcome, Phase, Placing, RegionRow,
-    RegionSpec, Role, Spec, State,
+    Change, Degraded, Desired, Effect, Instance, Jurisdiction, Kind, OperationId, Outcome, Phase, Placing,
+    RegionRow, RegionSpec, Role, Spec, State,
 };
 use simulation::audit::{By, rest, step};
 
@@ -30,6 +30,7 @@ fn store() -> Store {
         weight: 1,
         jurisdictions: BTreeSet::from([Jurisdiction::new(law)]),
         failover_ready: true,
+        degraded: Degraded::default(),
     };
     let mut desired = Desired::default();
     for (name, law) in [("eu", "eu"), ("eu-north", "eu"), ("us", "us")] {

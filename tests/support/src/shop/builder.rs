@@ -14,6 +14,7 @@ pub struct ShopBuilder {
     sample: bool,
     profile: &'static str,
     environment: Vec<(String, String)>,
+    found: Vec<String>,
     parts: Parts,
     links: bool,
 }
@@ -25,6 +26,7 @@ impl ShopBuilder {
             sample: false,
             profile: "test",
             environment: Vec::new(),
+            found: Vec::new(),
             parts: Parts::named(),
             links: false,
         }
@@ -34,6 +36,13 @@ impl ShopBuilder {
     #[must_use]
     pub fn with_links(mut self) -> Self {
         self.links = true;
+        self
+    }
+
+    /// With these further arguments of `meridian region found`.
+    #[must_use]
+    pub fn found_with(mut self, arguments: &[&str]) -> Self {
+        self.found.extend(arguments.iter().map(|argument| (*argument).to_owned()));
         self
     }
 
@@ -152,8 +161,10 @@ impl ShopBuilder {
             .map(|(region, (_, at))| format!("{region}={at}"))
             .collect();
         if !regions.is_empty() {
-            let words: Vec<&str> =
-                ["region", "found"].into_iter().chain(regions.iter().map(String::as_str)).collect();
+            let words: Vec<&str> = ["region", "found"]
+                .into_iter()
+                .chain(regions.iter().chain(&self.found).map(String::as_str))
+                .collect();
             shop.run_command(&words, None)?;
         }
         let password = shop.admin_password.clone();

@@ -3,6 +3,7 @@
 use anyhow::Result;
 use coordinator::Applied;
 use kernel::{Region, Shard};
+use placement::Jurisdiction;
 use serde_json::json;
 
 use super::{Desk, trouble};
@@ -13,9 +14,18 @@ use crate::{
 
 impl Desk {
     /// Founds the map; a conflict when there is one.
-    pub(super) async fn found(&self, regions: &[(Region, String)], shards: Vec<Shard>) -> Result<()> {
+    pub(super) async fn found(
+        &self,
+        regions: &[(Region, String)],
+        laws: &[(Region, Jurisdiction)],
+        shards: Vec<Shard>,
+    ) -> Result<()> {
         let count = shards.len();
-        let (desired, homes) = first::map(regions, shards);
+        let (desired, homes) = first::map(regions, laws, shards);
+        if let Some((unknown, _)) = laws.iter().find(|(region, _)| !desired.regions.contains_key(region)) {
+            let said = format!("{unknown} has a jurisdiction and is not among the regions");
+            return Err(Ended::error(Why::Usage, said));
+        }
         if desired.regions.len() < regions.len() {
             return Err(Ended::error(Why::Usage, "a region is named twice"));
         }

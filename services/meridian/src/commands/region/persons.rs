@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use coordinator::Applied;
 use kernel::Region;
-use placement::State;
+use placement::{Degraded, RegionSpec, State};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
@@ -19,6 +19,18 @@ use crate::{
 const TRIES: usize = 10;
 /// Between two looks.
 const TURN: Duration = Duration::from_millis(200);
+
+/// What a region does, or would do.
+fn less(to: Degraded, dry_run: bool) -> String {
+    let will = if dry_run { "would" } else { "will" };
+    let queue = format!("serve {} requests at once", to.queue);
+    match (to.read_only, to.queue) {
+        (false, 0) => format!("{will} serve as its configuration says"),
+        (false, _) => format!("{will} {queue}"),
+        (true, 0) => format!("{will} change nothing"),
+        (true, _) => format!("{will} change nothing, and {queue}"),
+    }
+}
 
 impl Desk {
     pub(super) async fn cordon(&self, region: &Region, dry_run: bool) -> Result<()> {
@@ -63,6 +75,25 @@ impl Desk {
     pub(super) async fn fence(&self, region: &Region, wait: &Waiting, dry_run: bool) -> Result<()> {
         self.become_one(region, &[State::Fenced], dry_run).await?;
         self.emptied(region, wait, dry_run).await
+    }
+
+    /// Has a region's entrance do less, or no less any more. Being so already is success.
+    pub(super) async fn degrade(&self, region: &Region, to: Degraded, dry_run: bool) -> Result<()> {
+        for _ in 0..TRIES {
+            let scene = self.scene().await?;
+            let Some(row) = scene.world.desired.regions.get(region) else {
+                return known(&scene.world, region);
+            };
+            let spec = RegionSpec { degraded: to, ..row.spec.clone() };
+            let put = self.journal.put_region(region, Some(row.version), &spec);
+            if spec == row.spec || dry_run || put.await.map_err(trouble)? == Applied::Yes {
+                let said = json!({
+                    "region": region.as_str(), "read_only": to.read_only, "queue": to.queue, "dry_run": dry_run
+                });
+                return self.answer(&said, || format!("{region} {}", less(to, dry_run)));
+            }
+        }
+        Err(changed())
     }
 
     async fn state(&self, region: &Region) -> Result<State> {

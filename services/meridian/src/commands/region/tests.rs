@@ -5,7 +5,8 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use coordinator::{Applied, Journal, MemoryJournal};
 use kernel::{Clock, FakeClock, Region, Shard, Timestamp};
 use placement::{
-    Desired, Instance, Jurisdiction, OperationId, RegionRow, RegionSpec, Role, State, Verdict, Wish, wish,
+    Degraded, Desired, Instance, Jurisdiction, OperationId, RegionRow, RegionSpec, Role, State, Verdict,
+    Wish, wish,
 };
 
 use super::Desk;
@@ -40,6 +41,7 @@ impl Field {
                 weight: 1,
                 jurisdictions: [any.clone()].into(),
                 failover_ready: true,
+                degraded: Degraded::default(),
             })
         };
         let desired =
@@ -187,6 +189,29 @@ async fn what_does_not_exist_is_status_3() {
     let clock = Arc::new(FakeClock::new(Timestamp::from_micros(0)));
     let desk = Desk { journal: Arc::new(MemoryJournal::new(clock)), ..field.desk() };
     assert_eq!(exit_status(&desk.run(&C::Plan).await.unwrap_err()), 3, "no map");
+}
+
+fn degrade(name: &str, read_only: bool, queue: Option<u32>, dry_run: bool) -> C {
+    C::Degrade { region: region(name), read_only, queue, off: !read_only && queue.is_none(), dry_run }
+}
+
+#[tokio::test]
+async fn a_region_is_degraded_until_it_is_said_otherwise() {
+    let field = Field::new().await;
+    let degraded = || field.journal.store().world().desired.regions[&region("eu")].spec.degraded;
+    let version = || field.journal.store().world().observed.version;
+    assert_eq!(field.run(&degrade("eu", true, Some(9), true)).await, 0);
+    assert_eq!(degraded(), Degraded::default(), "a dry run");
+    for (read_only, queue) in [(true, None), (true, Some(9)), (false, Some(7)), (false, None)] {
+        let before = version();
+        assert_eq!(field.run(&degrade("eu", read_only, queue, false)).await, 0);
+        assert_eq!(degraded(), Degraded { read_only, queue: queue.unwrap_or(0) });
+        assert!(version() > before, "every process hears of it");
+    }
+    let before = version();
+    assert_eq!(field.run(&degrade("eu", false, None, false)).await, 0);
+    assert_eq!(version(), before, "it is so already");
+    assert_eq!(field.run(&degrade("mars", true, None, false)).await, 3);
 }
 
 #[tokio::test]

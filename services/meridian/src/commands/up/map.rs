@@ -17,7 +17,7 @@ pub(super) async fn found(journal: &dyn Journal, places: &[Place], shards: Vec<S
     let scene = journal.read().await?;
     if scene.world.observed.version == MapVersion(0) {
         let entrances: Vec<_> = places.iter().map(|place| (place.region.clone(), place.url())).collect();
-        let (desired, homes) = first::map(&entrances, shards);
+        let (desired, homes) = first::map(&entrances, &[], shards);
         let count = homes.len();
         if journal.found(&desired, &homes).await? == Applied::Yes {
             tell(format!("founded the map: {count} shards in {}", REGIONS.join(", ")));
@@ -105,7 +105,7 @@ mod tests {
         let journal = MemoryJournal::new(Arc::new(FakeClock::new(Timestamp::from_micros(0))));
         let entrances: Vec<_> =
             places(8080).iter().map(|place| (place.region.clone(), place.url())).collect();
-        let (mut desired, homes) = first::map(&entrances, vec![Shard::new(0)]);
+        let (mut desired, homes) = first::map(&entrances, &[], vec![Shard::new(0)]);
         let row = desired.regions.remove(&Region::new("us-east")).unwrap();
         desired.regions.insert(Region::new("mars"), row);
         assert_eq!(journal.found(&desired, &homes).await, Ok(Applied::Yes));

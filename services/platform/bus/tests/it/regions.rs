@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use kernel::{Epoch, Region, Shard, Timestamp};
 use placement::{
-    Desired, Instance, Jurisdiction, Lease, MapVersion, Observed, Placing, RegionRow, RegionSpec, Role,
-    ShardRow, World,
+    Degraded, Desired, Instance, Jurisdiction, Lease, MapVersion, Observed, Placing, RegionRow, RegionSpec,
+    Role, ShardRow, World,
 };
 use platform_bus::{Consumer, Scope};
 use platform_db::Rows;
@@ -27,6 +27,7 @@ fn world(version: u64, leases: &[(u16, &str)]) -> World {
         weight: 1,
         jurisdictions: [any()].into(),
         failover_ready: false,
+        degraded: Degraded::default(),
     };
     let regions = ["eu", "us"].map(|name| (region(name), RegionRow::new(spec())));
     let row = |home: &str| ShardRow {

@@ -120,6 +120,16 @@ pub const METRICS: &[Metric] = &[
     histogram("inventory_group_size", &[], "Requests about holds that were decided in one transaction."),
     counter("inventory_holds_expired_total", &[], "Holds whose time was over and whose stock went back."),
     counter(
+        "inventory_quota_moved_units_total",
+        &[],
+        "Units whose region was changed, so that they lie where they are bought.",
+    ),
+    counter(
+        "inventory_quota_units_total",
+        &["from"],
+        "Units that buyers of this region reserved: from its own part of the stock, or borrowed from other regions'.",
+    ),
+    counter(
         "inventory_requests_total",
         &["request", "outcome"],
         "Requests about holds: reserved, confirmed, released.",

@@ -10,8 +10,8 @@ use std::{
 use coordinator::{Applied, Intent, Store};
 use kernel::{Region, Shard, Timestamp};
 use placement::{
-    Ask, Change, Desired, Effect, Instance, Jurisdiction, Kind, Movement, RegionRow, RegionSpec, Role, Spec,
-    State as RegionState, Verdict, Wish, plan, wish,
+    Ask, Change, Degraded, Desired, Effect, Instance, Jurisdiction, Kind, Movement, RegionRow, RegionSpec,
+    Role, Spec, State as RegionState, Verdict, Wish, plan, wish,
 };
 use simulation::audit::{self, By};
 use stateright::{Model, Property};
@@ -195,6 +195,7 @@ fn first() -> Store {
         weight: 1,
         jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
         failover_ready: true,
+        degraded: Degraded::default(),
     };
     let mut desired = Desired::default();
     for (name, role) in [("ap", Role::Witness), ("eu", Role::Full), ("us", Role::Full)] {
