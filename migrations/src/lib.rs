@@ -8,6 +8,7 @@ mod cart;
 mod catalog;
 mod catalog_attributes;
 mod import;
+mod intake;
 mod inventory;
 mod order;
 mod payment;
@@ -42,6 +43,7 @@ impl MigratorTrait for Migrator {
             Box::new(catalog_attributes::Migration),
             Box::new(regions::Migration),
             Box::new(search_marks::Migration),
+            Box::new(intake::Migration),
         ]
     }
 }

@@ -27,6 +27,7 @@ mod audit;
 mod config;
 mod desk;
 mod expire;
+mod forget_skus;
 mod gatherer;
 mod http;
 mod model;

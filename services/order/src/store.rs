@@ -2,6 +2,7 @@
 
 mod audit;
 mod entity;
+mod intake;
 
 use std::collections::HashMap;
 
@@ -19,6 +20,7 @@ use sea_orm::{
 use uuid::Uuid;
 
 pub(crate) use self::audit::page_with_history;
+pub(crate) use self::intake::{TAKEN, by_ids, insert_taken, numbers, remove};
 use self::entity::{order_history, order_line, order_number, orders, shard};
 use crate::{
     model::Order,
