@@ -221,7 +221,8 @@ mod tests {
         assert!(off_the_path(&order, &back).is_some(), "nothing leads back");
         order.state = Closed;
         assert!(off_the_path(&order, &[begin.clone(), step(Some(PendingPayment), Closed)]).is_some());
-        let closed = OrderHistoryView { reason: format!("{ELSEWHERE}closed"), ..step(Some(PendingPayment), Closed) };
+        let closed =
+            OrderHistoryView { reason: format!("{ELSEWHERE}closed"), ..step(Some(PendingPayment), Closed) };
         assert_eq!(off_the_path(&order, &[begin, closed]), None, "another shop's rules are not ours");
     }
 }

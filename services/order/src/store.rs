@@ -20,8 +20,8 @@ use sea_orm::{
 use uuid::Uuid;
 
 pub(crate) use self::audit::page_with_history;
-pub(crate) use self::intake::{TAKEN, by_ids, insert_taken, numbers, remove};
 use self::entity::{order_history, order_line, order_number, orders, shard};
+pub(crate) use self::intake::{TAKEN, by_ids, insert_taken, numbers, remove};
 use crate::{
     model::Order,
     moves::{Actor, Entry, Moved, News},

@@ -56,10 +56,6 @@ pub(crate) async fn remove_stock(tx: &Tx, skus: &[SkuId]) -> Result<()> {
         .await
         .db()?;
     stock_movement::Entity::delete_many().filter(of_skus(skus)).exec(tx).await.db()?;
-    stock_level::Entity::delete_many()
-        .filter(stock_level::Column::SkuId.is_in(ids()))
-        .exec(tx)
-        .await
-        .db()?;
+    stock_level::Entity::delete_many().filter(stock_level::Column::SkuId.is_in(ids())).exec(tx).await.db()?;
     Ok(())
 }

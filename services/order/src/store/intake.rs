@@ -31,8 +31,7 @@ pub(crate) async fn by_ids(on: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Ha
             .all(on)
             .await
             .db()?;
-        known
-            .extend(with_lines(on, home, rows).await?.into_iter().map(|order| (order.id.uuid(), order)));
+        known.extend(with_lines(on, home, rows).await?.into_iter().map(|order| (order.id.uuid(), order)));
     }
     Ok(known)
 }

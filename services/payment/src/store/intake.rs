@@ -39,9 +39,9 @@ pub(crate) async fn groups(on: &impl ConnectionTrait, ids: &[Uuid]) -> Result<Ha
             .await
             .db()?;
         known.extend(
-            intents.into_iter().map(|intent| {
-                (intent.id, Group { intent, attempts: Vec::new(), refunds: Vec::new() })
-            }),
+            intents
+                .into_iter()
+                .map(|intent| (intent.id, Group { intent, attempts: Vec::new(), refunds: Vec::new() })),
         );
         let attempts = attempt::Entity::find()
             .filter(attempt::Column::Shard.eq(home))
