@@ -9,7 +9,7 @@
 
 use async_trait::async_trait;
 use kernel::{Failure, Money, Result, Timestamp, code};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 

@@ -20,7 +20,7 @@ mod redis;
 mod shop;
 
 pub use client::{Answer, Client};
-pub use leftovers::Leftovers;
+pub use leftovers::{Leftovers, execute, number};
 pub use meilisearch_stand_in::MeilisearchStandIn;
 pub use parts::Parts;
 pub use process::binary;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use contracts::{SessionId, UserId, intake::UserFacts};
 use kernel::Result;
 use platform_db::{DbResult, Marks, Rows, Tx};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::{

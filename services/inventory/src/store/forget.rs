@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contracts::catalog::SkuId;
 use kernel::{Failure, Id, Result, code};
 use platform_db::{DbResult, Tx};
-use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter};
 use uuid::Uuid;
 
 use super::{

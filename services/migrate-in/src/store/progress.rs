@@ -3,8 +3,8 @@
 use kernel::{Result, Timestamp};
 use platform_db::{Db, DbResult, Rows, Tx};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::Expr,
 };
 
 use super::entity::{error, made as made_entity, progress as progress_entity};

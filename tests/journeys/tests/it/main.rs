@@ -9,6 +9,7 @@ mod catalog;
 mod endpoint;
 mod importing;
 mod inputs;
+mod migrating_in;
 mod paying;
 mod placing;
 mod proofs;
