@@ -8,6 +8,7 @@ mod cart;
 mod catalog;
 mod catalog_attributes;
 mod import;
+mod intake;
 mod inventory;
 mod inventory_quotas;
 mod order;
@@ -44,6 +45,7 @@ impl MigratorTrait for Migrator {
             Box::new(regions::Migration),
             Box::new(search_marks::Migration),
             Box::new(inventory_quotas::Migration),
+            Box::new(intake::Migration),
         ]
     }
 }

@@ -12,8 +12,9 @@
 //! - Nobody hands out or takes away permissions that they do not have; `admin` has all and cannot be changed.
 //! - A user has at most `account.max_sessions` open; one more ends the oldest.
 //! - The audit log is only added to, until a line is older than `account.audit_kept`, and holds no secrets and no e-mails.
+//! - A password that another shop hashed with bcrypt is hashed anew at its first log-in here.
 //!
-//! Tables: `account`, `account_email`, `role`, `account_role`, `session`, `address`, `login_failure`, `audit_log`.
+//! Tables: `account`, `account_taken`, `account_email`, `role`, `account_role`, `session`, `address`, `login_failure`, `audit_log`.
 //! Events out: `account.opened.v1`; none in. Job: `account.sweep`.
 
 mod addresses;
@@ -32,6 +33,7 @@ mod service;
 mod staff;
 mod store;
 mod sweep;
+mod take_in;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -15,6 +15,7 @@ use crate::{
     AccountService,
     config::LockoutConfig,
     model::{Failures, email_key, valid},
+    password::is_bcrypt,
     store::{self, entity::session},
     token::{RefreshToken, email_hash},
 };
@@ -31,6 +32,8 @@ struct Attempt {
     email_hash: Vec<u8>,
     user: Option<UserId>,
     checked_hash: String,
+    /// The hash that takes its place: of an account from another shop, the first time.
+    fresh_hash: Option<String>,
     session: Option<session::Model>,
     rule: LockoutConfig,
     max_sessions: u32,
@@ -56,6 +59,7 @@ impl AccountService {
             email_hash,
             user: account.map(|account| UserId::from_uuid(account.id)),
             checked_hash: checked_hash.unwrap_or_default(),
+            fresh_hash: None,
             session: None,
             rule: self.config.lockout.clone(),
             max_sessions: self.config.max_sessions,
@@ -65,6 +69,9 @@ impl AccountService {
                 let id: SessionId = self.db.ids().mint(user.shard());
                 let token = RefreshToken::first(id);
                 attempt.session = Some(self.new_session(user, &token));
+                if is_bcrypt(&attempt.checked_hash) {
+                    attempt.fresh_hash = Some(self.passwords.hash(&command.password).await?);
+                }
                 self.settle_attempt(attempt).await?;
                 metrics::counter!("account_logins_total", "outcome" => "opened").increment(1);
                 self.pair(user, id, token.text()).await
@@ -140,6 +147,9 @@ async fn open(
     if !store::note_login(tx, user, &attempt.checked_hash).await? {
         // The password was changed since it was checked.
         return Ok(Outcome::Refused);
+    }
+    if let Some(fresh) = &attempt.fresh_hash {
+        store::rehash(tx, user, &attempt.checked_hash, fresh).await?;
     }
     if before.is_some() {
         store::clear_failures(tx, &attempt.email_hash).await?;

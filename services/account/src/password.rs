@@ -1,4 +1,5 @@
-//! Password hashes: argon2id, a bounded number at once.
+//! Password hashes: argon2id, a bounded number at once. Those that came from another shop may be bcrypt's: they are checked as
+//! they are, and give way to argon2id once the password is known.
 
 use std::sync::Arc;
 
@@ -10,6 +11,14 @@ use kernel::{Failure, Result, code};
 use tokio::sync::Semaphore;
 
 use crate::config::PasswordConfig;
+
+/// In the place of a hash: no password is the right one.
+pub(crate) const NONE: &str = "!";
+
+/// Whether a hash is bcrypt's, in its modular crypt format.
+pub(crate) fn is_bcrypt(stored: &str) -> bool {
+    ["$2a$", "$2b$", "$2x$", "$2y$"].iter().any(|prefix| stored.starts_with(prefix))
+}
 
 /// Hashes and checks passwords on blocking threads.
 pub(crate) struct Passwords {
@@ -43,11 +52,16 @@ impl Passwords {
 
     /// Whether `password` is the one behind `stored`. Without a stored hash the answer is no, after as much work.
     pub(crate) async fn verify(&self, password: &str, stored: Option<&str>) -> Result<bool> {
+        let stored = stored.filter(|stored| *stored != NONE);
         let known = stored.is_some();
         let stored = stored.unwrap_or(&self.dummy).to_owned();
         let (argon2, password) = (self.argon2.clone(), password.to_owned());
         let same = self
             .run(move || {
+                if is_bcrypt(&stored) {
+                    // A hash that is damaged fits no password.
+                    return Ok(bcrypt::verify(password.as_bytes(), &stored).unwrap_or(false));
+                }
                 let stored =
                     PasswordHash::new(&stored).map_err(|error| Failure::internal(error.to_string()))?;
                 match argon2.verify_password(password.as_bytes(), &stored) {
@@ -96,6 +110,17 @@ mod tests {
         assert!(passwords.verify("correct horse", Some(&stored)).await.unwrap());
         assert!(!passwords.verify("correct house", Some(&stored)).await.unwrap());
         assert!(!passwords.verify("correct horse", None).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn knows_a_password_that_bcrypt_hashed() {
+        let passwords = cheap(10);
+        let stored = bcrypt::hash("correct horse", 4).unwrap();
+        assert!(is_bcrypt(&stored) && !is_bcrypt(&passwords.dummy));
+        assert!(passwords.verify("correct horse", Some(&stored)).await.unwrap());
+        assert!(!passwords.verify("correct house", Some(&stored)).await.unwrap());
+        assert!(!passwords.verify("x", Some("$2b$04$damaged")).await.unwrap());
+        assert!(!passwords.verify(NONE, Some(NONE)).await.unwrap(), "no password fits where there is none");
     }
 
     #[tokio::test]

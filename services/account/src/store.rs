@@ -2,6 +2,7 @@
 
 mod addresses;
 pub(crate) mod entity;
+mod intake;
 mod roles;
 
 use contracts::{SessionId, UserId, account::AccountView};
@@ -13,7 +14,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub(crate) use self::{addresses::*, roles::*};
+pub(crate) use self::{addresses::*, intake::*, roles::*};
 use crate::model::Failures;
 use entity::{account, account_email, audit_log, login_failure, session};
 

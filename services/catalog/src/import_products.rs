@@ -338,6 +338,7 @@ fn plan_entry(
         standing: standing(before, entry.mark.published),
         rules: &entry.rules,
         import: Some(entry.mark.clone()),
+        sku_ids: None,
         now: tx.now(),
     };
     Ok((plan(&target, &entry.draft, tx.ids(), taken)?, slug))
@@ -369,7 +370,7 @@ fn refused(reason: String) -> ImportedProductResult {
 }
 
 /// A failure in one line: each field with what is wrong with it, else the message.
-fn reason(failure: &Failure) -> String {
+pub(crate) fn reason(failure: &Failure) -> String {
     let fields: Vec<String> =
         failure.fields().iter().map(|field| format!("{} {}", field.pointer, field.detail)).collect();
     if fields.is_empty() { failure.message().to_owned() } else { fields.join("; ") }

@@ -16,7 +16,7 @@
 //! Reads come from caches, which its own writes invalidate at once; other processes' changes show at once where there is a
 //! Redis, else after `catalog.cache_ttl` at the latest. The public JSON of a product, with price and stock, is at most `catalog.page_ttl` old.
 //!
-//! Tables: `category`, `category_tree`, `attribute_set`, `category_attribute_set`, `brand`, `product`, `sku`, `sku_code`, `product_slug`, `product_image`.
+//! Tables: `category`, `category_tree`, `attribute_set`, `category_attribute_set`, `brand`, `product`, `product_taken`, `sku`, `sku_code`, `product_slug`, `product_image`.
 //! Events out: `catalog.product_changed.v1`, `catalog.category_changed.v1`; in: the same, from other processes.
 //! Job: `catalog.fetch_images`.
 
@@ -42,6 +42,7 @@ mod read_products;
 mod sanitise;
 mod service;
 mod store;
+mod take_in;
 mod tree;
 mod warm;
 mod write_product;

@@ -32,6 +32,8 @@ pub(crate) struct Target<'a> {
     pub(crate) rules: &'a Rules,
     /// What an import says; absent when staff write.
     pub(crate) import: Option<ImportMark>,
+    /// Ids of the draft's SKUs, where they follow from elsewhere; else SKUs are matched, and new ones get new ids.
+    pub(crate) sku_ids: Option<&'a [SkuId]>,
     pub(crate) now: Timestamp,
 }
 
@@ -172,11 +174,17 @@ fn plan_skus(
     changes: &mut Changes,
 ) -> Result<Vec<SkuId>> {
     let existing = target.before.map_or(&[][..], |rows| &rows.skus);
-    let matches = match_skus(existing, &draft.skus)?;
+    let matches = match target.sku_ids {
+        Some(ids) => ids.iter().map(|id| existing.iter().position(|row| row.id == id.uuid())).collect(),
+        None => match_skus(existing, &draft.skus)?,
+    };
     let sku_ids: Vec<SkuId> = matches
         .iter()
-        .map(|found| {
-            found.map_or_else(|| ids.mint(target.id.shard()), |at| SkuId::from_uuid(existing[at].id))
+        .enumerate()
+        .map(|(index, found)| match (found, target.sku_ids) {
+            (Some(at), _) => SkuId::from_uuid(existing[*at].id),
+            (None, Some(given)) => given[index],
+            (None, None) => ids.mint(target.id.shard()),
         })
         .collect();
     let codes = plan_codes(target, draft, existing, &matches, &sku_ids, taken)?;
@@ -392,6 +400,7 @@ mod tests {
             standing: Standing::DRAFT,
             rules: &NONE,
             import: None,
+            sku_ids: None,
             now: Timestamp::from_micros(1),
         }
     }

@@ -6,6 +6,7 @@ pub(crate) mod categories;
 pub(crate) mod changes;
 pub(crate) mod entity;
 pub(crate) mod images;
+pub(crate) mod intake;
 pub(crate) mod listing;
 pub(crate) mod products;
 

@@ -137,6 +137,7 @@ async fn write_rows(
         standing,
         rules: &write.rules,
         import: None,
+        sku_ids: None,
         now: tx.now(),
     };
     let mut planned = plan(&target, &write.draft, tx.ids(), &mut taken)?;

@@ -14,6 +14,7 @@ pub mod account;
 pub mod cart;
 pub mod catalog;
 pub mod import;
+pub mod intake;
 pub mod inventory;
 pub mod order;
 pub mod payment;

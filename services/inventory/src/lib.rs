@@ -34,6 +34,7 @@ mod consumers;
 mod desk;
 mod division;
 mod expire;
+mod forget_skus;
 mod gatherer;
 mod group;
 mod http;

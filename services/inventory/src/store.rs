@@ -1,6 +1,7 @@
 //! All SQL of the domain.
 
 pub(crate) mod entity;
+mod forget;
 mod save;
 mod sum;
 
@@ -24,6 +25,7 @@ use sea_orm::{
 use crate::model::{Bucket, Hold, Place};
 use entity::{hold, hold_line, stock_bucket, stock_level, stock_movement, warehouse};
 
+pub(crate) use forget::{moved_by_people, remove_stock};
 pub(crate) use save::{save, save_level};
 pub(crate) use sum::{Books, Sums, books, skus_after};
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod migrate_in;
 mod region;
 
 use std::{net::SocketAddr, path::PathBuf};
@@ -8,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use kernel::Currency;
 
 use crate::database_url::DatabaseUrl;
+pub(crate) use migrate_in::{MigrateInCommand, Revert, Source, Tls, Which};
 pub(crate) use region::{Output, RegionArgs, RegionCommand, Run, ShardRange, Up, Waiting};
 
 /// A shop in several regions at once.
@@ -107,6 +109,31 @@ pub enum Command {
     /// Import products or categories from a file.
     #[command(subcommand)]
     Import(Import),
+    /// Take in the users, products, orders and payments of an existing MySQL shop, check them, give them back.
+    ///
+    /// `plan` looks and writes nothing; `run` takes in, batch by batch, and goes on where it stood after a crash or Ctrl-C;
+    /// run again after its end it brings up what the source changed meanwhile; `verify` compares checksums of both sides;
+    /// `revert` removes exactly what was brought. The source is only read, so rights to SELECT are enough. The shop may
+    /// run meanwhile.
+    ///
+    /// Users log in with the passwords they had, where these were hashed with bcrypt or argon2id. Orders and payments come
+    /// as facts of the past: no stock moves for them, nobody is charged and nobody is written to.
+    #[command(after_help = "Examples:\n  \
+        meridian migrate-in mapping > mapping.toml          # then say what is called otherwise in your shop\n  \
+        MERIDIAN_MIGRATE_IN_PASSWORD=… meridian migrate-in plan --from mysql://reader@db.example:3306/shop --mapping mapping.toml\n  \
+        meridian migrate-in run --from mysql://reader@db.example/shop --mapping mapping.toml --password-stdin < password\n  \
+        meridian migrate-in verify --from mysql://reader@db.example/shop --mapping mapping.toml -o json > report.json\n  \
+        meridian migrate-in errors --mapping mapping.toml > errors.csv\n  \
+        meridian migrate-in revert --mapping mapping.toml --confirm legacy\n\n\
+        Exit status:\n  \
+        0  done; `verify`: both sides are the same\n  \
+        1  failed; `verify`: they differ; `plan`: the mapping does not fit\n  \
+        2  wrong command line, or not confirmed\n  \
+        4  another process takes the same source in\n  \
+        5  stopped by Ctrl-C or SIGTERM: run again, it goes on\n  \
+        6  done, but some rows are not in, or some stay (`revert`): the report says which")]
+    #[command(subcommand)]
+    MigrateIn(MigrateInCommand),
     /// Fill the shop with generated products and users: skewed popularity, the same for the same seed.
     ///
     /// Prints the password all generated users share.

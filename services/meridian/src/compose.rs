@@ -15,6 +15,7 @@ use contracts::{
     cart::{Carts, CartsClient},
     catalog::{Catalog, CatalogClient, SkuId},
     import::{ImportKind, ImportView, Imports, ImportsClient},
+    intake::{ForgetSkus, Intake, Intakes, TakeOrder, TakePayment, TakeProduct, TakeUser},
     inventory::{Inventory, InventoryClient},
     order::{Orders, OrdersClient},
     payment::{Payments, PaymentsClient},
@@ -24,6 +25,7 @@ use contracts::{
 use import::ImportService;
 use inventory::InventoryService;
 use kernel::{Currency, SystemClock};
+use migrate_in::{Mapping, MigrateIn, SourceAddress};
 use migrations::Migrator;
 use order::OrderService;
 use payment::PaymentService;
@@ -114,6 +116,7 @@ pub struct Shop {
     db: Db,
     registry: Registry,
     importer: Option<Arc<ImportService>>,
+    intakes: Option<Intakes>,
     auth: Auth,
     internal: AssertionKey,
     places: payment::Places,
@@ -128,6 +131,31 @@ pub(crate) async fn open_database(settings: &Settings) -> Result<Db> {
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await?;
     db.check_shards().await?;
     Ok(db)
+}
+
+/// The doors for a migration of the modules that run here.
+#[derive(Default)]
+struct Doors {
+    users: Option<Arc<dyn Intake<TakeUser>>>,
+    products: Option<Arc<dyn Intake<TakeProduct>>>,
+    orders: Option<Arc<dyn Intake<TakeOrder>>>,
+    payments: Option<Arc<dyn Intake<TakePayment>>>,
+    prices: Option<Arc<dyn ForgetSkus>>,
+    stock: Option<Arc<dyn ForgetSkus>>,
+}
+
+impl Doors {
+    /// All of them, where all modules run here.
+    fn all(self) -> Option<Intakes> {
+        Some(Intakes {
+            users: self.users?,
+            products: self.products?,
+            orders: self.orders?,
+            payments: self.payments?,
+            prices: self.prices?,
+            stock: self.stock?,
+        })
+    }
 }
 
 /// What modules are built from.
@@ -206,6 +234,7 @@ impl Shop {
         let (config, db, caches) = (site.config, site.db.clone(), site.caches.clone());
         let signer = TokenSigner::new(site.keys.secret("access-token")?.expose())?;
         let verifying_key = signer.verifying_key();
+        let mut doors = Doors::default();
 
         let accounts = site.here_or::<dyn Accounts>(
             "account",
@@ -214,6 +243,7 @@ impl Shop {
                 let secret = site.keys.secret("account")?;
                 let (config, regions) = (config.section("account")?, site.regions.clone());
                 let service = AccountService::among(db.clone(), &caches, signer, secret, config, regions)?;
+                doors.users = Some(service.intake());
                 Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
             },
         )?;
@@ -223,6 +253,7 @@ impl Shop {
             |site| {
                 let (config, regions) = (config.section("inventory")?, site.regions.clone());
                 let service = InventoryService::among(db.clone(), caches.redis(), config, regions)?;
+                doors.stock = Some(service.forgetting());
                 Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
             },
         )?;
@@ -243,6 +274,7 @@ impl Shop {
             site.registry.remote("catalog");
             None
         };
+        doors.products = catalog_service.as_ref().map(CatalogService::intake);
         let catalog: Arc<dyn Catalog> = match &catalog_service {
             Some(service) => service.clone(),
             None => Arc::new(CatalogClient(site.transport.clone())),
@@ -258,6 +290,7 @@ impl Shop {
                     site.keys.secret("quote")?,
                     config.section("pricing")?,
                 )?;
+                doors.prices = Some(service.forgetting());
                 Ok((service.clone() as Arc<dyn Pricing>, pricing::module(service)))
             },
         )?;
@@ -294,6 +327,7 @@ impl Shop {
                     payment::Channels::new(&payment_config, &places, db.clock().clone(), &sandbox_secret)?;
                 let service =
                     PaymentService::new(db.clone(), channels, places.clone(), payment_config.clone())?;
+                doors.payments = Some(service.intake());
                 Ok((service.clone() as Arc<dyn Payments>, payment::module(service)))
             },
         )?;
@@ -310,6 +344,7 @@ impl Shop {
                     carts.clone(),
                     config.section("order")?,
                 )?;
+                doors.orders = Some(service.intake());
                 Ok((service.clone() as Arc<dyn Orders>, order::module(service)))
             },
         )?;
@@ -386,6 +421,7 @@ impl Shop {
             db: site.db,
             registry: site.registry,
             importer,
+            intakes: doors.all(),
             auth,
             internal,
             places,
@@ -422,6 +458,13 @@ impl Shop {
             Some(importer) => Ok(importer.run_file(kind, file, currency, progress).await?),
             None => bail!("imports run in another process"),
         }
+    }
+
+    /// A migration from another shop into this one. Without an address it tells how far it is, and gives back.
+    pub async fn migrate_in(&self, mapping: Mapping, address: Option<&SourceAddress>) -> Result<MigrateIn> {
+        let Some(intakes) = self.intakes.clone() else { bail!("a module runs in another process") };
+        let deps = migrate_in::Deps { db: self.db.clone(), contracts: self.contracts.clone(), intakes };
+        Ok(MigrateIn::open(deps, mapping, address).await?)
     }
 
     /// Tells other processes what changed here; for commands, which serve nothing.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// Why, as the program's exit status says it: documented in `meridian region --help`.
+/// Why, as the program's exit status says it: documented in the `--help` of `meridian region` and `meridian migrate-in`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
     /// It failed, was refused, or something is wrong.
@@ -13,8 +13,10 @@ pub(crate) enum Why {
     NotFound,
     /// Something else is under way, or has changed what this was decided on.
     Conflict,
-    /// It is not over in time.
+    /// It is not over in time, or was told to stop.
     Late,
+    /// It is done, but not of everything.
+    Partly,
 }
 
 /// The end of a command, with its status and its reason for a person.
@@ -46,5 +48,6 @@ pub fn status(error: &anyhow::Error) -> u8 {
         Some(Why::NotFound) => 3,
         Some(Why::Conflict) => 4,
         Some(Why::Late) => 5,
+        Some(Why::Partly) => 6,
     }
 }

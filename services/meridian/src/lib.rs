@@ -34,6 +34,7 @@ pub async fn run(cli: Cli) -> Result<()> {
         Command::Import(import) => {
             local(settings, async |shop| commands::import::run(shop, import).await).await
         }
+        Command::MigrateIn(migrate_in) => Box::pin(commands::migrate_in::run(settings, migrate_in)).await,
         Command::Seed(seed) => local(settings, async |shop| commands::seed::run(shop, seed).await).await,
         Command::Staff(staff) => local(settings, async |shop| commands::staff::run(shop, staff).await).await,
         Command::Search(search) => {

@@ -11,6 +11,7 @@ use crate::{
     model::Order,
     states::{Step, next},
     store,
+    take_in::ELSEWHERE,
 };
 
 /// Orders read at once.
@@ -125,7 +126,7 @@ impl OrderService {
 }
 
 /// Whether lines and totals add up, as they did when the order was drafted.
-fn adds_up(order: &Order) -> bool {
+pub(crate) fn adds_up(order: &Order) -> bool {
     let totals = &order.totals;
     let sum = |of: fn(&crate::model::OrderLine) -> Money| {
         Money::sum(totals.total.currency, order.lines.iter().map(of))
@@ -152,13 +153,15 @@ fn off_the_path(order: &Order, history: &[OrderHistoryView]) -> Option<String> {
     let (Some(first), Some(last)) = (history.first(), history.last()) else {
         return Some("it has no history".to_owned());
     };
-    if first.from.is_some() || first.to != OrderState::PendingPayment {
+    // What happened in another shop followed that shop's rules.
+    let elsewhere = |step: &OrderHistoryView| step.reason.starts_with(ELSEWHERE);
+    if first.from.is_some() || (first.to != OrderState::PendingPayment && !elsewhere(first)) {
         return Some(format!("its history begins with {:?}", first.to));
     }
     for pair in history.windows(2) {
         let (before, step) = (&pair[0], &pair[1]);
         let leads = step.from == Some(before.to);
-        let stays = before.to == step.to;
+        let stays = before.to == step.to || elsewhere(step);
         if !leads || !(stays || STEPS.iter().any(|by| next(before.to, *by) == Some(step.to))) {
             return Some(format!(
                 "its history goes from {:?} to {:?} (as if from {:?})",
@@ -217,6 +220,9 @@ mod tests {
         let back = [begin.clone(), paid, step(Some(Paid), PendingPayment)];
         assert!(off_the_path(&order, &back).is_some(), "nothing leads back");
         order.state = Closed;
-        assert!(off_the_path(&order, &[begin, step(Some(PendingPayment), Closed)]).is_some());
+        assert!(off_the_path(&order, &[begin.clone(), step(Some(PendingPayment), Closed)]).is_some());
+        let closed =
+            OrderHistoryView { reason: format!("{ELSEWHERE}closed"), ..step(Some(PendingPayment), Closed) };
+        assert_eq!(off_the_path(&order, &[begin, closed]), None, "another shop's rules are not ours");
     }
 }

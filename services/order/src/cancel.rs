@@ -32,6 +32,7 @@ impl OrderService {
             if order.state == OrderState::Cancelled {
                 return Ok(order.view());
             }
+            self.placed_here(order.id).await?;
             let Some(moved) = order.cancelled(actor, reason.as_deref(), self.db.now()) else {
                 return Err(Failure::new(code::STATE).detail(format!("the order is {}", order.state.word())));
             };

@@ -11,7 +11,7 @@
 //! - Stock is held a little longer than an order waits for its payment. A crash between the two leaves a hold that ends by
 //!   itself.
 //!
-//! Tables: `orders`, `order_line`, `order_history`, `order_number`.
+//! Tables: `orders`, `order_taken`, `order_line`, `order_history`, `order_number`.
 //! Events out: `order.placed.v1`, `order.paid.v1`, `order.cancelled.v1`. Events in: `payment.captured.v1`,
 //! `payment.conflicted.v1`, `payment.refunded.v1` (`order.settle`), `order.cancelled.v1` (`order.unwind`).
 //! Job: `order.expire`. Check: `audit.orders`.
@@ -40,6 +40,7 @@ mod service;
 mod settle;
 mod states;
 mod store;
+mod take_in;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

@@ -2,6 +2,7 @@
 
 mod audit;
 mod entity;
+mod intake;
 
 use std::collections::HashMap;
 
@@ -20,6 +21,7 @@ use uuid::Uuid;
 
 pub(crate) use self::audit::page_with_history;
 use self::entity::{order_history, order_line, order_number, orders, shard};
+pub(crate) use self::intake::{TAKEN, by_ids, insert_taken, numbers, remove};
 use crate::{
     model::Order,
     moves::{Actor, Entry, Moved, News},

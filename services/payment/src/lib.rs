@@ -15,7 +15,7 @@
 //!   aside.
 //! - No card numbers anywhere; no keys in the log.
 //!
-//! Tables: `payment_intent`, `payment_attempt`, `refund`, `payment_log`; the sandbox's provider, which is another party,
+//! Tables: `payment_intent`, `payment_taken`, `payment_attempt`, `refund`, `payment_log`; the sandbox's provider, which is another party,
 //! has `sandbox_charge`, `sandbox_refund`, `sandbox_callback`.
 //! Events out: `payment.captured.v1`, `payment.conflicted.v1`, `payment.refunded.v1`; none in.
 //! Jobs: `payment.sync`, `payment.expire`, `payment.refunds`. Check: `audit.payments`.
@@ -38,6 +38,7 @@ mod settle;
 mod simulate;
 mod store;
 mod sync;
+mod take_in;
 #[cfg(test)]
 mod tests;
 

@@ -47,6 +47,10 @@ impl PaymentService {
         if command.amount.is_some_and(|amount| amount.amount <= 0) {
             return Err(Failure::invalid("/amount/amount", "must be above zero"));
         }
+        if let Some(payment) = store::intent(self.db.read(), command.payment_id).await? {
+            // Of a payment from another shop there is no channel here: it is refunded there.
+            self.channel(&payment.channel)?;
+        }
         let shard = command.payment_id.shard();
         let once = Once::on(shard, ctx.principal(), "payment.refund", ctx.key()?, &command)?;
         let order =

@@ -4,6 +4,7 @@
 
 mod audit;
 pub(crate) mod entity;
+mod intake;
 mod refunds;
 
 use contracts::{
@@ -19,7 +20,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-pub(crate) use self::{audit::*, refunds::*};
+pub(crate) use self::{audit::*, intake::*, refunds::*};
 use crate::{
     model::{intent_name, intent_state},
     places::Places,

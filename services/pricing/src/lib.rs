@@ -17,6 +17,7 @@
 mod compute;
 mod config;
 mod consumers;
+mod forget_skus;
 mod http;
 mod market;
 mod model;

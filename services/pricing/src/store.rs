@@ -1,6 +1,7 @@
 //! All SQL of the domain.
 
 mod entity;
+mod forget;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -14,6 +15,8 @@ use sea_orm::{
 
 use crate::model::{Change, Price, SkuPrices};
 use entity::{price, price_boundary};
+
+pub(crate) use forget::{priced_by_people, remove_prices};
 
 /// SKUs in one statement: SQLite's expressions may be 1,000 deep.
 const MOST_SKUS: usize = 512;

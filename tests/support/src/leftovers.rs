@@ -80,7 +80,7 @@ async fn open(url: &str) -> Result<DatabaseConnection> {
 }
 
 /// The one number a query of the database at `url` answers.
-pub(crate) async fn number(url: &str, sql: &str) -> Result<i64> {
+pub async fn number(url: &str, sql: &str) -> Result<i64> {
     let db = open(url).await?;
     let found = count(&db, sql).await?;
     db.close().await?;
@@ -94,7 +94,7 @@ async fn count(db: &DatabaseConnection, sql: &str) -> Result<i64> {
 }
 
 /// Changes rows of the database at `url`, which may be one to read only; how many.
-pub(crate) async fn execute(url: &str, sql: &str) -> Result<u64> {
+pub async fn execute(url: &str, sql: &str) -> Result<u64> {
     let db = open(&url.replace("mode=ro", "mode=rw")).await?;
     let done = db.execute_raw(Statement::from_string(db.get_database_backend(), sql)).await?;
     db.close().await?;

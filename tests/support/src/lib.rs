@@ -21,7 +21,7 @@ mod redis;
 mod shop;
 
 pub use client::{Answer, Client};
-pub use leftovers::Leftovers;
+pub use leftovers::{Leftovers, execute, number};
 pub use links::{Cut, Links, Node};
 pub use meilisearch_stand_in::MeilisearchStandIn;
 pub use parts::Parts;

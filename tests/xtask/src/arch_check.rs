@@ -11,8 +11,18 @@ use cargo_metadata::{DependencyKind, MetadataCommand, Package};
 
 use crate::cargo;
 
-const DOMAINS: &[&str] =
-    &["account", "catalog", "pricing", "inventory", "cart", "order", "payment", "search", "import"];
+const DOMAINS: &[&str] = &[
+    "account",
+    "catalog",
+    "pricing",
+    "inventory",
+    "cart",
+    "order",
+    "payment",
+    "search",
+    "import",
+    "migrate-in",
+];
 const PLATFORM: &[&str] = &[
     "platform-db",
     "platform-bus",

@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod bus;
 pub(crate) mod import;
+pub(crate) mod migrate_in;
 pub(crate) mod reference;
 pub(crate) mod region;
 pub(crate) mod search;

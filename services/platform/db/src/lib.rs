@@ -15,6 +15,7 @@ mod config;
 mod engine;
 mod error;
 mod lease;
+mod marks;
 mod observe;
 mod once;
 mod read;
@@ -40,6 +41,7 @@ use tokio::sync::{Notify, watch};
 
 pub use config::{DbConfig, EngineName, Synchronous, TidbConfig, Tls};
 pub use error::{DbResult, Error, is_duplicate};
+pub use marks::{Mark, Marks, mark};
 pub use once::Once;
 pub use read::Reader;
 pub use rows::Rows;

@@ -10,6 +10,7 @@ mod endpoint;
 mod importing;
 mod inputs;
 mod jurisdictions;
+mod migrating_in;
 mod paying;
 mod placing;
 mod proofs;

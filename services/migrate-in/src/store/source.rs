@@ -1,0 +1,221 @@
+//! The source: a MySQL, or what speaks like one. Only `SELECT` is ever sent.
+
+use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
+
+use kernel::{Failure, Result, code};
+use sea_orm::{
+    ConnectionTrait, DatabaseConnection, DbBackend, SqlxMySqlConnector, Statement, Value,
+    sqlx::{
+        ConnectOptions as _, Executor,
+        mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
+    },
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::{mapping::Mapping, values::Record};
+
+/// Longest wait for a connection, and for one statement.
+const CONNECT: Duration = Duration::from_secs(10);
+const STATEMENT: Duration = Duration::from_secs(60);
+/// Keys in one statement.
+const KEYS: usize = 500;
+
+/// How the connection to a source is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SourceTls {
+    /// Not at all.
+    Off,
+    /// Where the server can, without looking at its certificate.
+    #[default]
+    Preferred,
+    /// Always, and the certificate must be the host's.
+    Verified,
+}
+
+/// Where a source is.
+#[derive(Clone)]
+pub struct SourceAddress {
+    /// Host name or address.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// User; rights to read are enough.
+    pub user: String,
+    /// Password.
+    pub password: SecretString,
+    /// Database.
+    pub database: String,
+    /// How the connection is encrypted.
+    pub tls: SourceTls,
+    /// The certificate authority's PEM file; the system's where absent.
+    pub ca: Option<PathBuf>,
+}
+
+impl fmt::Debug for SourceAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mysql://{}@{}:{}/{}", self.user, self.host, self.port, self.database)
+    }
+}
+
+/// A source that is connected.
+pub(crate) struct Source {
+    pool: DatabaseConnection,
+    mapping: Mapping,
+}
+
+fn unreachable(error: impl fmt::Display) -> Failure {
+    Failure::new(code::UNAVAILABLE).detail(format!("the source cannot be read: {error}"))
+}
+
+impl Source {
+    /// Connects.
+    pub(crate) async fn connect(address: &SourceAddress, mapping: Mapping) -> Result<Self> {
+        let mode = match address.tls {
+            SourceTls::Off => MySqlSslMode::Disabled,
+            SourceTls::Preferred => MySqlSslMode::Preferred,
+            SourceTls::Verified => MySqlSslMode::VerifyIdentity,
+        };
+        let mut options = MySqlConnectOptions::new()
+            .host(&address.host)
+            .port(address.port)
+            .username(&address.user)
+            .password(address.password.expose_secret())
+            .database(&address.database)
+            .charset("utf8mb4")
+            .ssl_mode(mode)
+            // Rows hold personal data: no statement is logged.
+            .disable_statement_logging();
+        if let Some(ca) = &address.ca {
+            options = options.ssl_ca(ca);
+        }
+        // DATETIME has no zone, TIMESTAMP is shown in the session's: both are read as the shop's clocks say.
+        let zone = format!("SET time_zone = '{}'", mapping.time_zone);
+        let pool = MySqlPoolOptions::new()
+            .max_connections(2)
+            .acquire_timeout(CONNECT)
+            .after_connect(move |connection, _| {
+                let zone = zone.clone();
+                Box::pin(
+                    async move { connection.execute(sea_orm::sqlx::AssertSqlSafe(zone)).await.map(drop) },
+                )
+            })
+            .connect_with(options)
+            .await
+            .map_err(unreachable)?;
+        Ok(Self { pool: SqlxMySqlConnector::from_sqlx_mysql_pool(pool), mapping })
+    }
+
+    /// Tables and columns that the mapping names and that are not there.
+    pub(crate) async fn missing(&self) -> Result<Vec<String>> {
+        let sql = "SELECT CAST(column_name AS CHAR) FROM information_schema.columns \
+                   WHERE table_schema = DATABASE() AND table_name = ?";
+        let mut missing = Vec::new();
+        for table in self.mapping.tables() {
+            let Some(theirs) = self.mapping.column(table, "table") else { continue };
+            let rows = self.query(sql.to_owned(), vec![theirs.into()]).await?;
+            let mut there = Vec::with_capacity(rows.len());
+            for row in &rows {
+                there.push(row.try_get_by_index::<String>(0).map_err(unreachable)?.to_lowercase());
+            }
+            if there.is_empty() {
+                missing.push(format!("tables.{table}.table: there is no table `{theirs}`"));
+                continue;
+            }
+            for (ours, column) in self.mapping.columns(table) {
+                if !there.contains(&column.to_lowercase()) {
+                    missing.push(format!("tables.{table}.{ours}: `{theirs}` has no column `{column}`"));
+                }
+            }
+        }
+        Ok(missing)
+    }
+
+    /// How many rows a table has.
+    pub(crate) async fn count(&self, table: &str) -> Result<u64> {
+        let Some(theirs) = self.mapping.column(table, "table") else { return Ok(0) };
+        let rows = self.query(format!("SELECT COUNT(*) FROM `{theirs}`"), Vec::new()).await?;
+        let count: i64 =
+            rows.first().map(|row| row.try_get_by_index(0)).transpose().map_err(unreachable)?.unwrap_or(0);
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// How many orders have payments.
+    pub(crate) async fn paid_orders(&self) -> Result<u64> {
+        let (table, order) = self.payments();
+        let rows = self.query(format!("SELECT COUNT(DISTINCT `{order}`) FROM `{table}`"), Vec::new()).await?;
+        let count: i64 =
+            rows.first().map(|row| row.try_get_by_index(0)).transpose().map_err(unreachable)?.unwrap_or(0);
+        Ok(u64::try_from(count).unwrap_or(0))
+    }
+
+    /// Keys of orders that have payments, after `after`, in order.
+    pub(crate) async fn orders_with_payments(&self, after: i64, limit: usize) -> Result<Vec<i64>> {
+        let (table, order) = self.payments();
+        let sql = format!(
+            "SELECT DISTINCT CAST(`{order}` AS SIGNED) FROM `{table}` WHERE `{order}` > ? ORDER BY 1 LIMIT {limit}"
+        );
+        let rows = self.query(sql, vec![after.into()]).await?;
+        rows.iter().map(|row| row.try_get_by_index(0).map_err(unreachable)).collect()
+    }
+
+    fn payments(&self) -> (&str, &str) {
+        let name = |column| self.mapping.column("payments", column).unwrap_or(column);
+        (name("table"), name("order_id"))
+    }
+
+    /// Rows with keys after `after`, in order.
+    pub(crate) async fn after(&self, table: &str, after: i64, limit: usize) -> Result<Vec<Record>> {
+        let id = self.mapping.column(table, "id").unwrap_or("id");
+        let rest = format!("WHERE `{id}` > ? ORDER BY `{id}` LIMIT {limit}");
+        self.select(table, &rest, vec![after.into()]).await
+    }
+
+    /// Rows of which a column holds one of these keys, in order of their own.
+    pub(crate) async fn of(&self, table: &str, column: &str, keys: &[String]) -> Result<Vec<Record>> {
+        let (Some(theirs), Some(id)) = (self.mapping.column(table, column), self.mapping.column(table, "id"))
+        else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        for some in keys.chunks(KEYS) {
+            let marks = vec!["?"; some.len()].join(",");
+            let rest = format!("WHERE `{theirs}` IN ({marks}) ORDER BY `{id}`");
+            found.extend(
+                self.select(table, &rest, some.iter().map(|key| key.as_str().into()).collect()).await?,
+            );
+        }
+        Ok(found)
+    }
+
+    /// Every row of a small table.
+    pub(crate) async fn all(&self, table: &str) -> Result<Vec<Record>> {
+        if self.mapping.has(table) { self.select(table, "", Vec::new()).await } else { Ok(Vec::new()) }
+    }
+
+    async fn select(&self, table: &str, rest: &str, values: Vec<Value>) -> Result<Vec<Record>> {
+        let columns: Vec<(&str, &str)> = self.mapping.columns(table).collect();
+        // As text: an amount is read exactly as it is written.
+        let list: Vec<String> =
+            columns.iter().map(|(_, theirs)| format!("CAST(`{theirs}` AS CHAR)")).collect();
+        let theirs = self.mapping.column(table, "table").unwrap_or(table);
+        let sql = format!("SELECT {} FROM `{theirs}` {rest}", list.join(", "));
+        let mut records = Vec::new();
+        for row in self.query(sql, values).await? {
+            let mut record = BTreeMap::new();
+            for (index, (ours, _)) in columns.iter().enumerate() {
+                let text: Option<String> = row.try_get_by_index(index).map_err(unreachable)?;
+                record.extend(text.map(|text| ((*ours).to_owned(), text)));
+            }
+            records.push(Record(record));
+        }
+        Ok(records)
+    }
+
+    async fn query(&self, sql: String, values: Vec<Value>) -> Result<Vec<sea_orm::QueryResult>> {
+        let statement = Statement::from_sql_and_values(DbBackend::MySql, sql, values);
+        match tokio::time::timeout(STATEMENT, self.pool.query_all_raw(statement)).await {
+            Ok(rows) => rows.map_err(unreachable),
+            Err(_) => Err(unreachable(format!("no answer within {} s", STATEMENT.as_secs()))),
+        }
+    }
+}

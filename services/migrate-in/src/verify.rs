@@ -1,0 +1,155 @@
+//! Compares what is here with what the source says: row by row, and by checksums.
+
+use contracts::intake::{Digest, Intake, Row};
+use kernel::Result;
+
+use crate::{
+    feed::{Feed, Orders, Payments, Products, Skus, Users},
+    report::{EXAMPLES, RowError, Verification, VerifiedTable},
+    run::{Progress, Watch},
+    service::{LOOK, MigrateIn, example},
+    store,
+};
+
+/// A checksum over rows in any order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Checksum(u128, u128);
+
+impl Checksum {
+    fn add(&mut self, digest: &Digest) {
+        let half = |from: usize| {
+            let mut bytes = [0; 16];
+            bytes.copy_from_slice(&digest[from..from + 16]);
+            u128::from_be_bytes(bytes)
+        };
+        self.0 = self.0.wrapping_add(half(0));
+        self.1 = self.1.wrapping_add(half(16));
+    }
+
+    fn text(self) -> String {
+        format!("{:032x}{:032x}", self.0, self.1)
+    }
+}
+
+impl MigrateIn {
+    /// Reads the source and what is here of it, and compares.
+    pub async fn verify(&self, watch: Watch<'_>) -> Result<Verification> {
+        let from = self.reading()?;
+        let taxonomy = self.taxonomy(false).await?;
+        let products = Products { from, taxonomy: &taxonomy };
+        let skus = Skus { from, products: Some(self.intakes.products.as_ref()) };
+        let orders = Orders { from, users: Some(self.intakes.users.as_ref()) };
+        let payments = Payments { from, orders: Some(self.intakes.orders.as_ref()) };
+        let tables = vec![
+            self.compare(&Users(from), self.intakes.users.as_ref(), watch).await?,
+            self.compare(&products, self.intakes.products.as_ref(), watch).await?,
+            self.compare(&skus, &self.offers, watch).await?,
+            self.compare(&orders, self.intakes.orders.as_ref(), watch).await?,
+            self.compare(&payments, self.intakes.payments.as_ref(), watch).await?,
+        ];
+        let same = tables.iter().all(|table| table.same);
+        Ok(Verification { source: self.name().to_owned(), same, tables })
+    }
+
+    async fn compare<F: Feed>(
+        &self,
+        feed: &F,
+        intake: &dyn Intake<F::Row>,
+        watch: Watch<'_>,
+    ) -> Result<VerifiedTable> {
+        let name = feed.table().name();
+        let mut found = VerifiedTable { table: name.to_owned(), ..VerifiedTable::default() };
+        let (mut there, mut here) = (Checksum::default(), Checksum::default());
+        let total = feed.total().await?;
+        let (mut after, mut matched) = (0, 0);
+        loop {
+            let ctx = self.ctx();
+            let batch = feed.batch(&ctx, after, LOOK).await?;
+            found.rows += batch.read;
+            let keys: Vec<String> = batch.rows.iter().map(|row| row.key().to_owned()).collect();
+            let refused = store::errors_of(self.db.read(), self.name(), name, &keys).await?;
+            let told = batch.wrong.iter().filter(|wrong| wrong.name == name);
+            found.refused += told.count() as u64;
+            let ids: Vec<_> = batch.rows.iter().map(Row::id).collect();
+            for (row, kept) in batch.rows.iter().zip(intake.kept(&ctx, &ids).await?) {
+                let differs = match &kept {
+                    // It was taken in before it was spoilt, or is not in for a reason that only the domain knows.
+                    None if refused.iter().any(|key| key == row.key()) => {
+                        found.refused += 1;
+                        continue;
+                    }
+                    None => {
+                        found.missing += 1;
+                        Some("is not here")
+                    }
+                    Some(kept) if kept.said != row.said()? => {
+                        found.changed_there += 1;
+                        Some("was changed in the source since")
+                    }
+                    Some(kept) if kept.now != row.kept()? => {
+                        found.changed_here += 1;
+                        Some("was changed here since")
+                    }
+                    Some(_) => None,
+                };
+                there.add(&row.kept()?);
+                if let Some(kept) = kept {
+                    here.add(&kept.now);
+                    matched += 1;
+                }
+                if let Some(reason) = differs.filter(|_| found.examples.len() < EXAMPLES) {
+                    let (key, reason) = (row.key().to_owned(), reason.to_owned());
+                    found.examples.push(RowError { table: name.to_owned(), key, reason });
+                }
+            }
+            for wrong in batch.wrong.iter().filter(|wrong| wrong.name == name) {
+                // Not in, and nobody has been told yet: the source spoiled it, or the last pass did not come so far.
+                let untold =
+                    store::errors_of(self.db.read(), self.name(), name, std::slice::from_ref(&wrong.key))
+                        .await?;
+                if untold.is_empty() && found.examples.len() < EXAMPLES {
+                    found.examples.push(example(wrong));
+                }
+            }
+            watch(Progress { table: name, done: found.rows, total: total.max(found.rows) });
+            match batch.last {
+                Some(last) => after = last,
+                None => break,
+            }
+        }
+        found.here = intake.count(&self.ctx(), self.name()).await?;
+        found.extra = found.here.saturating_sub(matched);
+        (found.source_checksum, found.here_checksum) = (there.text(), here.text());
+        found.same = there == here
+            && found.missing == 0
+            && found.extra == 0
+            && found.changed_there == 0
+            && found.changed_here == 0;
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn sum(digests: &[Digest]) -> Checksum {
+        let mut sum = Checksum::default();
+        digests.iter().for_each(|digest| sum.add(digest));
+        sum
+    }
+
+    proptest! {
+        #[test]
+        fn the_order_of_rows_does_not_count_and_a_row_twice_does(digests in prop::collection::vec(any::<Digest>(), 1..20)) {
+            let mut turned = digests.clone();
+            turned.reverse();
+            prop_assert_eq!(sum(&digests), sum(&turned));
+            turned.push(digests[0]);
+            prop_assert_eq!(sum(&digests) == sum(&turned), digests[0] == [0; 32]);
+            prop_assert_eq!(sum(&digests).text().len(), 64);
+        }
+    }
+}
