@@ -1,10 +1,11 @@
 //! Compares what is here with what the source says: row by row, and by checksums.
 
-use contracts::intake::{Digest, Intake, Row};
+use contracts::intake::{Digest, Intake, Kept, Row};
 use kernel::Result;
 
 use crate::{
     feed::{Feed, Orders, Payments, Products, Skus, Users},
+    map::Wrong,
     report::{EXAMPLES, RowError, Verification, VerifiedTable},
     run::{Progress, Watch},
     service::{LOOK, MigrateIn, example},
@@ -71,46 +72,22 @@ impl MigrateIn {
             let told = batch.wrong.iter().filter(|wrong| wrong.name == name);
             found.refused += told.count() as u64;
             let ids: Vec<_> = batch.rows.iter().map(Row::id).collect();
-            for (row, kept) in batch.rows.iter().zip(intake.kept(&ctx, &ids).await?) {
-                let differs = match &kept {
-                    // It was taken in before it was spoilt, or is not in for a reason that only the domain knows.
-                    None if refused.iter().any(|key| key == row.key()) => {
-                        found.refused += 1;
-                        continue;
-                    }
-                    None => {
-                        found.missing += 1;
-                        Some("is not here")
-                    }
-                    Some(kept) if kept.said != row.said()? => {
-                        found.changed_there += 1;
-                        Some("was changed in the source since")
-                    }
-                    Some(kept) if kept.now != row.kept()? => {
-                        found.changed_here += 1;
-                        Some("was changed here since")
-                    }
-                    Some(_) => None,
-                };
+            let kept = intake.kept(&ctx, &ids).await?;
+            for (row, kept) in batch.rows.iter().zip(kept) {
+                if kept.is_none() && refused.iter().any(|key| key == row.key()) {
+                    // Not in for a reason that only the domain knew.
+                    found.refused += 1;
+                    continue;
+                }
                 there.add(&row.kept()?);
-                if let Some(kept) = kept {
+                if let Some(kept) = &kept {
                     here.add(&kept.now);
                     matched += 1;
                 }
-                if let Some(reason) = differs.filter(|_| found.examples.len() < EXAMPLES) {
-                    let (key, reason) = (row.key().to_owned(), reason.to_owned());
-                    found.examples.push(RowError { table: name.to_owned(), key, reason });
-                }
+                found.hold(row, kept.as_ref())?;
             }
-            for wrong in batch.wrong.iter().filter(|wrong| wrong.name == name) {
-                // Not in, and nobody has been told yet: the source spoiled it, or the last pass did not come so far.
-                let untold =
-                    store::errors_of(self.db.read(), self.name(), name, std::slice::from_ref(&wrong.key))
-                        .await?;
-                if untold.is_empty() && found.examples.len() < EXAMPLES {
-                    found.examples.push(example(wrong));
-                }
-            }
+            let untold = self.untold(name, &batch.wrong, found.examples.len()).await?;
+            found.examples.extend(untold);
             watch(Progress { table: name, done: found.rows, total: total.max(found.rows) });
             match batch.last {
                 Some(last) => after = last,
@@ -126,6 +103,35 @@ impl MigrateIn {
             && found.changed_there == 0
             && found.changed_here == 0;
         Ok(found)
+    }
+
+    /// Rows that are wrong and that nobody has been told of yet: the source spoiled them, or no pass came so far.
+    async fn untold(&self, name: &str, wrong: &[Wrong], shown: usize) -> Result<Vec<RowError>> {
+        let wrong: Vec<&Wrong> = wrong.iter().filter(|wrong| wrong.name == name).collect();
+        let keys: Vec<String> = wrong.iter().map(|wrong| wrong.key.clone()).collect();
+        let told = store::errors_of(self.db.read(), self.name(), name, &keys).await?;
+        let new = wrong.into_iter().filter(|wrong| !told.contains(&wrong.key)).map(example);
+        Ok(new.take(EXAMPLES.saturating_sub(shown)).collect())
+    }
+}
+
+impl VerifiedTable {
+    /// Notes how what is here differs from a row of the source.
+    fn hold<R: Row>(&mut self, row: &R, kept: Option<&Kept>) -> Result<()> {
+        let (count, how) = match kept {
+            None => (&mut self.missing, "is not here"),
+            Some(kept) if kept.said != row.said()? => {
+                (&mut self.changed_there, "was changed in the source since")
+            }
+            Some(kept) if kept.now != row.kept()? => (&mut self.changed_here, "was changed here since"),
+            Some(_) => return Ok(()),
+        };
+        *count += 1;
+        if self.examples.len() < EXAMPLES {
+            let (table, key) = (self.table.clone(), row.key().to_owned());
+            self.examples.push(RowError { table, key, reason: how.to_owned() });
+        }
+        Ok(())
     }
 }
 

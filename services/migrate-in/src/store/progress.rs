@@ -3,8 +3,8 @@
 use kernel::{Result, Timestamp};
 use platform_db::{Db, DbResult, Rows, Tx};
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, PaginatorTrait, QueryFilter, QueryOrder,
-    QuerySelect, sea_query::Expr,
+    ColumnTrait, ConnectionTrait, EntityTrait, ExprTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::Expr,
 };
 
 use super::entity::{error, made as made_entity, progress as progress_entity};
@@ -153,16 +153,6 @@ pub(crate) async fn errors(
         .db()?;
     let row = |row: error::Model| (row.name, row.source_key, row.reason, Timestamp::from_micros(row.at));
     Ok(rows.into_iter().map(row).collect())
-}
-
-/// How many rows of a table are not in.
-pub(crate) async fn count_errors(on: &impl ConnectionTrait, source: &str, name: &str) -> Result<u64> {
-    error::Entity::find()
-        .filter(error::Column::Source.eq(source))
-        .filter(error::Column::Name.eq(name))
-        .count(on)
-        .await
-        .db()
 }
 
 /// Brands or categories that were made for a source.

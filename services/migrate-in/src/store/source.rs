@@ -79,12 +79,15 @@ impl Source {
             .host(&address.host)
             .port(address.port)
             .username(&address.user)
-            .password(address.password.expose_secret())
             .database(&address.database)
             .charset("utf8mb4")
             .ssl_mode(mode)
             // Rows hold personal data: no statement is logged.
             .disable_statement_logging();
+        // An empty password is none: the server would be told of one otherwise.
+        if !address.password.expose_secret().is_empty() {
+            options = options.password(address.password.expose_secret());
+        }
         if let Some(ca) = &address.ca {
             options = options.ssl_ca(ca);
         }
