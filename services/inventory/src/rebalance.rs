@@ -58,7 +58,7 @@ impl InventoryService {
         Ok(units)
     }
 
-    /// Divides the stock of all SKUs of this region's shards, as often as it takes [`Self::rebalance_next`] to see them.
+    /// Divides the stock of all SKUs of this region's shards; returns how many units were moved.
     pub async fn rebalance_all(&self) -> Result<u64> {
         let (turn, mut units) = (Turn::default(), 0);
         loop {
