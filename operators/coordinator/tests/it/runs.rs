@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use coordinator::{Deed, Journal};
 use futures::executor::block_on;
 use kernel::{Clock, Shard};
-use placement::{Kind, Outcome, Policy, State};
+use placement::{Kind, Outcome, Policy, RegionSpec, State};
 
 use crate::field::{Field, done, field_for, kinds, region};
 
@@ -142,23 +142,43 @@ fn a_move_whose_target_goes_out_is_taken_back() {
     field.assert_settled();
 }
 
-#[test]
-fn a_move_into_a_region_without_workers_is_taken_back() {
-    let mut field = Field::new();
+/// A move whose target dies while it runs: why it was taken back, and after how long.
+fn moved_to_the_dead(mut field: Field) -> (String, Duration) {
     let id = field.ask(kinds().remove(0));
     let coordinator = field.coordinator("only");
     field.until(
         || block_on(coordinator.tick()).unwrap(),
         |field| field.operation(id).phase.name() == "moving",
     );
+    let died = field.clock.now();
     field.dead.insert(region("us"));
     field.until(|| block_on(coordinator.tick()).unwrap(), |field| field.operation(id).ended());
     let outcome = field.outcome(id);
-    assert!(matches!(&outcome, Outcome::Aborted { why } if why.contains("did not resume")), "{outcome:?}");
+    let Outcome::Aborted { why } = outcome else { panic!("{outcome:?}") };
     let homes: BTreeMap<Shard, _> =
         field.operation(id).moves.into_iter().map(|step| (step.shard, step.from)).collect();
     let store = field.journal.store();
     assert!(homes.iter().all(|(shard, home)| store.world().observed.shards[shard].home == *home));
+    (why, field.clock.now().since(died))
+}
+
+#[test]
+fn a_move_into_a_region_without_workers_is_taken_back() {
+    let field = Field::new();
+    let row = field.journal.store().world().desired.regions[&region("us")].clone();
+    let spec = RegionSpec { failover_ready: false, ..row.spec };
+    block_on(field.journal.put_region(&region("us"), Some(row.version), &spec)).unwrap();
+    let (why, _) = moved_to_the_dead(field);
+    assert!(why.contains("did not resume"), "{why}");
+}
+
+#[test]
+fn a_move_into_a_region_that_can_be_failed_over_is_taken_back_as_soon_as_the_others_agree() {
+    let field = Field::new();
+    let movement = field.journal.store().world().desired.policy.movement;
+    let (why, took) = moved_to_the_dead(field);
+    assert_eq!(why, "us is down: its failover comes first");
+    assert!(took < movement.patience / 2, "{took:?}");
 }
 
 #[test]
