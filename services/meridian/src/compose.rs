@@ -15,7 +15,7 @@ use contracts::{
     cart::{Carts, CartsClient},
     catalog::{Catalog, CatalogClient, SkuId},
     import::{ImportKind, ImportView, Imports, ImportsClient},
-    intake::{ForgetSkus, Intake, Intakes, TakeOrder, TakePayment, TakeProduct, TakeUser},
+    intake::Intakes,
     inventory::{Inventory, InventoryClient},
     order::{Orders, OrdersClient},
     payment::{Payments, PaymentsClient},
@@ -41,7 +41,9 @@ use search::SearchService;
 use storefront::StorefrontDeps;
 
 use crate::{
-    Settings, gateway,
+    Settings,
+    doors::Doors,
+    gateway,
     regions::{self, place},
 };
 
@@ -131,31 +133,6 @@ pub(crate) async fn open_database(settings: &Settings) -> Result<Db> {
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await?;
     db.check_shards().await?;
     Ok(db)
-}
-
-/// The doors for a migration of the modules that run here.
-#[derive(Default)]
-struct Doors {
-    users: Option<Arc<dyn Intake<TakeUser>>>,
-    products: Option<Arc<dyn Intake<TakeProduct>>>,
-    orders: Option<Arc<dyn Intake<TakeOrder>>>,
-    payments: Option<Arc<dyn Intake<TakePayment>>>,
-    prices: Option<Arc<dyn ForgetSkus>>,
-    stock: Option<Arc<dyn ForgetSkus>>,
-}
-
-impl Doors {
-    /// All of them, where all modules run here.
-    fn all(self) -> Option<Intakes> {
-        Some(Intakes {
-            users: self.users?,
-            products: self.products?,
-            orders: self.orders?,
-            payments: self.payments?,
-            prices: self.prices?,
-            stock: self.stock?,
-        })
-    }
 }
 
 /// What modules are built from.

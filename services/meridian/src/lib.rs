@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod compose;
 mod database_url;
+mod doors;
 mod exit;
 mod gateway;
 mod regions;

@@ -313,7 +313,7 @@ async fn give_back(shop: &Shop, before: &[(&'static str, i64)]) -> Result<()> {
 async fn an_old_shop_moves_in_and_out_on_the_embedded_database() -> Result<()> {
     let legacy = Legacy::fill().await?;
     everything(&legacy, Parts::default()).await?;
-    legacy.drop().await
+    legacy.remove().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -321,5 +321,5 @@ async fn an_old_shop_moves_in_and_out_on_the_embedded_database() -> Result<()> {
 async fn an_old_shop_moves_in_and_out_on_tidb() -> Result<()> {
     let legacy = Legacy::fill().await?;
     everything(&legacy, legacy.parts()).await?;
-    legacy.drop().await
+    legacy.remove().await
 }

@@ -101,7 +101,7 @@ impl Legacy {
     }
 
     /// Removes it.
-    pub(super) async fn drop(self) -> Result<()> {
+    pub(super) async fn remove(self) -> Result<()> {
         execute(&self.url(""), &format!("DROP DATABASE {}", self.database)).await?;
         drop(self.server);
         Ok(())
