@@ -56,7 +56,7 @@ impl Links {
     }
 
     /// A relay to a region that listens at `target`; where others reach it.
-    pub(crate) async fn to_region(&mut self, name: &str, target: SocketAddr) -> Result<SocketAddr> {
+    pub(crate) async fn line_to_region(&mut self, name: &str, target: SocketAddr) -> Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (to, cuts) = (Node::Region(name.to_owned()), self.cuts.subscribe());
@@ -72,7 +72,7 @@ impl Links {
     }
 
     /// A relay to the database for one region; where that region reaches it.
-    pub(crate) async fn to_database(&mut self, region: &str, target: SocketAddr) -> Result<SocketAddr> {
+    pub(crate) async fn line_to_database(&mut self, region: &str, target: SocketAddr) -> Result<SocketAddr> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
         let (from, cuts) = (Node::Region(region.to_owned()), self.cuts.subscribe());

@@ -99,8 +99,9 @@ fn a_planned_operation_makes_room_for_the_failover_of_a_region_that_died() {
     }
     // What nobody may take over by itself is no reason to end anything.
     world.desired.regions.get_mut(&region("eu")).unwrap().spec.failover_ready = false;
-    operation.phase = Phase::HandingOver;
-    assert!(!matches!(step(&operation, &world), Step::Act(_)));
+    operation.phase = Phase::Preflight;
+    let waits = step(&operation, &world);
+    assert!(matches!(waits, Step::Wait { why: Wait::TargetDown(_), .. }), "{waits:?}");
 }
 
 #[test]

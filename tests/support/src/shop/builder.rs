@@ -188,10 +188,10 @@ impl ShopBuilder {
         let mut endpoint = listens;
         let mut told = Vec::new();
         if let Some(links) = links {
-            endpoint = links.to_region(name, listens).await?;
+            endpoint = links.line_to_region(name, listens).await?;
             if let Some(tidb) = &self.parts.tidb {
                 let target = tidb.parse().with_context(|| format!("the TiDB's address {tidb}"))?;
-                let near = links.to_database(name, target).await?;
+                let near = links.line_to_database(name, target).await?;
                 told.push(setting("DATABASE__TIDB__HOST", near.ip()));
                 told.push(setting("DATABASE__TIDB__PORT", near.port()));
             }
