@@ -145,7 +145,7 @@ impl Legacy {
         let brands = ["(1,'Saltworks')", "(2,'Old Harbour')", "(3,'Migrated & Sons')"];
         self.insert("brands (id, name)", brands.map(str::to_owned).to_vec()).await?;
         let product = |id: u32| {
-            let (category, brand, on) = (id % 4 + 1, id % 3 + 1, u32::from(id % 10 != 0));
+            let (category, brand, on) = (id % 4 + 1, id % 3 + 1, u32::from(!id.is_multiple_of(10)));
             format!(
                 "({id},{category},{brand},'Thing {id} 好物','<p>Good <b>{id}</b></p><script>x</script>',{on})"
             )
@@ -202,7 +202,7 @@ impl Legacy {
                     moment(state == 1)
                 )
             };
-            if id % 5 == 0 {
+            if id.is_multiple_of(5) {
                 payments.push(payment(1, 2));
             }
             if paid {
@@ -210,7 +210,7 @@ impl Legacy {
             }
             let back = if status == 6 {
                 total
-            } else if status == 4 && id % 11 == 0 {
+            } else if status == 4 && id.is_multiple_of(11) {
                 50
             } else {
                 0
