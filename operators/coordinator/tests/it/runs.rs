@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use coordinator::{Deed, Journal};
+use coordinator::{Applied, Deed, Journal};
 use futures::executor::block_on;
 use kernel::{Clock, Shard};
 use placement::{Kind, Outcome, Policy, RegionSpec, State};
@@ -167,7 +167,8 @@ fn a_move_into_a_region_without_workers_is_taken_back() {
     let field = Field::new();
     let row = field.journal.store().world().desired.regions[&region("us")].clone();
     let spec = RegionSpec { failover_ready: false, ..row.spec };
-    block_on(field.journal.put_region(&region("us"), Some(row.version), &spec)).unwrap();
+    let put = block_on(field.journal.put_region(&region("us"), Some(row.version), &spec));
+    assert_eq!(put, Ok(Applied::Yes));
     let (why, _) = moved_to_the_dead(field);
     assert!(why.contains("did not resume"), "{why}");
 }
