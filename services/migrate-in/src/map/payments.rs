@@ -164,7 +164,7 @@ mod tests {
         assert_eq!((payment.facts.amount.amount, refunded(&payment.facts)), (3_980, 980));
         assert_eq!(payment.facts.channel, "legacy:alipay");
         assert_eq!(payment.facts.attempts.len(), 2);
-        let open = map(&[failed.clone()], &[]).unwrap();
+        let open = map(&[failed], &[]).unwrap();
         assert_eq!((open.facts.state, refunded(&open.facts)), (IntentState::Cancelled, 0));
         let waiting = map(&[with(&paid(), &[("status", "0")])], &[]).unwrap();
         assert_eq!(waiting.facts.attempts[0].state, IntentState::Expired);
