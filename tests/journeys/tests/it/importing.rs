@@ -109,9 +109,9 @@ fn import_whole(shop: &Shop, kind: &str, file: &str, counts: &str) -> Result<()>
 #[tokio::test(flavor = "multi_thread")]
 async fn products_as_shopify_exports_them() -> Result<()> {
     let shop = Shop::start().await?;
-    let file = fixture("products.csv");
+    let csv = std::fs::read_to_string(fixture("products.csv"))?;
     for counts in ["4 created, 0 updated, 0 unchanged", "0 created, 0 updated, 4 unchanged"] {
-        let report = shop.run_command(&["import", "products", &file], None)?;
+        let report = shop.import_products(&csv)?;
         ensure!(report.contains(&format!("{counts}; 0 of 8 rows with errors")), "{report}");
     }
     let jug = product(&shop, "stoneware-jug").await?;
