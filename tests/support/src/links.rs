@@ -42,7 +42,7 @@ pub struct Cut {
 /// The cuts of now.
 type Cuts = Arc<Vec<Cut>>;
 
-/// Relays; they end when dropped, and with them every connection.
+/// Relays; when dropped they take no new connections, and a line that could be cut ends at its next byte.
 #[derive(Debug)]
 pub struct Links {
     cuts: watch::Sender<Cuts>,
