@@ -92,6 +92,10 @@ impl State {
 pub struct Degraded {
     /// It changes nothing.
     pub read_only: bool,
+    /// It shows copies of what anybody may see, and asks nothing behind its entrance; so it changes nothing, too. Not written
+    /// where it is not so: older processes do not know it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub static_only: bool,
     /// So many requests are served at once, others wait; 0: as its configuration says.
     pub queue: u32,
 }

@@ -44,11 +44,26 @@ impl Reference {
         record.attributes = self.attributes.rules(&self.tree, category).describe(record.attributes);
         record
     }
+
+    /// Whether it has the brand and the category of this product.
+    fn covers(&self, known: &Known) -> bool {
+        known.brand.is_none_or(|id| self.brands.get(BrandId::from_uuid(id)).is_some())
+            && known.category.is_none_or(|id| self.tree.get(CategoryId::from_uuid(id)).is_some())
+    }
 }
 
 impl CatalogService {
-    /// The tree, the brands and the attribute sets of this moment.
-    pub(crate) async fn reference(&self) -> Result<Reference> {
+    /// The tree, the brands and the attribute sets, none older than any of these products: another process may have made
+    /// a brand or a category with its product a moment ago.
+    pub(crate) async fn reference<'a>(&self, of: impl IntoIterator<Item = &'a Known>) -> Result<Reference> {
+        let kept = self.kept_reference().await?;
+        if of.into_iter().all(|known| kept.covers(known)) {
+            return Ok(kept);
+        }
+        platform_cache::since(self.db.now(), self.kept_reference()).await
+    }
+
+    async fn kept_reference(&self) -> Result<Reference> {
         let (tree, brands) = (self.category_tree().await?, self.all_brands().await?);
         Ok(Reference { tree, brands, attributes: self.all_attributes().await? })
     }
@@ -61,13 +76,13 @@ impl CatalogService {
         if !known.record.is_sold() && !ctx.may(Permission::CatalogRead) {
             return Err(missing());
         }
-        Ok(self.reference().await?.complete(&known))
+        Ok(self.reference([&*known]).await?.complete(&known))
     }
 
     /// A product in any state.
     pub(crate) async fn record(&self, id: ProductId) -> Result<ProductRecord> {
         let known = self.one(id).await?.ok_or_else(|| Failure::not_found("product"))?;
-        Ok(self.reference().await?.complete(&known))
+        Ok(self.reference([&*known]).await?.complete(&known))
     }
 
     /// The product that an id or slug names; a slug may be one that the product had before.
@@ -114,7 +129,7 @@ impl CatalogService {
             return Err(Failure::invalid("/", format!("at most {MOST_PRODUCTS} products a call")));
         }
         let known = self.many(&ids).await?;
-        let reference = self.reference().await?;
+        let reference = self.reference(known.values().map(|known| &**known)).await?;
         Ok(ids.iter().filter_map(|id| known.get(id)).map(|known| reference.complete(known)).collect())
     }
 
@@ -158,7 +173,7 @@ impl CatalogService {
         let rows = products::load(self.db.read(), &ids).await?;
         let mut known: HashMap<ProductId, Known> =
             rows.into_iter().map(|(id, rows)| Ok((id, Known::try_from(rows)?))).collect::<Result<_>>()?;
-        let reference = self.reference().await?;
+        let reference = self.reference(known.values()).await?;
         Ok(ids.iter().filter_map(|id| known.remove(id)).map(|known| reference.complete(&known)).collect())
     }
 

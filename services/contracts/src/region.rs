@@ -57,6 +57,9 @@ pub struct RegionView {
     /// Whether a person has it change nothing for now.
     #[serde(default)]
     pub read_only: bool,
+    /// Whether a person has it show only copies of what anybody may see.
+    #[serde(default)]
+    pub static_only: bool,
     /// Requests that a person has it serve at once, while others wait; 0: as its configuration says.
     #[serde(default)]
     pub queue: u32,

@@ -39,6 +39,19 @@ pub struct EdgeConfig {
     pub read_only: bool,
     /// The waiting room.
     pub queue: QueueConfig,
+    /// Copies for a region that is to ask nothing behind its entrance (`meridian region degrade --static`).
+    pub kept: KeptConfig,
+}
+
+/// Copies of answers that anybody may have. They are made all the time, so that they are there when they are wanted.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeptConfig {
+    /// What they take at most, in bytes; 0: none are made. Default 64 MiB.
+    pub bytes: u64,
+    /// The oldest that is shown. Default `1h`.
+    #[serde(with = "humantime_serde")]
+    pub age: Duration,
 }
 
 /// The waiting room: so many requests are served at once, others wait in it.
@@ -67,7 +80,14 @@ impl Default for EdgeConfig {
             linger: Duration::from_mins(10),
             read_only: false,
             queue: QueueConfig::default(),
+            kept: KeptConfig::default(),
         }
+    }
+}
+
+impl Default for KeptConfig {
+    fn default() -> Self {
+        Self { bytes: 64 << 20, age: Duration::from_hours(1) }
     }
 }
 
@@ -86,6 +106,7 @@ impl EdgeConfig {
             ("pause", self.pause),
             ("idle", self.idle),
             ("queue.wait", self.queue.wait),
+            ("kept.age", self.kept.age),
         ];
         let counts = [("failures", usize::from(self.failures > 0)), ("in_flight", self.in_flight)];
         let zero = durations.into_iter().filter(|(_, value)| value.is_zero()).map(|(name, _)| name);
@@ -108,6 +129,10 @@ mod tests {
             (EdgeConfig { hedge: Duration::ZERO, ..EdgeConfig::default() }, "edge.hedge"),
             (EdgeConfig { failures: 0, ..EdgeConfig::default() }, "edge.failures"),
             (EdgeConfig { in_flight: 0, ..EdgeConfig::default() }, "edge.in_flight"),
+            (
+                EdgeConfig { kept: KeptConfig { bytes: 1, age: Duration::ZERO }, ..EdgeConfig::default() },
+                "edge.kept.age",
+            ),
         ] {
             assert_eq!(config.validate().unwrap_err().fields()[0].pointer, field);
         }

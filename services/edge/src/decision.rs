@@ -39,12 +39,16 @@ pub(crate) enum Decision {
     GivenBack,
     /// Refused: nothing can be changed here.
     ReadOnly,
+    /// A copy answered: this region asks nothing behind it.
+    Kept,
+    /// Refused for that: there is no copy.
+    NotKept,
     /// Refused: the waiting room is full.
     Queue,
 }
 
 impl Decision {
-    const ALL: [(Self, &'static str); 18] = [
+    const ALL: [(Self, &'static str); 20] = [
         (Self::Anybody, "anybody"),
         (Self::Here, "here"),
         (Self::Hop, "hop"),
@@ -62,6 +66,8 @@ impl Decision {
         (Self::SentOn, "sent_on"),
         (Self::GivenBack, "given_back"),
         (Self::ReadOnly, "read_only"),
+        (Self::Kept, "kept"),
+        (Self::NotKept, "not_kept"),
         (Self::Queue, "queue"),
     ];
 }

@@ -19,6 +19,7 @@ use crate::{
     decision::{Counts, Decision},
     forward::{self, Reply, Trouble, Vouched},
     homes::Homes,
+    kept::Kept,
     linger::Linger,
     resolve,
     room::Room,
@@ -36,6 +37,7 @@ pub(crate) struct Site {
     pub(crate) homes: Homes,
     pub(crate) linger: Linger,
     pub(crate) room: Room,
+    pub(crate) kept: Kept,
 }
 
 impl Site {
@@ -50,7 +52,8 @@ impl Site {
         let world = self.regions.world();
         let said = world.and_then(|world| world.desired.regions.get(&self.me).map(|row| row.spec.degraded));
         let said = said.unwrap_or_default();
-        Degraded { read_only: said.read_only || self.config.read_only, ..said }
+        let read_only = said.read_only || said.static_only || self.config.read_only;
+        Degraded { read_only, ..said }
     }
 }
 
@@ -99,6 +102,12 @@ impl Worker {
             self.counts.count(Decision::ReadOnly);
             return Entered::Refused(Failure::new(code::READ_ONLY).retry_after(30));
         }
+        if site.degraded().static_only
+            && let Some(copy) = site.kept.find(request).await
+        {
+            self.counts.count(Decision::Kept);
+            return Entered::Instead(copy);
+        }
         let Some(shard) = shard else { return self.serve(Decision::Anybody, arrival.request, inward).await };
         match route::route(&world, &site.me, shard) {
             Route::Here => self.serve(Decision::Here, arrival.request, inward).await,
@@ -117,6 +126,8 @@ impl Worker {
         let degraded = self.site.degraded();
         let why = if is_out {
             Err((code::OUT.into(), "out"))
+        } else if degraded.static_only {
+            Err((code::STATIC.into(), "static"))
         } else if degraded.read_only && !harmless {
             Err((code::READ_ONLY.into(), "read_only"))
         } else {
@@ -136,10 +147,19 @@ impl Worker {
 
     /// Serves it here, once the waiting room has let it in.
     async fn serve(&self, decision: Decision, request: ServiceRequest, inward: Inward) -> Entered {
-        match self.site.room.enter(self.site.degraded().queue, true).await {
+        let degraded = self.site.degraded();
+        if degraded.static_only && !resolve::is_callback(request.path()) {
+            self.counts.count(Decision::NotKept);
+            return Entered::Refused(Failure::new(code::STATIC).retry_after(30));
+        }
+        match self.site.room.enter(degraded.queue, true).await {
             Ok(_place) => {
                 self.counts.count(decision);
-                Entered::Answer(inward(request).await)
+                let wanted = self.site.kept.wanted(&request).await;
+                Entered::Answer(match (inward(request).await, wanted) {
+                    (Ok(answer), Some(wanted)) => Ok(self.site.kept.keep(wanted, answer).await),
+                    (answer, _) => answer,
+                })
             }
             Err(failure) => {
                 self.counts.count(Decision::Queue);
@@ -153,7 +173,7 @@ impl Worker {
         self.counts.count(Decision::SentOn);
         let places = route::others(world, &self.site.me, shard);
         let response = match places.first() {
-            Some(to) if arrival.page => answers::sent_on(to, target(&arrival.request)),
+            Some(to) if arrival.page => answers::sent_on(to, resolve::target(&arrival.request)),
             None if arrival.page => return Entered::Refused(Failure::new(code::OUT).retry_after(5)),
             _ => answers::elsewhere(&Failure::new(code::OUT).retry_after(1), &places),
         };
@@ -212,7 +232,7 @@ impl Worker {
             peer.service = passing.to.region.as_str(),
         );
         let sent = span.in_scope(|| {
-            let url = forward::url(&passing.to, target(&arrival.request))?;
+            let url = forward::url(&passing.to, resolve::target(&arrival.request))?;
             let hop = Hop { from: self.site.me.clone(), client: arrival.client, left };
             self.outgoing(&arrival, &hop, url, body).ok()
         });
@@ -234,7 +254,7 @@ impl Worker {
     ) -> kernel::Result<reqwest::Request> {
         let request = &arrival.request;
         let (key, now) = (&self.site.key, self.site.clock.now());
-        let assertion = key.vouch(hop, request.method().as_str(), target(request), now)?;
+        let assertion = key.vouch(hop, request.method().as_str(), resolve::target(request), now)?;
         let vouched = Vouched { from: hop.from.as_str(), assertion, id: &arrival.id };
         forward::outgoing(request, url, body, &vouched)
     }
@@ -370,9 +390,4 @@ fn is_away(status: StatusCode) -> bool {
 fn failed(region: &Region, reason: &'static str) {
     let labels = [("region", region.to_string()), ("reason", reason.to_owned())];
     metrics::counter!("edge_hop_failures_total", &labels).increment(1);
-}
-
-/// Path and query.
-fn target(request: &ServiceRequest) -> &str {
-    request.uri().path_and_query().map_or("/", |target| target.as_str())
 }

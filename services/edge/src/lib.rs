@@ -14,8 +14,9 @@
 //! - **This region is out** (drained, fenced): people are sent on (308), programs get 503 with the list of regions. One that
 //!   was drained in good order answers programs for a while yet (`edge.linger`), from where the shard lives now, so that a
 //!   switchover fails no request.
-//! - **Degraded by choice**: read-only, and a waiting room that bounds what is served at once; by configuration, or while it runs
-//!   by what a person says of the region in the map (`meridian region degrade`).
+//! - **Degraded by choice**: read-only; static, where copies of what anybody may see are all that is shown and nothing behind the
+//!   entrance is asked; a waiting room that bounds what is served at once. By what a person says of the region in the map
+//!   (`meridian region degrade`) while it runs; read-only and the waiting room by configuration, too.
 //!
 //! Invariants: a shard is never served outside its jurisdiction; a request makes at most one hop; nothing that is not
 //! repeatable runs twice; every wait has an end.
@@ -35,6 +36,7 @@ mod decision;
 mod door;
 mod forward;
 mod homes;
+mod kept;
 mod linger;
 mod resolve;
 mod room;
@@ -44,7 +46,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use config::{EdgeConfig, QueueConfig};
+pub use config::{EdgeConfig, KeptConfig, QueueConfig};
 use decision::Counts;
 use door::{Site, Worker};
 
@@ -53,6 +55,7 @@ pub mod code {
     kernel::codes! {
         OUT = 503 "edge.region_out" "This region does not serve right now";
         READ_ONLY = 503 "edge.read_only" "Nothing can be changed right now";
+        STATIC = 503 "edge.static" "Only copies of pages are shown right now";
         FULL = 503 "edge.queue_full" "Too many people are here right now";
         UNSETTLED = 503 "edge.unsettled" "It is not known whether this was done";
     }
@@ -78,6 +81,7 @@ pub fn entrance(
         homes: homes::Homes::default(),
         linger: linger::Linger::new(config.linger),
         room: room::Room::new(config.queue.clone()),
+        kept: kept::Kept::new(&config.kept),
         config,
     };
     Ok(Some(Arc::new(Edge(Arc::new(site)))))

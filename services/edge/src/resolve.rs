@@ -3,9 +3,12 @@
 //! Only what belongs to one shopper has a home: orders, payments, carts, addresses, the account. Everything that any region
 //! may answer (catalog, search, prices, quotes, media, assets, staff's lists) is nobody's and served where it arrives.
 
-use actix_web::http::{
-    Method,
-    header::{AUTHORIZATION, COOKIE, HeaderMap},
+use actix_web::{
+    dev::ServiceRequest,
+    http::{
+        Method,
+        header::{AUTHORIZATION, COOKIE, HeaderMap},
+    },
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use contracts::{
@@ -70,6 +73,16 @@ pub(crate) fn shard(auth: &Auth, method: &Method, path: &str, headers: &HeaderMa
 /// Whether the path is served whatever state the region is in.
 pub(crate) fn is_always_served(path: &str) -> bool {
     ALWAYS.iter().any(|root| under(path, root))
+}
+
+/// Path and query.
+pub(crate) fn target(request: &ServiceRequest) -> &str {
+    request.uri().path_and_query().map_or("/", |target| target.as_str())
+}
+
+/// Whether a provider of payments tells here what happened.
+pub(crate) fn is_callback(path: &str) -> bool {
+    under(path, CALLBACKS)
 }
 
 /// Whether the request changes nothing, or must be heard all the same.

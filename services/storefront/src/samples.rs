@@ -351,8 +351,9 @@ pub(crate) fn regions() -> RegionsView {
         capacity: 16,
         weight: 1,
         failover_ready: true,
-        read_only: false,
-        queue: 0,
+        read_only: name == "ap-southeast",
+        static_only: false,
+        queue: if name == "ap-southeast" { 200 } else { 0 },
         relay_lag_ms: Some(12),
         burning: false,
         seen: names

@@ -79,7 +79,7 @@ impl Pages {
             let Some(known) = self.catalog.one(id).await?.filter(|known| known.record.is_sold()) else {
                 return Ok(None);
             };
-            let record = self.catalog.reference().await?.complete(&known);
+            let record = self.catalog.reference([&*known]).await?.complete(&known);
             let (live, stamp) = self.live(ctx, record.skus.iter().map(|sku| sku.id).collect()).await?;
             Ok(Some(Arc::new(Document::new(&product_view(record, &live), stamp)?)))
         };

@@ -162,6 +162,50 @@ async fn a_person_degrades_a_region_while_it_serves() {
     .await;
 }
 
+/// What was asked for before is shown as it was; nothing behind the entrance is asked.
+#[actix_web::test]
+async fn a_static_region_shows_copies_and_passes_the_rest_on_or_refuses_it() {
+    two(plain("a"), plain("b"), |a, b| async move {
+        let told = |static_only: bool| {
+            for region_of in [&a, &b] {
+                let mut world = described(&[("a", &a.url()), ("b", &b.url())]);
+                world.desired.regions.get_mut(&region("b")).unwrap().spec.degraded.static_only = static_only;
+                region_of.believes(world);
+            }
+        };
+        let page = |languages: &str, cookie: &str| {
+            get(&b, "/").header("accept-language", languages).header("cookie", cookie).send()
+        };
+        let known = "meridian_access=of-somebody";
+        assert_eq!(page("en", known).await.unwrap().status(), 200);
+        told(true);
+        let answer = page("en", known).await.unwrap();
+        assert_eq!(answer.status(), 503, "a page for somebody is not kept");
+        told(false);
+        let unknown = || get(&b, "/").header("accept-language", "en").send();
+        let first = unknown().await.unwrap();
+        assert!(!first.headers().contains_key("age"));
+        assert_eq!(get(&b, "/api/v1/accounts/me").send().await.unwrap().status(), 200);
+        told(true);
+        for answer in [unknown().await, page("en", known).await, page("zh", known).await] {
+            let answer = answer.unwrap();
+            assert_eq!((answer.status().as_u16(), answer.headers()["age"].to_str().unwrap()), (200, "0"));
+            assert_eq!(answer.text().await.unwrap(), "b");
+        }
+        let public = get(&b, "/api/v1/accounts/me").send().await.unwrap();
+        assert_eq!((public.status().as_u16(), public.headers().contains_key("age")), (200, true));
+        assert_eq!(problem(get(&b, "/?page=2")).await, (503, "edge.static".to_owned(), true));
+        assert_eq!(problem(get(&b, "/api/v1/cart")).await, (503, "edge.static".to_owned(), true));
+        assert_eq!(problem(post(&b, "/api/v1/orders")).await, (503, "edge.read_only".to_owned(), true));
+        assert_eq!(post(&b, "/api/v1/payments/callbacks/sandbox").send().await.unwrap().status(), 200);
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "a", "b gives back what is at home there");
+        assert_eq!(b.here.runs(), 0);
+        told(false);
+        assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "b");
+    })
+    .await;
+}
+
 #[actix_web::test]
 async fn a_person_opens_and_closes_the_waiting_room_while_it_serves() {
     let brief = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.queue.wait = Duration::from_millis(20);

@@ -131,7 +131,7 @@ async fn stored(here: Data<Here>) -> Answer {
 
 #[get("/")]
 async fn home(here: Data<Here>) -> HttpResponse {
-    HttpResponse::Ok().body(here.name)
+    HttpResponse::Ok().insert_header(("cache-control", "private, no-cache")).body(here.name)
 }
 
 #[post("/api/v1/payments/callbacks/sandbox")]

@@ -167,12 +167,13 @@ pub enum RegionCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Have a region's entrance do less while it runs: change nothing, or serve only so many at once. It takes a second or two,
-    /// and holds until it is said otherwise; what is not named is off.
+    /// Have a region's entrance do less while it runs: change nothing, show only copies, or serve only so many at once. It takes a
+    /// second or two, and holds until it is said otherwise; what is not named is off.
     #[command(
         group = clap::ArgGroup::new("what").required(true).multiple(true),
         after_help = "Examples:\n  \
         meridian region degrade eu-west --read-only\n  \
+        meridian region degrade eu-west --static\n  \
         meridian region degrade eu-west --queue 200\n  \
         meridian region degrade eu-west --off"
     )]
@@ -183,11 +184,15 @@ pub enum RegionCommand {
         /// Refuse what would change something, except what providers of payments tell.
         #[arg(long, group = "what")]
         read_only: bool,
+        /// Show the copies that it has of what anybody may see (`edge.kept`), and refuse the rest: nothing behind the entrance is
+        /// asked. What is at home in another region is passed on.
+        #[arg(long = "static", group = "what")]
+        static_only: bool,
         /// Serve so many requests at once; others wait, as `edge.queue` says.
         #[arg(long, group = "what", value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
         queue: Option<u32>,
         /// Nothing of it any more.
-        #[arg(long, group = "what", conflicts_with_all = ["read_only", "queue"])]
+        #[arg(long, group = "what", conflicts_with_all = ["read_only", "static_only", "queue"])]
         off: bool,
         /// Say what would be done, and do nothing.
         #[arg(long)]

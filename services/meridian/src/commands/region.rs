@@ -98,8 +98,9 @@ impl Desk {
             C::Drain { region, wait, dry_run } => self.drain(region, wait, *dry_run).await,
             C::Fence { region, wait, dry_run } => self.fence(region, wait, *dry_run).await,
             C::Unfence { region, dry_run } => self.unfence(region, *dry_run).await,
-            C::Degrade { region, read_only, queue, dry_run, off: _ } => {
-                let to = Degraded { read_only: *read_only, queue: queue.unwrap_or(0) };
+            C::Degrade { region, read_only, static_only, queue, dry_run, off: _ } => {
+                let to =
+                    Degraded { read_only: *read_only, static_only: *static_only, queue: queue.unwrap_or(0) };
                 self.degrade(region, to, *dry_run).await
             }
             C::Switchover { region, outside, run } => {

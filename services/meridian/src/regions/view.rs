@@ -43,6 +43,7 @@ fn region(world: &World, name: &Region, row: &RegionRow) -> RegionView {
         weight: row.spec.weight,
         failover_ready: row.spec.failover_ready,
         read_only: row.spec.degraded.read_only,
+        static_only: row.spec.degraded.static_only,
         queue: row.spec.degraded.queue,
         relay_lag_ms: vitals.map(|said| u64::try_from(said.relay_lag.as_millis()).unwrap_or(u64::MAX)),
         burning: vitals.is_some_and(|said| said.burning),

@@ -24,7 +24,7 @@ use self::{
     far::{Far, Fetched},
     marks::Marks,
 };
-use crate::since::wanted;
+use crate::since::{dated, took, wanted};
 
 /// How often a load is repeated because its key was invalidated meanwhile; after that the last value, which is younger
 /// than the caller's question, is returned uncached.
@@ -93,7 +93,7 @@ impl Settings {
 struct Entry<V> {
     /// `None`: there is none.
     value: Option<V>,
-    /// Taken before the load began.
+    /// Taken before the load began, or the `since` of the oldest entry of other caches that went into it.
     since: Timestamp,
     /// The key's invalidation stamp before the load began.
     stamp: (u64, u64),
@@ -258,6 +258,7 @@ where
         let since = since.max(wanted());
         if let Some(entry) = self.fresh(key, since).await {
             self.inner.meters.count(if entry.value.is_some() { Outcome::Hit } else { Outcome::Negative }, 1);
+            took(entry.since);
             return Ok(entry.value);
         }
         self.inner.meters.count(Outcome::Miss, 1);
@@ -266,6 +267,7 @@ where
             let loading = self.fetch(key, since, &load);
             let entry = self.inner.entries.try_get_with_by_ref(key, loading).await.map_err(shared)?;
             if entry.stamp == self.inner.marks.of(key) && entry.since >= since {
+                took(entry.since);
                 return Ok(entry.value);
             }
             // Its load began too early: someone invalidated the key, or needs a younger one.
@@ -287,8 +289,8 @@ where
     {
         let stamp = self.inner.marks.of(key);
         let Some(far) = &self.inner.far else {
-            let since = self.inner.clock.now();
-            return Ok(Entry { value: load().await?, since, stamp, link: 0 });
+            let (value, since) = dated(self.inner.clock.now(), load()).await;
+            return Ok(Entry { value: value?, since, stamp, link: 0 });
         };
         let link = far.redis.link();
         let claim = match far.fetch(std::slice::from_ref(key), since).await.pop() {
@@ -296,8 +298,8 @@ where
             Some(Fetched::Claim(claim)) => Some(claim),
             Some(Fetched::Nothing) | None => None,
         };
-        let since = self.inner.clock.now();
-        let value = load().await?;
+        let (value, since) = dated(self.inner.clock.now(), load()).await;
+        let value = value?;
         if let Some(claim) = claim {
             far.fill([(claim, value.as_ref())], since).await;
         }
@@ -317,11 +319,16 @@ where
         let since = wanted();
         for key in keys {
             match self.fresh(key, since).await {
-                Some(Entry { value: Some(value), .. }) => {
-                    hits += 1;
-                    found.insert(key.clone(), value);
+                Some(entry) => {
+                    took(entry.since);
+                    match entry.value {
+                        Some(value) => {
+                            hits += 1;
+                            found.insert(key.clone(), value);
+                        }
+                        None => negatives += 1,
+                    }
                 }
-                Some(_) => negatives += 1,
                 None => missing.push(key.clone()),
             }
         }
@@ -363,8 +370,9 @@ where
         if rest.is_empty() {
             return Ok(());
         }
-        let since = self.inner.clock.now();
-        let mut loaded = load(rest.iter().map(|(key, _)| key.clone()).collect()).await?;
+        let load = load(rest.iter().map(|(key, _)| key.clone()).collect());
+        let (loaded, since) = dated(self.inner.clock.now(), load).await;
+        let mut loaded = loaded?;
         if let Some(far) = &self.inner.far {
             let values = claims.into_iter().map(|(key, claim)| (claim, loaded.get(&key)));
             far.fill(values, since).await;
@@ -377,6 +385,7 @@ where
     }
 
     async fn keep(&self, key: K, entry: Entry<V>, found: &mut HashMap<K, V>) {
+        took(entry.since);
         if let Some(value) = &entry.value {
             found.insert(key.clone(), value.clone());
         }

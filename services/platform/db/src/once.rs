@@ -48,6 +48,12 @@ impl Once {
         })
     }
 
+    /// An append that nobody asked for by a key.
+    pub(crate) fn of_append(id: uuid::Uuid, shard: Shard) -> Self {
+        let principal = "append".to_owned();
+        Self { shard, principal, route: "", key: id.to_string(), payload_hash: Vec::new() }
+    }
+
     /// The shard its row is on.
     pub fn shard(&self) -> Shard {
         self.shard
@@ -83,7 +89,12 @@ impl Once {
         serde_json::from_slice(&answer).map(Some).map_err(Failure::internal)
     }
 
-    fn add_to(&self, mut rows: Rows, answer: &impl Serialize, now: kernel::Timestamp) -> Result<Rows> {
+    pub(crate) fn add_to(
+        &self,
+        mut rows: Rows,
+        answer: &impl Serialize,
+        now: kernel::Timestamp,
+    ) -> Result<Rows> {
         let answer = serde_json::to_vec(answer).map_err(Failure::internal)?;
         rows.raw(
             TABLE,

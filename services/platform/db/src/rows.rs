@@ -59,9 +59,14 @@ impl Rows {
         Ok(self.outbox(values))
     }
 
+    /// Whether there are events and nothing else.
+    pub(crate) fn are_events(&self) -> bool {
+        !self.tables.is_empty() && self.tables.iter().all(|table| table.name == OUTBOX_TABLE)
+    }
+
     pub(crate) fn outbox(mut self, values: Vec<Value>) -> Self {
         self.publishes = true;
-        self.raw("outbox", OUTBOX, values);
+        self.raw(OUTBOX_TABLE, OUTBOX, values);
         self
     }
 
@@ -141,6 +146,7 @@ impl Table {
     }
 }
 
+const OUTBOX_TABLE: &str = "outbox";
 const OUTBOX: &[&str] = &["shard", "id", "topic", "aggregate", "at", "body", "trace"];
 
 /// The outbox row of an event, with the trace of whoever publishes it.

@@ -5,7 +5,7 @@ use kernel::{Result, Shard};
 use tokio::sync::oneshot;
 
 use crate::{
-    Db, Rows, Tx,
+    Db, Once, Rows, Tx,
     engine::Engine,
     sqlite::Append,
     work::{Closure, closed, outside_writes},
@@ -45,7 +45,11 @@ impl Db {
 
     /// Inserts `rows`: nothing is read, ids were minted before, for this call. Gathered with whatever else waits; a
     /// duplicate key fails only the rows it came with ([`crate::is_duplicate`]).
-    pub async fn append(&self, shard: Shard, rows: Rows) -> Result<()> {
+    pub async fn append(&self, shard: Shard, mut rows: Rows) -> Result<()> {
+        if rows.are_events() {
+            // The sequencer takes events away: where the answer to a COMMIT was lost nothing else tells that they were there.
+            rows = Once::of_append(self.ids().uuid(shard), shard).add_to(rows, &(), self.now())?;
+        }
         self.append_settled(shard, rows, Settled::ByIds).await
     }
 

@@ -30,6 +30,8 @@ pub(crate) struct RegionRow {
     pub(crate) endpoint: String,
     pub(crate) state: String,
     pub(crate) tone: &'static str,
+    /// What a person has it do less of.
+    pub(crate) less: Vec<String>,
     pub(crate) homes: u64,
     pub(crate) leases: u64,
     pub(crate) lag: String,
@@ -112,6 +114,7 @@ pub(crate) fn view(
         endpoint: region.endpoint.clone(),
         state: locale.text(state_key(&region.state)),
         tone: tone(&region.state),
+        less: less(locale, region),
         homes: region.homes,
         leases: region.leases,
         lag: region.relay_lag_ms.map_or_else(|| "–".to_owned(), |lag| format!("{lag} ms")),
@@ -165,6 +168,19 @@ fn tone(state: &str) -> &'static str {
         "cordoned" => "wait",
         _ => "",
     }
+}
+
+fn less(locale: Locale, region: &RegionView) -> Vec<String> {
+    let mut less = Vec::new();
+    if region.static_only {
+        less.push(locale.text("regions-less-static"));
+    } else if region.read_only {
+        less.push(locale.text("regions-less-read-only"));
+    }
+    if region.queue > 0 {
+        less.push(locale.text_with("regions-less-queue", "most", &region.queue.to_string()));
+    }
+    less
 }
 
 fn seen(locale: Locale, region: &RegionView) -> Vec<(String, &'static str)> {

@@ -23,12 +23,16 @@ const TURN: Duration = Duration::from_millis(200);
 /// What a region does, or would do.
 fn less(to: Degraded, dry_run: bool) -> String {
     let will = if dry_run { "would" } else { "will" };
-    let queue = format!("serve {} requests at once", to.queue);
-    match (to.read_only, to.queue) {
-        (false, 0) => format!("{will} serve as its configuration says"),
-        (false, _) => format!("{will} {queue}"),
-        (true, 0) => format!("{will} change nothing"),
-        (true, _) => format!("{will} change nothing, and {queue}"),
+    let changes = match (to.static_only, to.read_only) {
+        (true, _) => Some("show only copies".to_owned()),
+        (false, true) => Some("change nothing".to_owned()),
+        (false, false) => None,
+    };
+    let queue = (to.queue > 0).then(|| format!("serve {} requests at once", to.queue));
+    let less: Vec<String> = changes.into_iter().chain(queue).collect();
+    match less.is_empty() {
+        true => format!("{will} serve as its configuration says"),
+        false => format!("{will} {}", less.join(", and ")),
     }
 }
 
@@ -88,7 +92,7 @@ impl Desk {
             let put = self.journal.put_region(region, Some(row.version), &spec);
             if spec == row.spec || dry_run || put.await.map_err(trouble)? == Applied::Yes {
                 let said = json!({
-                    "region": region.as_str(), "read_only": to.read_only, "queue": to.queue, "dry_run": dry_run
+                    "region": region.as_str(), "read_only": to.read_only, "static_only": to.static_only, "queue": to.queue, "dry_run": dry_run
                 });
                 return self.answer(&said, || format!("{region} {}", less(to, dry_run)));
             }

@@ -191,8 +191,10 @@ async fn what_does_not_exist_is_status_3() {
     assert_eq!(exit_status(&desk.run(&C::Plan).await.unwrap_err()), 3, "no map");
 }
 
-fn degrade(name: &str, read_only: bool, queue: Option<u32>, dry_run: bool) -> C {
-    C::Degrade { region: region(name), read_only, queue, off: !read_only && queue.is_none(), dry_run }
+fn degrade(name: &str, to: Degraded, dry_run: bool) -> C {
+    let Degraded { read_only, static_only, queue } = to;
+    let (off, queue) = (to == Degraded::default(), Some(queue).filter(|most| *most > 0));
+    C::Degrade { region: region(name), read_only, static_only, queue, off, dry_run }
 }
 
 #[tokio::test]
@@ -200,18 +202,23 @@ async fn a_region_is_degraded_until_it_is_said_otherwise() {
     let field = Field::new().await;
     let degraded = || field.journal.store().world().desired.regions[&region("eu")].spec.degraded;
     let version = || field.journal.store().world().observed.version;
-    assert_eq!(field.run(&degrade("eu", true, Some(9), true)).await, 0);
-    assert_eq!(degraded(), Degraded::default(), "a dry run");
-    for (read_only, queue) in [(true, None), (true, Some(9)), (false, Some(7)), (false, None)] {
+    let open = Degraded::default();
+    let read_only = Degraded { read_only: true, ..open };
+    assert_eq!(field.run(&degrade("eu", read_only, true)).await, 0);
+    assert_eq!(degraded(), open, "a dry run");
+    let static_only = Degraded { static_only: true, ..open };
+    for to in
+        [read_only, Degraded { queue: 9, ..read_only }, static_only, Degraded { queue: 7, ..open }, open]
+    {
         let before = version();
-        assert_eq!(field.run(&degrade("eu", read_only, queue, false)).await, 0);
-        assert_eq!(degraded(), Degraded { read_only, queue: queue.unwrap_or(0) });
+        assert_eq!(field.run(&degrade("eu", to, false)).await, 0);
+        assert_eq!(degraded(), to);
         assert!(version() > before, "every process hears of it");
     }
     let before = version();
-    assert_eq!(field.run(&degrade("eu", false, None, false)).await, 0);
+    assert_eq!(field.run(&degrade("eu", open, false)).await, 0);
     assert_eq!(version(), before, "it is so already");
-    assert_eq!(field.run(&degrade("mars", true, None, false)).await, 3);
+    assert_eq!(field.run(&degrade("mars", read_only, false)).await, 3);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! What a cache promises inside a process.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use futures::future::join_all;
 use kernel::{FakeClock, code};
@@ -88,6 +88,33 @@ async fn an_entry_older_than_asked_for_is_a_miss() {
     let now = clock.now();
     assert_eq!(cache.get_or_load_since(&1, now, || async { Ok(Some(2)) }).await.unwrap(), Some(2));
     assert_eq!(cache.get_or_load_since(&1, now, || async { Ok(Some(3)) }).await.unwrap(), Some(2));
+}
+
+#[tokio::test]
+async fn what_is_made_of_an_old_entry_is_as_old() {
+    let (rows, clock) = cache();
+    let made = || Cache::new(Settings::new("made", 100, Duration::from_secs(60)), clock.clone());
+    let (pages, lists): (Cache<u32, u32>, Cache<u32, u32>) = (made(), made());
+    let row = AtomicU32::new(1);
+    let load_row = || async { Ok(Some(row.load(Ordering::SeqCst))) };
+    let load_page = || rows.get_or_load(&1, load_row);
+    let load_list =
+        |_: Vec<u32>| async { Ok(load_page().await?.map(|page| (1, page)).into_iter().collect()) };
+    rows.get_or_load(&1, load_row).await.unwrap();
+    clock.advance(Duration::from_micros(10));
+    row.store(2, Ordering::SeqCst);
+    let written = clock.now();
+    clock.advance(Duration::from_micros(10));
+    // Made after the write, of an entry from before it.
+    assert_eq!(pages.get_or_load(&1, load_page).await.unwrap(), Some(1));
+    assert_eq!(lists.get_many_or_load(&[1], load_list).await.unwrap()[&1], 1);
+    crate::since(written, async {
+        assert_eq!(pages.get_or_load(&1, load_page).await.unwrap(), Some(2));
+        assert_eq!(lists.get_many_or_load(&[1], load_list).await.unwrap()[&1], 2);
+        let kept = || async { panic!("a page of what was loaded since is young enough") };
+        assert_eq!(pages.get_or_load(&1, kept).await.unwrap(), Some(2));
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -1,0 +1,134 @@
+//! Copies of answers that anybody may have, for a region that is to ask nothing behind it ([`Degraded::static_only`]).
+//!
+//! [`Degraded::static_only`]: placement::Degraded::static_only
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    HttpResponse,
+    body::BoxBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::{
+        Method, StatusCode,
+        header::{ACCEPT_LANGUAGE, AGE, CACHE_CONTROL, COOKIE, HeaderMap, SET_COOKIE},
+    },
+    web::Bytes,
+};
+use moka::future::Cache;
+
+use crate::{KeptConfig, resolve::target};
+
+/// No larger body is kept.
+const LARGEST: usize = 256 << 10;
+/// What an entry takes beside its body.
+const OVERHEAD: usize = 1 << 10;
+/// A copy is not made again before it is so old.
+const RENEWED: Duration = Duration::from_secs(10);
+
+/// What a copy is found by: the path with its query, and the languages that were asked for; those of any where there is none.
+type Key = (String, Option<String>);
+
+/// The copies of this process.
+pub(crate) struct Kept(Option<Cache<Key, Arc<Copied>>>);
+
+struct Copied {
+    at: Instant,
+    headers: HeaderMap,
+    body: Bytes,
+}
+
+/// A request whose answer may be kept.
+pub(crate) struct Wanted {
+    key: Key,
+    /// Whether the answer can know nobody: no cookie came with the request.
+    nobodys: bool,
+}
+
+impl Kept {
+    pub(crate) fn new(config: &KeptConfig) -> Self {
+        let weight = |key: &Key, copied: &Arc<Copied>| {
+            u32::try_from(key.0.len() + copied.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+        };
+        Self((config.bytes > 0).then(|| {
+            Cache::builder()
+                .name("edge_kept")
+                .max_capacity(config.bytes)
+                .weigher(weight)
+                .time_to_live(config.age)
+                .build()
+        }))
+    }
+
+    /// What to do with the answer to this request; none where nothing is kept of it.
+    pub(crate) async fn wanted(&self, request: &ServiceRequest) -> Option<Wanted> {
+        let copies = self.0.as_ref().filter(|_| request.method() == Method::GET)?;
+        let key = (target(request).to_owned(), languages(request.headers()));
+        if copies.get(&key).await.is_some_and(|copied| copied.at.elapsed() < RENEWED) {
+            return None;
+        }
+        Some(Wanted { key, nobodys: !request.headers().contains_key(COOKIE) })
+    }
+
+    /// Keeps an answer that is anybody's: it says so, or it is a page for somebody who is not known.
+    pub(crate) async fn keep(
+        &self,
+        wanted: Wanted,
+        response: ServiceResponse<BoxBody>,
+    ) -> ServiceResponse<BoxBody> {
+        let (Some(copies), true) = (&self.0, is_anybodys(&response, wanted.nobodys)) else { return response };
+        let mut body = None;
+        let response =
+            response.map_body(|_, sent| match actix_web::body::MessageBody::try_into_bytes(sent) {
+                Ok(bytes) => {
+                    body = Some(bytes.clone());
+                    BoxBody::new(bytes)
+                }
+                Err(sent) => sent,
+            });
+        if let Some(body) = body.filter(|body| body.len() <= LARGEST) {
+            let headers = response.headers().clone();
+            let copied = Arc::new(Copied { at: Instant::now(), headers, body });
+            let (target, languages) = wanted.key;
+            if languages.is_some() {
+                copies.insert((target.clone(), languages), copied.clone()).await;
+            }
+            copies.insert((target, None), copied).await;
+        }
+        response
+    }
+
+    /// The copy for this request, with its age (RFC 9111, 5.1): in the languages asked for, or else in others.
+    pub(crate) async fn find(&self, request: &ServiceRequest) -> Option<HttpResponse> {
+        let copies = self.0.as_ref().filter(|_| request.method() == Method::GET)?;
+        let mut key = (target(request).to_owned(), languages(request.headers()));
+        let mut copied = copies.get(&key).await;
+        if copied.is_none() {
+            key.1 = None;
+            copied = copies.get(&key).await;
+        }
+        let copied = copied?;
+        let mut response = HttpResponse::Ok();
+        for (name, value) in &copied.headers {
+            response.append_header((name.clone(), value.clone()));
+        }
+        response.insert_header((AGE, copied.at.elapsed().as_secs()));
+        Some(response.body(copied.body.clone()))
+    }
+}
+
+fn languages(headers: &HeaderMap) -> Option<String> {
+    headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase)
+}
+
+fn is_anybodys(response: &ServiceResponse<BoxBody>, nobodys: bool) -> bool {
+    let headers = response.headers();
+    let said = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let says = |word: &str| said.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
+    response.status() == StatusCode::OK
+        && !headers.contains_key(SET_COOKIE)
+        && !says("no-store")
+        && (says("public") || nobodys && says("private"))
+}
