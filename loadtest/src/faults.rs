@@ -192,7 +192,7 @@ async fn suffer(
     let acknowledged = traffic.acknowledged(begin);
     let gap = longest_gap(&acknowledged, begin, Instant::now());
     proof.figure(&format!("{name}: longest time without an acknowledged order, s"), seconds(gap));
-    let wait = longest_wait(&acknowledged);
+    let (wait, _) = longest_wait(&acknowledged).unwrap_or((Duration::ZERO, begin));
     proof.figure(&format!("{name}: longest wait of a client for its order, s"), seconds(wait));
     Ok(())
 }

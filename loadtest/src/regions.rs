@@ -184,13 +184,15 @@ fn told(name: &str, traffic: &Traffic, begin: Instant, more: Value, proof: &mut 
     let acknowledged = traffic.acknowledged(begin);
     let (late, failed): (Vec<_>, Vec<_>) = traffic.misses(begin).into_iter().partition(|miss| miss.late());
     let kinds: BTreeSet<&str> = failed.iter().map(|miss| miss.what.as_str()).collect();
+    let (gap, asked) = longest_wait(&acknowledged).unwrap_or((Duration::ZERO, begin));
     let mut figures = json!({
         "seconds": seconds(begin.elapsed()),
         "orders": acknowledged.len(),
         "failed requests": failed.len(),
         "why": kinds,
         "late requests": late.len(),
-        "longest write gap of a client, s": seconds(longest_wait(&acknowledged)),
+        "longest write gap of a client, s": seconds(gap),
+        "it began after, s": seconds(asked.saturating_duration_since(begin)),
         "p99, ms": p99(&acknowledged)?,
     });
     if let (Some(figures), Value::Object(more)) = (figures.as_object_mut(), more) {

@@ -257,9 +257,9 @@ pub(crate) fn longest_gap(acknowledged: &[Acknowledged], begin: Instant, end: In
     gap
 }
 
-/// The longest time that one buyer tried.
-pub(crate) fn longest_wait(acknowledged: &[Acknowledged]) -> Duration {
-    acknowledged.iter().map(|order| order.at - order.asked).max().unwrap_or_default()
+/// The longest time that one buyer tried, and when that began.
+pub(crate) fn longest_wait(acknowledged: &[Acknowledged]) -> Option<(Duration, Instant)> {
+    acknowledged.iter().map(|order| (order.at - order.asked, order.asked)).max()
 }
 
 /// Whether somebody places orders still; otherwise what follows would prove nothing.

@@ -289,7 +289,7 @@ where
     {
         let stamp = self.inner.marks.of(key);
         let Some(far) = &self.inner.far else {
-            let (value, since) = dated(self.inner.clock.now(), load()).await;
+            let (value, since) = dated(self.inner.clock.now(), Box::pin(load())).await;
             return Ok(Entry { value: value?, since, stamp, link: 0 });
         };
         let link = far.redis.link();
@@ -298,7 +298,7 @@ where
             Some(Fetched::Claim(claim)) => Some(claim),
             Some(Fetched::Nothing) | None => None,
         };
-        let (value, since) = dated(self.inner.clock.now(), load()).await;
+        let (value, since) = dated(self.inner.clock.now(), Box::pin(load())).await;
         let value = value?;
         if let Some(claim) = claim {
             far.fill([(claim, value.as_ref())], since).await;
@@ -370,7 +370,7 @@ where
         if rest.is_empty() {
             return Ok(());
         }
-        let load = load(rest.iter().map(|(key, _)| key.clone()).collect());
+        let load = Box::pin(load(rest.iter().map(|(key, _)| key.clone()).collect()));
         let (loaded, since) = dated(self.inner.clock.now(), load).await;
         let mut loaded = loaded?;
         if let Some(far) = &self.inner.far {

@@ -1,6 +1,6 @@
 //! Questions that must see what was written before a moment.
 
-use std::{cell::Cell, future::Future};
+use std::{cell::Cell, future::Future, pin::Pin};
 
 use kernel::Timestamp;
 
@@ -26,7 +26,9 @@ pub(crate) fn wanted() -> Timestamp {
 
 /// Runs a load that begins at `now`: what it loads, and since when that is known to be true. A load that takes from other
 /// caches is as old as the oldest entry it took.
-pub(crate) async fn dated<F: Future>(now: Timestamp, load: F) -> (F::Output, Timestamp) {
+///
+/// The load is boxed: loads hold loads, and all of it would lie on the stack of a worker.
+pub(crate) async fn dated<F: Future>(now: Timestamp, load: Pin<Box<F>>) -> (F::Output, Timestamp) {
     let load = async {
         let loaded = load.await;
         (loaded, OLDEST.with(Cell::get))
