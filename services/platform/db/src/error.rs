@@ -37,6 +37,10 @@ pub enum Error {
 const AGAIN: [u16; 12] = [9007, 8022, 8002, 8028, 1213, 1205, 9004, 9001, 9002, 9003, 9005, 8005];
 /// Another transaction wrote a key after this one began.
 const WRITE_CONFLICT: u16 = 9007;
+/// Timeout of a wait for a lock.
+const LOCK_WAIT: u16 = 1205;
+/// What TiDB says where it has no code of its own for an error of its store; the message tells.
+const UNKNOWN: u16 = 1105;
 /// Codes of a server that goes away: it shuts down, or has killed this connection.
 const GOING: [u16; 3] = [1053, 1077, 1927];
 
@@ -51,6 +55,9 @@ impl From<DbErr> for Error {
         match mysql_code(&error) {
             None if is_unreadable(&error) => Self::Conflict { code: WRITE_CONFLICT },
             Some(code) if AGAIN.contains(&code) => Self::Conflict { code },
+            Some(UNKNOWN) if error.to_string().contains("lock wait timeout") => {
+                Self::Conflict { code: LOCK_WAIT }
+            }
             _ if is_lost(&error) => Self::Lost(error),
             _ => Self::Other(error),
         }
