@@ -57,7 +57,7 @@ impl PaymentService {
 }
 
 async fn cancel(tx: &Tx, id: PaymentId, reason: &str) -> Result<Left> {
-    let Some(mut payment) = store::lock_intent(tx, id).await? else { return Ok(Left::default()) };
+    let Some(mut payment) = store::intent(tx, id).await? else { return Ok(Left::default()) };
     let from = payment.standing()?;
     if let Some(to) = after(from, Step::Cancel) {
         intent_name(to).clone_into(&mut payment.state);

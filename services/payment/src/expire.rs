@@ -39,7 +39,7 @@ impl PaymentService {
 }
 
 async fn expire(tx: &Tx, id: PaymentId) -> Result<bool> {
-    let Some(mut payment) = store::lock_intent(tx, id).await? else { return Ok(false) };
+    let Some(mut payment) = store::intent(tx, id).await? else { return Ok(false) };
     let from = payment.standing()?;
     let Some(to) = after(from, Step::Expire).filter(|_| payment.expires_at <= tx.now().micros()) else {
         return Ok(false);

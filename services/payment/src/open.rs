@@ -110,7 +110,7 @@ async fn write(
     next_sync_at: kernel::Timestamp,
 ) -> Result<(intent::Model, attempt::Model)> {
     let id = payment_of(command.order_id);
-    let Some(mut payment) = store::lock_intent(tx, id).await? else {
+    let Some(mut payment) = store::intent(tx, id).await? else {
         let payment = new_intent(tx, id, command);
         let attempt = new_attempt(tx, &payment, 1, next_sync_at);
         Rows::new().row(payment.clone()).row(attempt.clone()).insert(tx).await?;
@@ -209,7 +209,7 @@ async fn sent(tx: &Tx, payment: &intent::Model, attempt: &attempt::Model) -> Res
 }
 
 async fn remember(tx: &Tx, attempt: &attempt::Model, report: &Report) -> Result<()> {
-    let Some(mut payment) = store::lock_intent(tx, attempt.payment()).await? else {
+    let Some(mut payment) = store::intent(tx, attempt.payment()).await? else {
         return Err(no_payment());
     };
     let Some(mut row) = store::attempt(tx, attempt.attempt()).await? else { return Err(no_payment()) };

@@ -141,7 +141,7 @@ impl PaymentService {
 }
 
 async fn write(tx: &Tx, order: &Order) -> Result<RefundView> {
-    let payment = store::lock_intent(tx, order.payment).await?.ok_or_else(no_payment)?;
+    let payment = store::intent(tx, order.payment).await?.ok_or_else(no_payment)?;
     if !matches!(payment.standing()?, IntentState::Succeeded | IntentState::Conflicted) {
         return Err(Failure::new(code::STATE).detail("nothing was captured"));
     }
@@ -164,7 +164,7 @@ async fn write(tx: &Tx, order: &Order) -> Result<RefundView> {
 /// Books what the provider said: its number, or `None` when it refuses for good.
 async fn book(tx: &Tx, row: &refund::Model, done: Option<&str>, words: &str) -> Result<()> {
     // The payment is locked first, as everywhere.
-    let payment = store::lock_intent(tx, row.payment()).await?.ok_or_else(no_payment)?;
+    let payment = store::intent(tx, row.payment()).await?.ok_or_else(no_payment)?;
     let to = if done.is_some() { RefundState::Succeeded } else { RefundState::Failed };
     if !store::end_refund(tx, row.refund(), to, done.map(str::to_owned)).await? {
         // Somebody else has booked it.

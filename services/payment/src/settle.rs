@@ -87,7 +87,7 @@ impl PaymentService {
 }
 
 async fn settle(tx: &Tx, attempt: &attempt::Model, report: &Report, source: Source) -> Result<Change> {
-    let Some(payment) = store::lock_intent(tx, attempt.payment()).await? else { return Err(no_payment()) };
+    let Some(payment) = store::intent(tx, attempt.payment()).await? else { return Err(no_payment()) };
     let Some(row) = store::attempt(tx, attempt.attempt()).await? else { return Err(no_payment()) };
     let standing = Standing {
         intent: payment.standing()?,

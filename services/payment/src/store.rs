@@ -127,20 +127,6 @@ pub(crate) async fn intent(on: &impl ConnectionTrait, id: PaymentId) -> Result<O
     intent::Entity::find_by_id(key(id)).one(on).await.db()
 }
 
-/// Reads a payment and keeps it as it is until the end of the write.
-pub(crate) async fn lock_intent(tx: &Tx, id: PaymentId) -> Result<Option<intent::Model>> {
-    // Optimistic transactions do not see a row that was only read, so it is written first.
-    let (shard, uuid) = key(id);
-    intent::Entity::update_many()
-        .col_expr(intent::Column::UpdatedAt, Expr::value(tx.now().micros()))
-        .filter(intent::Column::Shard.eq(shard))
-        .filter(intent::Column::Id.eq(uuid))
-        .exec(tx)
-        .await
-        .db()?;
-    intent(tx, id).await
-}
-
 /// The payments of an order, newest first.
 pub(crate) async fn of_order(on: &impl ConnectionTrait, order: OrderId) -> Result<Vec<intent::Model>> {
     let (shard, id) = key(order);
