@@ -120,15 +120,17 @@ fn of(region: &str) -> Select<search_mark::Entity> {
 pub(crate) async fn due_of(db: &Db, region: &str, products: &[ProductId]) -> Result<Vec<Dirty>> {
     let mut found = Vec::new();
     for some in products.chunks(CHUNK) {
+        // The whole key in each, region too: beside them it would have SQLite walk all marks that are due.
         let these = some.iter().fold(Condition::any(), |any, product| {
             any.add(
-                search_mark::Column::Shard
-                    .eq(i32::from(product.shard().number()))
+                search_mark::Column::Region
+                    .eq(region)
+                    .and(search_mark::Column::Shard.eq(i32::from(product.shard().number())))
                     .and(search_mark::Column::Id.eq(product.uuid())),
             )
         });
         let due = search_mark::Column::Priority.lt(Priority::Parked.number());
-        found.extend(of(region).filter(these).filter(due).all(db.read()).await.db()?);
+        found.extend(search_mark::Entity::find().filter(these).filter(due).all(db.read()).await.db()?);
     }
     Ok(found)
 }
