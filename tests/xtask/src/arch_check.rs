@@ -42,7 +42,7 @@ const VENDORS: &[(&str, &[&str])] = &[
     ("fred", &["platform-cache"]),
     ("pulsar", &["platform-bus"]),
     ("meilisearch-sdk", &["platform-index"]),
-    ("moka", &["platform-cache"]),
+    ("moka", &["platform-cache", "edge"]),
     ("kube", &["operator"]),
     ("sqlx", &[]),
     ("chromedriver", &[]),
