@@ -18,6 +18,7 @@ use actix_web::{
     web::Bytes,
 };
 use moka::future::Cache;
+use platform_http::Personal;
 
 use crate::{KeptConfig, resolve::target};
 
@@ -43,7 +44,7 @@ struct Copied {
 /// A request whose answer may be kept.
 pub(crate) struct Wanted {
     key: Key,
-    /// Whether the answer can know nobody: no cookie came with the request.
+    /// Whether the answer can know nobody from before: no cookie came with the request.
     nobodys: bool,
 }
 
@@ -72,13 +73,15 @@ impl Kept {
         Some(Wanted { key, nobodys: !request.headers().contains_key(COOKIE) })
     }
 
-    /// Keeps an answer that is anybody's: it says so, or it is a page for somebody who is not known.
+    /// Keeps an answer that is anybody's: it says so, or it is a page for somebody who is not known, without what is in it of
+    /// theirs.
     pub(crate) async fn keep(
         &self,
         wanted: Wanted,
         response: ServiceResponse<BoxBody>,
     ) -> ServiceResponse<BoxBody> {
         let (Some(copies), true) = (&self.0, is_anybodys(&response, wanted.nobodys)) else { return response };
+        let personal = response.response().extensions().get::<Personal>().cloned();
         let mut body = None;
         let response =
             response.map_body(|_, sent| match actix_web::body::MessageBody::try_into_bytes(sent) {
@@ -89,7 +92,9 @@ impl Kept {
                 Err(sent) => sent,
             });
         if let Some(body) = body.filter(|body| body.len() <= LARGEST) {
-            let headers = response.headers().clone();
+            let mut headers = response.headers().clone();
+            headers.remove(SET_COOKIE);
+            let body = personal.map_or_else(|| body.clone(), |own| without(&body, &own.0));
             let copied = Arc::new(Copied { at: Instant::now(), headers, body });
             let (target, languages) = wanted.key;
             if languages.is_some() {
@@ -119,6 +124,11 @@ impl Kept {
     }
 }
 
+/// A page without these words.
+fn without(page: &Bytes, words: &str) -> Bytes {
+    String::from_utf8_lossy(page).replace(words, "").into()
+}
+
 fn languages(headers: &HeaderMap) -> Option<String> {
     headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase)
 }
@@ -127,8 +137,9 @@ fn is_anybodys(response: &ServiceResponse<BoxBody>, nobodys: bool) -> bool {
     let headers = response.headers();
     let said = headers.get(CACHE_CONTROL).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let says = |word: &str| said.split(',').any(|part| part.trim().eq_ignore_ascii_case(word));
+    let told = response.response().extensions().contains::<Personal>();
     response.status() == StatusCode::OK
-        && !headers.contains_key(SET_COOKIE)
         && !says("no-store")
+        && (!headers.contains_key(SET_COOKIE) || nobodys && told)
         && (says("public") || nobodys && says("private"))
 }

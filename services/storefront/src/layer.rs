@@ -17,7 +17,7 @@ use actix_web::{
 use askama::Template;
 use kernel::{Failure, code};
 
-use platform_http::Asked;
+use platform_http::{Asked, Personal};
 
 use crate::{
     csp,
@@ -56,6 +56,7 @@ pub(crate) async fn layer(
         response = ServiceResponse::new(request, page);
     }
     depart(&visitor, response.headers_mut());
+    response.response_mut().extensions_mut().insert(Personal(visitor.form_token()));
     Ok(response)
 }
 

@@ -228,6 +228,11 @@ impl Visitor {
         }
     }
 
+    /// What is put into this visitor's forms.
+    pub(crate) fn form_token(&self) -> String {
+        self.0.shop.tokens.issue(&self.0.id, self.session().as_deref())
+    }
+
     /// Whether `token` was put into a form for this visitor.
     pub(crate) fn made_form(&self, token: &str) -> bool {
         self.0.shop.tokens.accepts(token, &self.0.id, self.session().as_deref())
@@ -243,7 +248,7 @@ impl Visitor {
             locale: self.0.locale,
             title: title.into(),
             description: None,
-            csrf: self.0.shop.tokens.issue(&self.0.id, self.session().as_deref()),
+            csrf: self.form_token(),
             member: self.is_member(),
             units: self.0.units.get(),
             here: self.here(),

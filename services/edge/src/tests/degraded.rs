@@ -184,13 +184,15 @@ async fn a_static_region_shows_copies_and_passes_the_rest_on_or_refuses_it() {
         told(false);
         let unknown = || get(&b, "/").header("accept-language", "en").send();
         let first = unknown().await.unwrap();
-        assert!(!first.headers().contains_key("age"));
+        assert!(!first.headers().contains_key("age") && first.headers().contains_key("set-cookie"));
+        assert_eq!(first.text().await.unwrap(), "b0f1e");
         assert_eq!(get(&b, "/api/v1/accounts/me").send().await.unwrap().status(), 200);
         told(true);
         for answer in [unknown().await, page("en", known).await, page("zh", known).await] {
             let answer = answer.unwrap();
             assert_eq!((answer.status().as_u16(), answer.headers()["age"].to_str().unwrap()), (200, "0"));
-            assert_eq!(answer.text().await.unwrap(), "b");
+            assert!(!answer.headers().contains_key("set-cookie"));
+            assert_eq!(answer.text().await.unwrap(), "b", "without what was theirs");
         }
         let public = get(&b, "/api/v1/accounts/me").send().await.unwrap();
         assert_eq!((public.status().as_u16(), public.headers().contains_key("age")), (200, true));

@@ -17,7 +17,7 @@ use actix_web::{
 };
 use futures::{FutureExt, StreamExt, stream};
 use platform_cache::Cache;
-use platform_http::{Answer, ErrorPage, Routes, anonymous};
+use platform_http::{Answer, ErrorPage, Personal, Routes, anonymous};
 use serde_json::Value;
 use tokio::sync::Notify;
 
@@ -131,7 +131,13 @@ async fn stored(here: Data<Here>) -> Answer {
 
 #[get("/")]
 async fn home(here: Data<Here>) -> HttpResponse {
-    HttpResponse::Ok().insert_header(("cache-control", "private, no-cache")).body(here.name)
+    let own = "0f1e";
+    let mut page = HttpResponse::Ok()
+        .insert_header(("cache-control", "private, no-cache"))
+        .cookie(Cookie::new("visitor", own))
+        .body(format!("{}{own}", here.name));
+    page.extensions_mut().insert(Personal(own.to_owned()));
+    page
 }
 
 #[post("/api/v1/payments/callbacks/sandbox")]

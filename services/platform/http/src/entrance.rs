@@ -58,6 +58,11 @@ pub struct Arrival {
     pub within: Duration,
 }
 
+/// What in a page is its visitor's own, word for word (a form token); among the answer's extensions. A copy for others is
+/// made without it, and without the answer's cookies.
+#[derive(Clone, Debug)]
+pub struct Personal(pub String);
+
 /// What became of it.
 #[derive(Debug)]
 pub enum Entered {

@@ -50,7 +50,7 @@ pub use auth::{AccessClaims, Auth, ISSUER, TokenSigner};
 pub use body::read as read_body;
 pub use caller::{ACCESS_COOKIE, Anyone, CART_COOKIE, Member, Staff, anonymous, identified};
 pub use config::{HttpServerConfig, RateLimitConfig};
-pub use entrance::{Arrival, Door, Entered, Entrance, Inward};
+pub use entrance::{Arrival, Door, Entered, Entrance, Inward, Personal};
 pub use error::HttpError;
 pub use error_page::{Asked, ErrorPage};
 pub use fallback::NotFoundPage;

@@ -44,13 +44,14 @@ fn status(map: &RegionsView, shards: bool) -> String {
         let lag = region.relay_lag_ms.map_or_else(|| "-".to_owned(), |lag| format!("{lag} ms"));
         let _ = writeln!(
             text,
-            "{:<16} {:<9} {:>5} {:>6} {lag:>8} {:<10} {}",
+            "{:<16} {:<9} {:>5} {:>6} {lag:>8} {:<10} {}{}",
             region.region,
             region.state,
             region.homes,
             region.leases,
             seen(region),
             region.endpoint,
+            less(region),
         );
     }
     let leader = map.leader.as_deref().unwrap_or("nobody");
@@ -74,6 +75,17 @@ fn status(map: &RegionsView, shards: bool) -> String {
         }
     }
     text
+}
+
+/// What a person has it do less of.
+fn less(region: &RegionView) -> String {
+    let changes = match (region.static_only, region.read_only) {
+        (true, _) => "  shows copies only",
+        (false, true) => "  changes nothing",
+        (false, false) => "",
+    };
+    let queue = if region.queue > 0 { format!("  {} at once", region.queue) } else { String::new() };
+    format!("{changes}{queue}")
 }
 
 /// What the others see of a region, in a word or two.
