@@ -98,11 +98,12 @@ impl Worker {
         if is_out && (arrival.page || !site.lingers(&world)) {
             return self.send_on(&world, shard, &arrival);
         }
-        if site.degraded().read_only && !resolve::is_harmless(method, path) {
+        let degraded = site.degraded();
+        if degraded.read_only && !resolve::is_harmless(method, path) {
             self.counts.count(Decision::ReadOnly);
             return Entered::Refused(Failure::new(code::READ_ONLY).retry_after(30));
         }
-        if site.degraded().static_only
+        if degraded.static_only
             && let Some(copy) = site.kept.find(request).await
         {
             self.counts.count(Decision::Kept);

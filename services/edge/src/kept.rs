@@ -13,7 +13,7 @@ use actix_web::{
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
-        header::{ACCEPT_LANGUAGE, AGE, CACHE_CONTROL, COOKIE, HeaderMap, SET_COOKIE},
+        header::{ACCEPT_LANGUAGE, AGE, AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderMap, SET_COOKIE},
     },
     web::Bytes,
 };
@@ -44,7 +44,7 @@ struct Copied {
 /// A request whose answer may be kept.
 pub(crate) struct Wanted {
     key: Key,
-    /// Whether the answer can know nobody from before: no cookie came with the request.
+    /// Whether the answer can know nobody from before: neither cookie nor token came with the request.
     nobodys: bool,
 }
 
@@ -70,7 +70,8 @@ impl Kept {
         if copies.get(&key).await.is_some_and(|copied| copied.at.elapsed() < RENEWED) {
             return None;
         }
-        Some(Wanted { key, nobodys: !request.headers().contains_key(COOKIE) })
+        let known = request.headers().contains_key(COOKIE) || request.headers().contains_key(AUTHORIZATION);
+        Some(Wanted { key, nobodys: !known })
     }
 
     /// Keeps an answer that is anybody's: it says so, or it is a page for somebody who is not known, without what is in it of

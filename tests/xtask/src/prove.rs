@@ -25,7 +25,7 @@ pub(crate) enum Item {
     RegionsTidb,
     /// 100,000 seeds of the coordinator's simulation.
     Sim,
-    /// Cached product JSON against raw actix, orders, search, holds, import, start.
+    /// Cached product JSON against raw actix, orders, search, import, start.
     Load,
 }
 
