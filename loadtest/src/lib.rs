@@ -18,6 +18,7 @@ mod audit;
 mod catalog;
 mod connection;
 mod history;
+mod holds;
 mod proof;
 mod readiness;
 mod traffic;

@@ -22,6 +22,7 @@ use crate::{
     Proof,
     catalog::{buyers, stock},
     connection::Connection,
+    holds,
 };
 
 /// What is measured.
@@ -33,6 +34,8 @@ pub enum Part {
     Json,
     /// Orders.
     Orders,
+    /// Holds on one hot SKU, at the contract.
+    Holds,
 }
 
 /// How much.
@@ -57,14 +60,20 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     if wanted(Part::Catalog) {
         catalog(&size, proof, seed).await?;
     }
-    let shop = self::shop().await?;
-    if wanted(Part::Json) {
-        json(&shop, &size, proof).await?;
+    if wanted(Part::Json) || wanted(Part::Orders) {
+        let shop = self::shop().await?;
+        if wanted(Part::Json) {
+            json(&shop, &size, proof).await?;
+        }
+        if wanted(Part::Orders) {
+            orders(&shop, &size, proof).await?;
+        }
+        shop.finish().await?;
     }
-    if wanted(Part::Orders) {
-        orders(&shop, &size, proof).await?;
+    if wanted(Part::Holds) {
+        holds::run(size.clients, size.duration, proof).await?;
     }
-    shop.finish().await
+    Ok(())
 }
 
 async fn catalog(size: &Size, proof: &mut Proof, seed: u64) -> Result<()> {
@@ -123,7 +132,7 @@ fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
+pub(crate) fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
     let micros = u32::try_from(histogram.value_at_quantile(quantile)).unwrap_or(u32::MAX);
     round(f64::from(micros) / 1_000.0)
 }

@@ -11,6 +11,10 @@ use loadtest::{
 };
 use support::Shape;
 
+/// The shop's own allocator: part of it is measured in this process.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Load and proofs against the meridian binary beside this one. Everything stays on loopback and ends by itself.
 #[derive(Parser)]
 struct Cli {

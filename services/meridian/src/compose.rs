@@ -360,7 +360,7 @@ impl Shop {
         let auth = Auth::new(&[verifying_key], accounts.clone(), db.clock().clone());
         // Every process has the database, and so the map.
         let desk = regions::RegionsDesk::new(regions::journal(&db), site.regions.me().cloned());
-        site.registry.add(regions::module(desk.clone()));
+        site.registry.add(regions::module(desk.clone(), &db));
         let contracts = Contracts {
             accounts,
             catalog,

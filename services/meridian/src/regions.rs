@@ -2,6 +2,7 @@
 
 pub(crate) mod first;
 mod http;
+mod lead;
 pub(crate) mod place;
 pub(crate) mod view;
 
@@ -45,15 +46,19 @@ impl RegionsDesk {
     }
 }
 
-/// The module `region`: contract and routes.
-pub(crate) fn module(desk: Arc<RegionsDesk>) -> Module {
+/// The module `region`: contract, routes, and in a region the job that places the database's leaders.
+pub(crate) fn module(desk: Arc<RegionsDesk>, db: &Db) -> Module {
     let journal = Arc::clone(&desk.journal);
+    let job = desk.here.as_ref().and_then(|_| lead::job(db, Arc::clone(&journal)));
     let regions: Arc<dyn Regions> = desk;
-    let check = map_check(journal);
-    Module::new("region")
-        .check(check)
+    let module = Module::new("region")
+        .check(map_check(journal))
         .routes(http::routes(Arc::clone(&regions)))
-        .dispatch(Arc::new(RegionsDispatcher(regions)))
+        .dispatch(Arc::new(RegionsDispatcher(regions)));
+    match job {
+        Some(job) => module.job(job),
+        None => module,
+    }
 }
 
 /// What must be true of the map. A shop without regions has none, and nothing is looked at.

@@ -22,6 +22,7 @@ impl OrderService {
     pub(crate) async fn pay_now(&self, ctx: &Ctx, command: PayOrder) -> Result<PaymentView> {
         let user_id = ctx.user()?;
         let once = Once::new(ctx, ROUTE, &command)?;
+        let _turn = self.db.turn(&once).await;
         if let Some(answer) = once.find(&self.db).await? {
             return Ok(answer);
         }

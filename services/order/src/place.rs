@@ -36,6 +36,7 @@ impl OrderService {
         let started = Instant::now();
         let user_id = ctx.user()?;
         let once = Once::new(ctx, ROUTE, &command)?;
+        let _turn = self.db.turn(&once).await;
         // The answer stays what it was, however far the order has moved on.
         if let Some(answer) = once.find(&self.db).await? {
             return Ok(answer);

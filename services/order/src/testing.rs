@@ -161,24 +161,32 @@ pub(crate) struct Shop {
     pub(crate) world: Arc<World>,
     pub(crate) clock: Arc<FakeClock>,
     pub(crate) db: Db,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// A shop that has ten of each SKU.
 pub(crate) async fn shop() -> Shop {
     let folder = tempfile::tempdir().unwrap();
     let clock = Arc::new(FakeClock::new(AT));
-    let config = testing::config(folder.path());
-    let db = Db::open(&config, clock.clone()).await.unwrap();
+    let db = open(&folder, &clock).await;
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db.check_shards().await.unwrap();
     let world = Arc::new(World::new(clock.clone()));
     for n in 0..10 {
         world.set_stock(n, 10);
     }
+    let service = process(db.clone(), &world);
+    Shop { service, world, clock, db, folder }
+}
+
+async fn open(folder: &tempfile::TempDir, clock: &Arc<FakeClock>) -> Db {
+    Db::open(&testing::config(folder.path()), clock.clone()).await.unwrap()
+}
+
+fn process(db: Db, world: &Arc<World>) -> Arc<OrderService> {
     let transport: Arc<dyn Transport> = world.clone();
-    let service = OrderService::new(
-        db.clone(),
+    OrderService::new(
+        db,
         Arc::new(PricingClient(transport.clone())),
         Arc::new(InventoryClient(transport.clone())),
         Arc::new(PaymentsClient(transport.clone())),
@@ -186,8 +194,7 @@ pub(crate) async fn shop() -> Shop {
         Arc::new(CartsClient(transport)),
         OrderConfig::default(),
     )
-    .unwrap();
-    Shop { service, world, clock, db, _folder: folder }
+    .unwrap()
 }
 
 /// A request of a shopper, by key.
@@ -211,6 +218,11 @@ pub(crate) fn system() -> Ctx {
 }
 
 impl Shop {
+    /// The same shop in another process: what is under way in one is not seen in the other.
+    pub(crate) async fn another_process(&self) -> Arc<OrderService> {
+        process(open(&self.folder, &self.clock).await, &self.world)
+    }
+
     /// A number from the database.
     pub(crate) async fn number(&self, sql: &str) -> i64 {
         let statement = Statement::from_string(self.db.read().get_database_backend(), sql);

@@ -123,6 +123,7 @@ exporters:
     Ok(Plan {
         program: home.join("otelcol"),
         arguments: vec!["--config".into(), format!("file:{}", settings.display()).into()],
+        before: Box::new(|| Ok(())),
         ready: Box::new(move || {
             let empty = http::send("POST", http, "/v1/traces", "{}", Duration::from_secs(2));
             empty.is_ok_and(|(status, _)| status == 200)

@@ -1,8 +1,15 @@
 //! Pulsar standalone: broker, bookie and metadata in one process.
 
-use std::{ffi::OsString, fs, ops::Deref, path::Path, time::Duration};
+use std::{
+    ffi::OsString,
+    fs,
+    ops::Deref,
+    path::Path,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::{Part, Place, Server, http, ports::Ports, server::Plan};
 
@@ -124,6 +131,35 @@ impl Deref for Pulsar {
     }
 }
 
+/// Ends the session of a Pulsar that was killed here. A cluster's metadata service does that by itself after some seconds;
+/// the standalone's store keeps the ephemeral nodes of the dead, and now and then its bookie registers over its own old node
+/// again and again, for ever: "Not enough non-faulty bookies available".
+fn expire(home: &Path, folder: &Path) -> Result<()> {
+    let metadata = folder.join("metadata");
+    if !metadata.exists() {
+        return Ok(());
+    }
+    let program = folder.join("Expire.java");
+    fs::write(&program, include_str!("Expire.java"))?;
+    let output = Command::new("java")
+        .args(["-Xmx256m", "-XX:+UseSerialGC"])
+        .arg(format!("-Dlog4j.configurationFile={}", folder.join("log4j2.xml").display()))
+        .arg("-cp")
+        .arg(home.join("lib").join("*"))
+        .arg(&program)
+        .arg(&metadata)
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot start java")?;
+    ensure!(
+        output.status.success(),
+        "the sessions of a killed Pulsar do not end:\n{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}
+
 fn plan(home: &Path, folder: &Path, ports: &Ports, cluster: &str) -> Result<Plan> {
     let (broker, admin, bookie) = (ports["broker"], ports["admin"], ports["bookie"]);
     let settings = folder.join("standalone.conf");
@@ -148,9 +184,11 @@ fn plan(home: &Path, folder: &Path, ports: &Ports, cluster: &str) -> Result<Plan
         arguments.push(value);
     }
     arguments.extend(["--no-functions-worker", "--no-stream-storage"].map(OsString::from));
+    let (home, folder) = (home.to_owned(), folder.to_owned());
     Ok(Plan {
         program: "java".into(),
         arguments,
+        before: Box::new(move || expire(&home, &folder)),
         ready: Box::new(move || {
             // The second is made last of all.
             http::ok(admin, "/admin/v2/brokers/health")

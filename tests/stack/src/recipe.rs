@@ -123,10 +123,11 @@ const MAVEN: Tool = Tool {
     needed: Needed::ToBuild,
 };
 const JAVA: Tool = Tool {
-    program: "java",
+    // The compiler: what a killed Pulsar leaves behind is cleared by a page of Java.
+    program: "javac",
     version: "-version",
     at_least: (17, 0),
-    get: "a Java runtime, 17 or later (Debian: apt-get install default-jdk-headless)",
+    get: "a JDK, 17 or later (Debian: apt-get install default-jdk-headless)",
     needed: Needed::ToRun,
 };
 const REDIS: Tool = Tool {

@@ -174,6 +174,7 @@ fn plan(home: &Path, folder: &Path, ports: &Ports, cluster: bool) -> Result<Plan
     Ok(Plan {
         program: home.to_path_buf(),
         arguments: vec![file.into()],
+        before: Box::new(|| Ok(())),
         ready: Box::new(move || ask(port, "PING").is_ok_and(|answer| answer == "PONG")),
         limit: Duration::from_secs(30),
     })

@@ -44,6 +44,8 @@ pub enum Place {
 pub(crate) struct Plan {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<OsString>,
+    /// What comes before each start.
+    pub(crate) before: Box<dyn Fn() -> Result<()> + Send + Sync>,
     /// Whether it answers.
     pub(crate) ready: Box<dyn Fn() -> bool + Send + Sync>,
     /// How long it may take until then.
@@ -191,6 +193,7 @@ impl Server {
 
     fn launch(&self) -> Result<()> {
         let name = self.part.name();
+        (self.plan.before)()?;
         let log = File::options().create(true).append(true).open(self.log())?;
         let mut child = Command::new(&self.plan.program)
             .args(&self.plan.arguments)

@@ -101,6 +101,7 @@ fn plan(home: &Path, folder: &Path, ports: &Ports) -> Result<Plan> {
     Ok(Plan {
         program: home.join("tidb-server"),
         arguments: arguments.into_iter().flat_map(|(name, value)| [name.into(), value.into()]).collect(),
+        before: Box::new(|| Ok(())),
         ready: Box::new(move || http::ok(status, "/status") && greets(sql)),
         limit: Duration::from_secs(60),
     })

@@ -6,6 +6,7 @@ mod audit;
 mod cut;
 mod field;
 mod flaky;
+mod leaders;
 mod runs;
 mod suite;
 mod zombies;

@@ -35,8 +35,8 @@ fn the_journal_in_memory_is_a_journal() {
 }
 
 /// One database, emptied for each case. SQLite's time is a fake clock's, TiDB's its own.
-struct InDatabase {
-    db: Db,
+pub(crate) struct InDatabase {
+    pub(crate) db: Db,
     clock: Option<Arc<FakeClock>>,
     _folder: tempfile::TempDir,
 }
@@ -71,7 +71,11 @@ impl Bench for InDatabase {
     }
 }
 
-async fn open(config: &DbConfig, folder: tempfile::TempDir, clock: Option<Arc<FakeClock>>) -> InDatabase {
+pub(crate) async fn open(
+    config: &DbConfig,
+    folder: tempfile::TempDir,
+    clock: Option<Arc<FakeClock>>,
+) -> InDatabase {
     let time: Arc<dyn kernel::Clock> = match &clock {
         Some(clock) => clock.clone(),
         None => Arc::new(SystemClock),

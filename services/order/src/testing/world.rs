@@ -91,6 +91,11 @@ impl World {
         state.between = Some((state.calls + n, between));
     }
 
+    /// Calls so far.
+    pub(crate) fn calls(&self) -> usize {
+        self.state().calls
+    }
+
     /// Forgets what was planned; whether it had happened.
     pub(crate) fn happened(&self) -> bool {
         let mut state = self.state();

@@ -8,7 +8,7 @@ use contracts::{
     order::{AskQuote, CancelOrder, ListOrders, OrderState, Orders, PlaceOrder},
     pricing::{self, LineInput},
 };
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use kernel::code;
 
 use crate::testing::{AT, Cut, Shop, address_id, item, request, shop, user};
@@ -70,8 +70,9 @@ async fn the_same_key_gives_the_same_answer_even_when_the_order_has_moved_on() {
 #[tokio::test(flavor = "multi_thread")]
 async fn twins_place_one_order() {
     let shop = shop().await;
-    let tries = (0..20).map(|_| {
-        let service = shop.service.clone();
+    let processes = join_all((0..5).map(|_| shop.another_process())).await;
+    let tries = (0..20).map(|n| {
+        let service = processes[n % processes.len()].clone();
         async move { service.place(&shopper("a"), items(&[item(1, 1), item(2, 2)])).await.unwrap() }
     });
     let answers = join_all(tries).await;
@@ -79,6 +80,36 @@ async fn twins_place_one_order() {
     placed_once(&shop).await;
     assert_eq!(shop.world.holds(HoldState::Reserved), 1);
     assert_eq!((shop.world.stock(1), shop.world.stock(2)), (9, 8));
+}
+
+#[tokio::test]
+async fn a_retry_of_what_is_under_way_joins_it() {
+    let shop = shop().await;
+    let command = items(&[item(1, 1), item(2, 2)]);
+    // After the first has its quote, its client loses patience again and again; so do others, with keys of their own.
+    let (service, retried) = (shop.service.clone(), command.clone());
+    let (retries, mut answers) = futures::channel::oneshot::channel();
+    shop.world.between(
+        1,
+        Box::new(move || {
+            Box::pin(async move {
+                service.place(&shopper("b"), items(&[item(3, 1)])).await.unwrap();
+                let again = (0..10).map(|_| {
+                    let (service, retried) = (service.clone(), retried.clone());
+                    async move { service.place(&shopper("a"), retried).await.unwrap() }
+                });
+                let mut again = Box::pin(join_all(again));
+                assert!(again.as_mut().now_or_never().is_none(), "they wait");
+                retries.send(again).ok().unwrap();
+            })
+        }),
+    );
+    let answer = shop.service.place(&shopper("a"), command).await.unwrap();
+    assert!(shop.world.happened());
+    let calls = shop.world.calls();
+    let retries = answers.try_recv().unwrap().unwrap();
+    assert!(retries.await.iter().all(|again| *again == answer));
+    assert_eq!(shop.world.calls(), calls, "they asked nobody for anything");
 }
 
 #[tokio::test]
@@ -139,7 +170,7 @@ async fn a_twin_that_held_other_stock_gives_it_back() {
     shop.world.set_cart(&[item(1, 1), item(2, 1)]);
     let command = PlaceOrder { items: None, ..items(&[]) };
     // While the first is between its hold and its order, the cart changes and a twin places.
-    let (service, world, twin) = (shop.service.clone(), shop.world.clone(), command.clone());
+    let (service, world, twin) = (shop.another_process().await, shop.world.clone(), command.clone());
     shop.world.between(
         3,
         Box::new(move || {

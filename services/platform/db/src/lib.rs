@@ -26,6 +26,7 @@ mod stamps;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod tidb;
+mod turn;
 mod tx;
 mod work;
 mod write;
@@ -46,9 +47,10 @@ pub use once::Once;
 pub use read::Reader;
 pub use rows::Rows;
 pub use stamps::{Stamp, Stamps};
+pub use turn::Turn;
 pub use tx::{Tx, Unlocked};
 
-use crate::{engine::Engine, sqlite::Sqlite, work::Signals};
+use crate::{engine::Engine, sqlite::Sqlite, turn::Turns, work::Signals};
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
@@ -64,6 +66,7 @@ struct Inner {
     stamps: Stamps,
     log: watch::Sender<u64>,
     preferred: OnceLock<Preferred>,
+    turns: Turns,
 }
 
 /// Says which shards a new owner's should be one of; any where there are none.
@@ -89,6 +92,7 @@ impl Db {
             stamps,
             log: watch::Sender::new(0),
             preferred: OnceLock::new(),
+            turns: Turns::default(),
         })))
     }
 

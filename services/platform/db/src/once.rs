@@ -64,6 +64,10 @@ impl Once {
         Id::derive(self.shard, &[self.principal.as_bytes(), self.route.as_bytes(), self.key.as_bytes()])
     }
 
+    pub(crate) fn key(&self) -> (Shard, String, &'static str, String) {
+        (self.shard, self.principal.clone(), self.route, self.key.clone())
+    }
+
     /// The stored answer, where the request ran before; `idempotency_key_reused` when it was another one.
     pub async fn find<T: DeserializeOwned>(&self, db: &Db) -> Result<Option<T>> {
         self.find_on(db.read()).await

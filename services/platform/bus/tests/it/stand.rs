@@ -244,7 +244,8 @@ impl Running {
     /// Tens of thousands of events may be on their way, through a TiDB that shares the machine with everything else.
     pub(crate) async fn quiet(&self) {
         let bus = Arc::clone(&self.bus);
-        within(Duration::from_secs(120), "quiet", async || bus.quiescent().await.unwrap()).await;
+        let quiet = within(Duration::from_secs(120), async || bus.quiescent().await.unwrap());
+        assert!(quiet.await, "never quiet: {:?}", bus.trouble());
     }
 
     pub(crate) async fn stop(self) {
@@ -260,16 +261,16 @@ impl Running {
 }
 
 pub(crate) async fn eventually(what: &str, done: impl AsyncFn() -> bool) {
-    within(Duration::from_secs(20), what, done).await;
+    assert!(within(Duration::from_secs(20), done).await, "never {what}");
 }
 
-async fn within(limit: Duration, what: &str, done: impl AsyncFn() -> bool) {
+async fn within(limit: Duration, done: impl AsyncFn() -> bool) -> bool {
     let wait = async {
         while !done().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(limit, wait).await.unwrap_or_else(|_| panic!("never {what}"));
+    tokio::time::timeout(limit, wait).await.is_ok()
 }
 
 pub(crate) async fn publish(db: &Db, shard: u16, to: &str, numbers: impl IntoIterator<Item = u32>) {

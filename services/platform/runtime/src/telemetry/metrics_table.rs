@@ -86,6 +86,11 @@ pub const METRICS: &[Metric] = &[
     gauge("db_pool_connections", &["pool", "state"], "Connections to the database, used and idle."),
     gauge("db_queue_depth", &[], "Writes that wait for the writer; on TiDB also those under way."),
     counter(
+        "db_requests_joined_total",
+        &["route"],
+        "Requests that came again while they were under way in the same process, and waited for their answer.",
+    ),
+    counter(
         "db_retries_total",
         &["code"],
         "Transactions and reads that TiDB asked for again, by its error code; `lost`: no answer.",

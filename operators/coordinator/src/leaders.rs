@@ -1,0 +1,310 @@
+//! The database's own placement follows the map: TiDB keeps the leaders of a shard's partitions where its home is.
+//!
+//! Each partition is a change of the schema, so it is background work for a caller who keeps a pace. It remembers nothing: what
+//! differs from the map is changed, however it came to differ. What is late costs milliseconds of distance.
+//!
+//! One policy a home and jurisdiction (TiDB's guidance is about ten in all), named `meridian_HOME_JURISDICTION`. Partitions
+//! with a policy of another name are somebody else's decision and are left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kernel::{Failure, Region, Result, Shard};
+use placement::{Seat, World, seats};
+use platform_db::{Db, DbResult};
+use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
+
+/// What our policies' names begin with.
+const OURS: &str = "meridian_";
+/// TiDB's longest name of a policy.
+const LONGEST: usize = 64;
+
+/// What TiDB says without PD.
+const NO_PD: &str = "pd http client unavailable";
+
+/// Follows the map in a database.
+#[derive(Clone)]
+pub struct Leaders {
+    db: Db,
+}
+
+/// A policy as the database has it.
+#[derive(Debug, PartialEq, Eq)]
+struct Policy {
+    primary: String,
+    regions: BTreeSet<String>,
+}
+
+/// A partition of a table that is cut by shard.
+#[derive(Debug)]
+struct Partition {
+    table: String,
+    name: String,
+    /// Its place among the table's partitions, and how many those are: it holds the shards `n` with `n % of == ordinal`.
+    ordinal: u16,
+    of: u16,
+    policy: Option<String>,
+}
+
+/// A change of the database's placement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// A policy is made, or made another.
+    Policy {
+        /// Its name.
+        name: String,
+        /// What it asks for.
+        seat: Seat,
+    },
+    /// A partition gets a policy.
+    Partition {
+        /// Its table.
+        table: String,
+        /// Its name in the table.
+        name: String,
+        /// The policy's name.
+        policy: String,
+    },
+}
+
+impl Leaders {
+    /// Follows the map in `db`. None on SQLite, which places nothing.
+    pub fn of(db: Db) -> Option<Self> {
+        (db.read().get_database_backend() == DbBackend::MySql).then_some(Self { db })
+    }
+
+    /// The regions that the database has servers in, as their label `region` says. None where there is no PD to ask: a TiDB
+    /// with its built-in store.
+    pub async fn servers(&self) -> Result<BTreeSet<Region>> {
+        let labels = match self.ask("SHOW PLACEMENT LABELS").await {
+            Err(failure) if failure.cause().is_some_and(|cause| cause.to_string().contains(NO_PD)) => {
+                return Ok(BTreeSet::new());
+            }
+            labels => labels?,
+        };
+        let mut servers = BTreeSet::new();
+        for row in labels {
+            let (label, values): (String, serde_json::Value) =
+                (row.try_get_by_index(0).db()?, row.try_get_by_index(1).db()?);
+            if label == "region" {
+                let values = values.as_array().into_iter().flatten().filter_map(|value| value.as_str());
+                servers.extend(values.filter(|value| is_plain(value)).map(Region::new));
+            }
+        }
+        Ok(servers)
+    }
+
+    /// What in the database differs from the map, in the order in which it is to be changed.
+    pub async fn changes(&self, world: &World, servers: &BTreeSet<Region>) -> Result<Vec<Change>> {
+        Ok(changes(&seats(world, servers), &self.policies().await?, &self.partitions().await?))
+    }
+
+    /// Makes a change: one of the schema, which may take a second.
+    pub async fn make(&self, change: &Change) -> Result<()> {
+        let sql = change.sql();
+        let outcome = self.db.schema(|session| {
+            Box::pin(async move {
+                session.execute_unprepared(&sql).await?;
+                Ok::<(), DbErr>(())
+            })
+        });
+        outcome.await?;
+        tracing::debug!(?change, "the database's placement follows the map");
+        Ok(())
+    }
+
+    async fn ask(&self, sql: &str) -> Result<Vec<sea_orm::QueryResult>> {
+        self.db.read().query_all_raw(Statement::from_string(DbBackend::MySql, sql)).await.db()
+    }
+
+    async fn policies(&self) -> Result<BTreeMap<String, Policy>> {
+        let sql = "SELECT POLICY_NAME, PRIMARY_REGION, REGIONS FROM information_schema.placement_policies";
+        let mut policies = BTreeMap::new();
+        for row in self.ask(sql).await? {
+            let [name, primary, regions]: [Option<String>; 3] =
+                [row.try_get_by_index(0).db()?, row.try_get_by_index(1).db()?, row.try_get_by_index(2).db()?];
+            let regions = regions.unwrap_or_default();
+            let regions = regions.split(',').map(str::trim).filter(|name| !name.is_empty());
+            let policy = Policy {
+                primary: primary.unwrap_or_default(),
+                regions: regions.map(str::to_owned).collect(),
+            };
+            policies.insert(name.unwrap_or_default(), policy);
+        }
+        Ok(policies)
+    }
+
+    async fn partitions(&self) -> Result<Vec<Partition>> {
+        let sql = "SELECT TABLE_NAME, PARTITION_NAME, CAST(PARTITION_ORDINAL_POSITION AS SIGNED), \
+                   TIDB_PLACEMENT_POLICY_NAME FROM information_schema.partitions \
+                   WHERE TABLE_SCHEMA = DATABASE() AND PARTITION_METHOD = 'HASH' \
+                   ORDER BY TABLE_NAME, PARTITION_ORDINAL_POSITION";
+        let mut partitions = Vec::new();
+        for row in self.ask(sql).await? {
+            let position: i64 = row.try_get_by_index(2).db()?;
+            partitions.push(Partition {
+                table: row.try_get_by_index(0).db()?,
+                name: row.try_get_by_index(1).db()?,
+                ordinal: u16::try_from(position - 1).map_err(Failure::internal)?,
+                of: 0,
+                policy: row.try_get_by_index(3).db()?,
+            });
+        }
+        let mut counts: BTreeMap<String, u16> = BTreeMap::new();
+        for partition in &partitions {
+            *counts.entry(partition.table.clone()).or_default() += 1;
+        }
+        for partition in &mut partitions {
+            partition.of = counts[&partition.table];
+        }
+        Ok(partitions)
+    }
+}
+
+impl std::fmt::Debug for Leaders {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Leaders").finish_non_exhaustive()
+    }
+}
+
+impl Change {
+    /// Names are quoted, and made of what [`is_plain`] lets through.
+    fn sql(&self) -> String {
+        match self {
+            Self::Policy { name, seat } => {
+                let voters: Vec<&str> = seat.voters.iter().map(Region::as_str).collect();
+                format!(
+                    "CREATE OR REPLACE PLACEMENT POLICY `{name}` PRIMARY_REGION = \"{}\" REGIONS = \"{}\"",
+                    seat.home,
+                    voters.join(",")
+                )
+            }
+            Self::Partition { table, name, policy } => {
+                format!("ALTER TABLE `{table}` PARTITION `{name}` PLACEMENT POLICY = `{policy}`")
+            }
+        }
+    }
+}
+
+/// The name of a seat's policy; none where it cannot be one.
+fn policy_name(seat: &Seat) -> Option<String> {
+    let name = format!("{OURS}{}_{}", seat.home, seat.jurisdiction);
+    (name.len() <= LONGEST && is_plain(&name)).then_some(name)
+}
+
+/// Whether a name needs no thought about quotes.
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
+}
+
+/// What differs from the map: first the policies, then the partitions.
+fn changes(
+    seats: &BTreeMap<Shard, Seat>,
+    policies: &BTreeMap<String, Policy>,
+    partitions: &[Partition],
+) -> Vec<Change> {
+    let wanted: BTreeMap<String, &Seat> =
+        seats.values().filter_map(|seat| Some((policy_name(seat)?, seat))).collect();
+    let as_wanted = |name: &String, seat: &Seat| {
+        policies.get(name).is_some_and(|policy| {
+            policy.primary == seat.home.as_str()
+                && policy.regions.iter().map(String::as_str).eq(seat.voters.iter().map(Region::as_str))
+        })
+    };
+    let new = wanted.iter().filter(|(name, seat)| !as_wanted(name, seat));
+    let new = new.map(|(name, seat)| Change::Policy { name: name.clone(), seat: (*seat).clone() });
+    let moved = partitions.iter().filter_map(|partition| {
+        let policy = seat_of(seats, partition).and_then(policy_name)?;
+        let others = partition.policy.as_ref().is_some_and(|known| !known.starts_with(OURS));
+        (!others && partition.policy.as_ref() != Some(&policy)).then(|| Change::Partition {
+            table: partition.table.clone(),
+            name: partition.name.clone(),
+            policy,
+        })
+    });
+    new.chain(moved).collect()
+}
+
+/// The seat of most of a partition's shards.
+fn seat_of<'a>(seats: &'a BTreeMap<Shard, Seat>, partition: &Partition) -> Option<&'a Seat> {
+    let mut votes: BTreeMap<&Seat, usize> = BTreeMap::new();
+    for (_, seat) in seats.iter().filter(|(shard, _)| shard.number() % partition.of == partition.ordinal) {
+        *votes.entry(seat).or_default() += 1;
+    }
+    votes.into_iter().max_by_key(|(_, votes)| *votes).map(|(seat, _)| seat)
+}
+
+#[cfg(test)]
+mod tests {
+    use placement::Jurisdiction;
+
+    use super::*;
+
+    fn seat(home: &str) -> Seat {
+        let voters = ["ap", "eu", "us"].into_iter().map(Region::new).collect();
+        Seat { home: Region::new(home), jurisdiction: Jurisdiction::new("any"), voters }
+    }
+
+    fn partition(ordinal: u16, policy: Option<&str>) -> Partition {
+        let policy = policy.map(str::to_owned);
+        Partition { table: "orders".to_owned(), name: format!("p{ordinal}"), ordinal, of: 3, policy }
+    }
+
+    #[test]
+    fn only_what_differs_is_changed_and_policies_first() {
+        let seats: BTreeMap<Shard, Seat> = [(0, "us"), (1, "eu"), (2, "us"), (3, "us"), (4, "us")]
+            .map(|(n, home)| (Shard::new(n), seat(home)))
+            .into();
+        let regions: BTreeSet<String> = ["ap", "eu", "us"].map(str::to_owned).into();
+        let policies = [
+            ("meridian_us_any".to_owned(), Policy { primary: "us".to_owned(), regions: regions.clone() }),
+            // A region came.
+            (
+                "meridian_eu_any".to_owned(),
+                Policy { primary: "eu".to_owned(), regions: ["eu".to_owned()].into() },
+            ),
+        ]
+        .into();
+        let partitions = [
+            partition(0, Some("meridian_us_any")),
+            partition(1, Some("meridian_us_any")),
+            partition(2, None),
+        ];
+        let changes = changes(&seats, &policies, &partitions);
+        let assigned = |name: &str, policy: &str| Change::Partition {
+            table: "orders".to_owned(),
+            name: name.to_owned(),
+            policy: policy.to_owned(),
+        };
+        let eu = Change::Policy { name: "meridian_eu_any".to_owned(), seat: seat("eu") };
+        // Partition 1 holds shards 1 (eu) and 4 (us): a draw, which always goes the same way.
+        assert_eq!(changes, [eu.clone(), assigned("p2", "meridian_us_any")]);
+        assert_eq!(
+            eu.sql(),
+            "CREATE OR REPLACE PLACEMENT POLICY `meridian_eu_any` PRIMARY_REGION = \"eu\" REGIONS = \"ap,eu,us\""
+        );
+        assert_eq!(
+            changes[1].sql(),
+            "ALTER TABLE `orders` PARTITION `p2` PLACEMENT POLICY = `meridian_us_any`"
+        );
+    }
+
+    #[test]
+    fn somebody_elses_policy_and_rows_without_a_seat_are_left_alone() {
+        let seats = [(Shard::new(0), seat("us"))].into();
+        let policies = BTreeMap::new();
+        let partitions = [partition(0, Some("cheap_disks")), partition(1, Some("meridian_eu_any"))];
+        let changes = changes(&seats, &policies, &partitions);
+        assert_eq!(changes.len(), 1, "{changes:?}");
+        assert!(matches!(changes[0], Change::Policy { .. }));
+    }
+
+    #[test]
+    fn a_name_that_is_none_is_not_used() {
+        let odd = Seat { jurisdiction: Jurisdiction::new("e`u"), ..seat("us") };
+        assert_eq!(policy_name(&odd), None);
+        assert_eq!(
+            policy_name(&Seat { jurisdiction: Jurisdiction::new("x".repeat(64)), ..seat("us") }),
+            None
+        );
+    }
+}
