@@ -1,7 +1,6 @@
 //! Holds a second on one hot SKU, asked for at the contract: what a shop's inventory carries without HTTP, orders and money.
 
 use std::{
-    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -9,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow, ensure};
+use anyhow::{Result, ensure};
 use contracts::{
     Ctx,
     catalog::SkuId,
@@ -18,30 +17,65 @@ use contracts::{
 };
 use hdrhistogram::Histogram;
 use inventory::{InventoryConfig, InventoryService};
-use kernel::{Failure, Id, Shard, SystemClock, Timestamp};
+use kernel::{Id, Shard, SystemClock, Timestamp};
 use migrations::Migrator;
 use platform_db::{Db, DbConfig, Synchronous};
 use sea_orm_migration::MigratorTrait;
 
 use crate::{Proof, load::milliseconds};
 
-/// Measures it on a runtime like the shop's, each commit waiting for the disk.
+/// On SQLite, each commit waiting for the disk.
 pub(crate) async fn run(tasks: usize, duration: Duration, proof: &mut Proof) -> Result<()> {
     for (name, confirm) in [("holds", false), ("holds, each confirmed", true)] {
-        let measured = tokio::task::spawn_blocking(move || {
-            tokio::runtime::Runtime::new()?.block_on(measure(tasks, duration, confirm))
-        });
-        let (rate, latencies) = measured.await??;
-        proof.figure(&format!("{name}: a second, one SKU, at the contract"), rate.round());
-        proof.figure(&format!("{name}: p99 ms"), milliseconds(&latencies, 0.99));
+        let folder = tempfile::tempdir()?;
+        let db = DbConfig { synchronous: Synchronous::Full, ..DbConfig::at(folder.path()) };
+        let how = How { db, inventory: InventoryConfig::default(), tasks, duration, confirm };
+        figures(how, name, proof).await?;
     }
     Ok(())
 }
 
+/// On TiDB, gathered and one by one.
+pub(crate) async fn on_tidb(
+    together: DbConfig,
+    alone: DbConfig,
+    tasks: usize,
+    duration: Duration,
+    proof: &mut Proof,
+) -> Result<()> {
+    let one = InventoryConfig { group: 1, ..InventoryConfig::default() };
+    for (name, db, inventory) in [
+        ("holds on TiDB, in groups", together, InventoryConfig::default()),
+        ("holds on TiDB, one by one", alone, one),
+    ] {
+        figures(How { db, inventory, tasks, duration, confirm: false }, name, proof).await?;
+    }
+    Ok(())
+}
+
+/// What is measured.
+struct How {
+    db: DbConfig,
+    inventory: InventoryConfig,
+    tasks: usize,
+    duration: Duration,
+    confirm: bool,
+}
+
+/// Measures on a runtime like the shop's.
+async fn figures(how: How, name: &str, proof: &mut Proof) -> Result<()> {
+    let measured =
+        tokio::task::spawn_blocking(move || tokio::runtime::Runtime::new()?.block_on(measure(how)));
+    let (rate, latencies) = measured.await??;
+    proof.figure(&format!("{name}: a second, one SKU, at the contract"), rate.round());
+    proof.figure(&format!("{name}: p99 ms"), milliseconds(&latencies, 0.99));
+    Ok(())
+}
+
 /// Holds a second, and how long each took in µs.
-async fn measure(tasks: usize, duration: Duration, confirm: bool) -> Result<(f64, Histogram<u64>)> {
-    let folder = tempfile::tempdir()?;
-    let service = service(folder.path()).await.map_err(told)?;
+async fn measure(how: How) -> Result<(f64, Histogram<u64>)> {
+    let How { tasks, duration, confirm, .. } = how;
+    let service = service(&how.db, how.inventory).await.map_err(told)?;
     let sku: SkuId = Id::derive(Shard::new(1), &[b"hot"]);
     let stock = vec![InitialStock { sku_id: sku, quantity: 1_000_000_000 }];
     service.set_initial(&ctx(), stock).await.map_err(told)?;
@@ -74,11 +108,10 @@ async fn measure(tasks: usize, duration: Duration, confirm: bool) -> Result<(f64
     Ok((rate, latencies))
 }
 
-async fn service(folder: &Path) -> kernel::Result<Arc<InventoryService>> {
-    let config = DbConfig { synchronous: Synchronous::Full, ..DbConfig::at(folder) };
-    let db = Db::open(&config, Arc::new(SystemClock)).await?;
+async fn service(config: &DbConfig, inventory: InventoryConfig) -> kernel::Result<Arc<InventoryService>> {
+    let db = Db::open(config, Arc::new(SystemClock)).await?;
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await?;
-    InventoryService::new(db, None, InventoryConfig::default())
+    InventoryService::new(db, None, inventory)
 }
 
 /// One unit, under an id as a caller derives it: from its own key, on its own shard.
@@ -95,9 +128,4 @@ async fn buy(service: &InventoryService, sku_id: SkuId, n: u64, confirm: bool) -
 
 fn ctx() -> Ctx {
     Ctx::system("loadtest", Timestamp::from_micros(i64::MAX))
-}
-
-/// A failure with its cause: nobody else sees it here.
-fn told(failure: Failure) -> anyhow::Error {
-    anyhow!("{failure:?}")
 }

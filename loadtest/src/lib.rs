@@ -12,6 +12,7 @@ pub mod buyers;
 pub mod crash;
 pub mod faults;
 pub mod load;
+pub mod real;
 pub mod regions;
 
 mod audit;
@@ -24,3 +25,8 @@ mod readiness;
 mod traffic;
 
 pub use proof::Proof;
+
+/// A failure with its cause: outside the shop nobody else sees it.
+fn told(failure: kernel::Failure) -> anyhow::Error {
+    anyhow::anyhow!("{failure:?}")
+}

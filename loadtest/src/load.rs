@@ -66,7 +66,8 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
             json(&shop, &size, proof).await?;
         }
         if wanted(Part::Orders) {
-            orders(&shop, &size, proof).await?;
+            orders(&shop, size.clients, size.duration, "orders", proof).await?;
+            proof.figure("orders: synchronous", "full");
         }
         shop.finish().await?;
     }
@@ -302,10 +303,15 @@ pub async fn raw_json(port: u16, product: Value) -> Result<()> {
 
 /// Orders of one line by `clients` shoppers. An order counts when its 201 arrived: hold, order, idempotency and event
 /// rows are committed then.
-async fn orders(shop: &Shop, size: &Size, proof: &mut Proof) -> Result<()> {
-    let duration = size.duration;
+pub(crate) async fn orders(
+    shop: &Shop,
+    clients: usize,
+    duration: Duration,
+    name: &str,
+    proof: &mut Proof,
+) -> Result<()> {
     let skus = Arc::new(stock(shop, 100, 1_000_000).await?);
-    let buyers = buyers(shop, size.clients).await?;
+    let buyers = buyers(shop, clients).await?;
     let begin = Instant::now();
     let workers: Vec<_> = buyers
         .into_iter()
@@ -344,9 +350,9 @@ async fn orders(shop: &Shop, size: &Size, proof: &mut Proof) -> Result<()> {
         }
     }
     let seconds = begin.elapsed().as_secs_f64();
-    proof.figure("orders: a second", (f64::from(u32::try_from(latencies.len())?) / seconds).round());
-    proof.figure("orders: p50 ms", milliseconds(&latencies, 0.5));
-    proof.figure("orders: p99 ms", milliseconds(&latencies, 0.99));
-    proof.figure("orders: synchronous", "full");
+    let rate = f64::from(u32::try_from(latencies.len())?) / seconds;
+    proof.figure(&format!("{name}: a second"), rate.round());
+    proof.figure(&format!("{name}: p50 ms"), milliseconds(&latencies, 0.5));
+    proof.figure(&format!("{name}: p99 ms"), milliseconds(&latencies, 0.99));
     Ok(())
 }

@@ -7,7 +7,7 @@ use clap::{Parser, Subcommand};
 use loadtest::{
     Proof, buyers,
     crash::{self, Victim},
-    faults, load, regions,
+    faults, load, real, regions,
 };
 use support::Shape;
 
@@ -78,6 +78,15 @@ enum Scenario {
         #[arg(long, value_delimiter = ',')]
         only: Vec<load::Part>,
     },
+    /// How fast it is on TiDB, Pulsar and Redis on this machine.
+    Real {
+        /// Seconds each measurement lasts.
+        #[arg(long, default_value_t = 10)]
+        seconds: u64,
+        /// Events that are sequenced and relayed.
+        #[arg(long, default_value_t = 50_000)]
+        events: u32,
+    },
     /// A bare actix server that answers with the JSON on its standard input.
     #[command(hide = true)]
     RawJson {
@@ -125,6 +134,12 @@ async fn main() -> Result<()> {
             let duration = Duration::from_secs(seconds);
             let size = load::Size { only, products, clients: 64, duration, searches: 200 };
             load::run(size, &mut proof, cli.seed).await?;
+            proof.write(&cli.out)
+        }
+        Scenario::Real { seconds, events } => {
+            let mut proof = Proof::begin("real", cli.seed);
+            let size = real::Size { clients: 64, duration: Duration::from_secs(seconds), events };
+            real::run(size, &mut proof).await?;
             proof.write(&cli.out)
         }
         Scenario::RawJson { port } => {

@@ -1,5 +1,6 @@
 //! Accounts on a database in a temporary folder.
 
+mod addresses;
 mod jurisdictions;
 
 use std::{sync::Arc, time::Duration};
@@ -7,8 +8,8 @@ use std::{sync::Arc, time::Duration};
 use contracts::{
     Caller, Ctx, Permission, SessionId, UserId,
     account::{
-        AccountView, Accounts, AddressInput, AssignRoles, CreateStaff, ListAccounts, LogIn, RefreshSession,
-        Register, ReplaceAddress, RoleView, TokenPair, UpdateAccount, code,
+        AccountView, Accounts, AssignRoles, CreateStaff, ListAccounts, LogIn, RefreshSession, Register,
+        RoleView, TokenPair, UpdateAccount, code,
     },
 };
 use kernel::{Clock, FakeClock, Result, Timestamp};
@@ -115,21 +116,6 @@ impl Shop {
         let query = ListAccounts { limit: Some(100), ..ListAccounts::default() };
         let page = self.accounts.audit(&self.system(), query).await.unwrap();
         page.items.into_iter().map(|line| line.action).collect()
-    }
-}
-
-fn address(city: &str, is_default: bool) -> AddressInput {
-    AddressInput {
-        recipient: "Ada\u{7} Lovelace".to_owned(),
-        phone: "+14155550100".to_owned(),
-        country: "US".to_owned(),
-        region: "CA".to_owned(),
-        city: city.to_owned(),
-        district: String::new(),
-        line1: "1 Main St".to_owned(),
-        line2: String::new(),
-        postal_code: "94016".to_owned(),
-        is_default,
     }
 }
 
@@ -264,60 +250,6 @@ async fn a_profile_changes_only_where_it_is_told_to() {
     let wrong = UpdateAccount { locale: Some("fr".into()), ..UpdateAccount::default() };
     assert_eq!(shop.accounts.update_me(&ctx, wrong).await.unwrap_err().fields()[0].pointer, "/locale");
     assert_eq!(shop.accounts.me(&shop.stranger(), ()).await.unwrap_err().status(), 401);
-}
-
-#[tokio::test]
-async fn exactly_one_address_is_the_default() {
-    let shop = Shop::new().await;
-    let ctx = shop.member("ada@example.org").await;
-    let add = |city: &'static str, is_default| shop.accounts.add_address(&ctx, address(city, is_default));
-    let defaults = async || {
-        let book = shop.accounts.addresses(&ctx, ()).await.unwrap();
-        let defaults = book.iter().filter(|one| one.address.is_default).count();
-        assert_eq!(defaults, usize::from(!book.is_empty()));
-        book.first().map(|one| one.address.city.clone())
-    };
-    let first = add("first", false).await.unwrap();
-    assert!(first.address.is_default);
-    assert_eq!(first.address.recipient, "Ada Lovelace");
-    shop.clock.advance(Duration::from_secs(1));
-    let second = add("second", false).await.unwrap();
-    assert!(!second.address.is_default);
-    shop.clock.advance(Duration::from_secs(1));
-    let third = add("third", true).await.unwrap();
-    assert_eq!(defaults().await.unwrap(), "third");
-    assert_eq!(add("fourth", true).await.unwrap_err().status(), 409);
-    // The default cannot stop being it by itself.
-    let command = ReplaceAddress { id: third.id, address: address("third!", false) };
-    assert!(shop.accounts.replace_address(&ctx, command).await.unwrap().address.is_default);
-    shop.accounts.remove_address(&ctx, third.id).await.unwrap();
-    assert_eq!(defaults().await.unwrap(), "second");
-    let command = ReplaceAddress { id: first.id, address: address("first!", true) };
-    shop.accounts.replace_address(&ctx, command).await.unwrap();
-    assert_eq!(defaults().await.unwrap(), "first!");
-
-    let other = shop.member("bob@example.org").await;
-    assert_eq!(shop.accounts.address(&other, first.id).await.unwrap_err().status(), 404);
-    assert_eq!(shop.accounts.remove_address(&other, first.id).await.unwrap_err().status(), 404);
-    let command = ReplaceAddress { id: first.id, address: address("stolen", true) };
-    assert_eq!(shop.accounts.replace_address(&other, command).await.unwrap_err().status(), 404);
-
-    shop.accounts.remove_address(&ctx, first.id).await.unwrap();
-    shop.accounts.remove_address(&ctx, second.id).await.unwrap();
-    assert_eq!(defaults().await, None);
-}
-
-#[tokio::test]
-async fn addresses_added_at_once_make_one_default() {
-    let shop = Shop::new().await;
-    let ctx = shop.member("ada@example.org").await;
-    let cities = ["a", "b", "c", "d"];
-    let outcomes =
-        futures::future::join_all(cities.map(|city| shop.accounts.add_address(&ctx, address(city, true))))
-            .await;
-    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3, "the book holds three");
-    let book = shop.accounts.addresses(&ctx, ()).await.unwrap();
-    assert_eq!(book.iter().filter(|one| one.address.is_default).count(), 1);
 }
 
 #[tokio::test]

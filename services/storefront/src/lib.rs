@@ -46,6 +46,8 @@ mod token;
 mod visitor;
 
 #[cfg(test)]
+mod looks;
+#[cfg(test)]
 mod samples;
 #[cfg(test)]
 mod tests;

@@ -90,7 +90,16 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "xtask" => vec!["stack"],
         "support" => vec!["platform-db", "stack"],
         // It stands outside the shop, but for what is measured at a contract.
-        "loadtest" => platform(&["support", "stack", "inventory", "migrations", "platform-db"]),
+        "loadtest" => platform(&[
+            "support",
+            "stack",
+            "inventory",
+            "migrations",
+            "platform-bus",
+            "platform-cache",
+            "platform-db",
+            "platform-regions",
+        ]),
         "contracts" | "placement" => vec!["kernel"],
         "platform-regions" => vec!["kernel", "placement"],
         "coordinator" => vec!["kernel", "placement", "platform-db", "platform-regions"],

@@ -25,7 +25,9 @@ pub(crate) enum Item {
     RegionsTidb,
     /// 100,000 seeds of the coordinator's simulation.
     Sim,
-    /// Cached product JSON against raw actix, orders, search, import, start.
+    /// Orders on TiDB against hand-written transactions, holds, sequencing, relay and lag over Pulsar, both levels of the caches.
+    Real,
+    /// Cached product JSON against raw actix, orders, holds, search, import, start.
     Load,
 }
 
@@ -35,11 +37,14 @@ const REGIONS_TIDB: &[&str] = &["regions", "--tidb", "--rate", "8"];
 
 pub(crate) fn run(item: Item) -> Result<()> {
     let scenarios: &[&[&str]] = match item {
-        Item::All => &[&["buyers"], &["crash"], &["faults"], &["load"], &["regions"], REGIONS_TIDB],
+        Item::All => {
+            &[&["buyers"], &["crash"], &["faults"], &["load"], &["real"], &["regions"], REGIONS_TIDB]
+        }
         Item::Buyers => &[&["buyers"]],
         Item::Crash => &[&["crash"]],
         Item::Faults => &[&["faults"]],
         Item::Load => &[&["load"]],
+        Item::Real => &[&["real"]],
         Item::Regions => &[&["regions"]],
         Item::RegionsTidb => &[REGIONS_TIDB],
         Item::Sim => &[],

@@ -1,0 +1,74 @@
+//! The address book.
+
+use contracts::account::{AddressInput, ReplaceAddress};
+
+use super::*;
+
+fn address(city: &str, is_default: bool) -> AddressInput {
+    AddressInput {
+        recipient: "Ada\u{7} Lovelace".to_owned(),
+        phone: "+14155550100".to_owned(),
+        country: "US".to_owned(),
+        region: "CA".to_owned(),
+        city: city.to_owned(),
+        district: String::new(),
+        line1: "1 Main St".to_owned(),
+        line2: String::new(),
+        postal_code: "94016".to_owned(),
+        is_default,
+    }
+}
+
+#[tokio::test]
+async fn exactly_one_address_is_the_default() {
+    let shop = Shop::new().await;
+    let ctx = shop.member("ada@example.org").await;
+    let add = |city: &'static str, is_default| shop.accounts.add_address(&ctx, address(city, is_default));
+    let defaults = async || {
+        let book = shop.accounts.addresses(&ctx, ()).await.unwrap();
+        let defaults = book.iter().filter(|one| one.address.is_default).count();
+        assert_eq!(defaults, usize::from(!book.is_empty()));
+        book.first().map(|one| one.address.city.clone())
+    };
+    let first = add("first", false).await.unwrap();
+    assert!(first.address.is_default);
+    assert_eq!(first.address.recipient, "Ada Lovelace");
+    shop.clock.advance(Duration::from_secs(1));
+    let second = add("second", false).await.unwrap();
+    assert!(!second.address.is_default);
+    shop.clock.advance(Duration::from_secs(1));
+    let third = add("third", true).await.unwrap();
+    assert_eq!(defaults().await.unwrap(), "third");
+    assert_eq!(add("fourth", true).await.unwrap_err().status(), 409);
+    // The default cannot stop being it by itself.
+    let command = ReplaceAddress { id: third.id, address: address("third!", false) };
+    assert!(shop.accounts.replace_address(&ctx, command).await.unwrap().address.is_default);
+    shop.accounts.remove_address(&ctx, third.id).await.unwrap();
+    assert_eq!(defaults().await.unwrap(), "second");
+    let command = ReplaceAddress { id: first.id, address: address("first!", true) };
+    shop.accounts.replace_address(&ctx, command).await.unwrap();
+    assert_eq!(defaults().await.unwrap(), "first!");
+
+    let other = shop.member("bob@example.org").await;
+    assert_eq!(shop.accounts.address(&other, first.id).await.unwrap_err().status(), 404);
+    assert_eq!(shop.accounts.remove_address(&other, first.id).await.unwrap_err().status(), 404);
+    let command = ReplaceAddress { id: first.id, address: address("stolen", true) };
+    assert_eq!(shop.accounts.replace_address(&other, command).await.unwrap_err().status(), 404);
+
+    shop.accounts.remove_address(&ctx, first.id).await.unwrap();
+    shop.accounts.remove_address(&ctx, second.id).await.unwrap();
+    assert_eq!(defaults().await, None);
+}
+
+#[tokio::test]
+async fn addresses_added_at_once_make_one_default() {
+    let shop = Shop::new().await;
+    let ctx = shop.member("ada@example.org").await;
+    let cities = ["a", "b", "c", "d"];
+    let outcomes =
+        futures::future::join_all(cities.map(|city| shop.accounts.add_address(&ctx, address(city, true))))
+            .await;
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_ok()).count(), 3, "the book holds three");
+    let book = shop.accounts.addresses(&ctx, ()).await.unwrap();
+    assert_eq!(book.iter().filter(|one| one.address.is_default).count(), 1);
+}
