@@ -22,7 +22,7 @@ use migrations::Migrator;
 use platform_db::{Db, DbConfig, Synchronous};
 use sea_orm_migration::MigratorTrait;
 
-use crate::{Proof, load::milliseconds};
+use crate::{Proof, load::milliseconds, told};
 
 /// On SQLite, each commit waiting for the disk.
 pub(crate) async fn run(tasks: usize, duration: Duration, proof: &mut Proof) -> Result<()> {
