@@ -97,7 +97,7 @@ async fn take(transaction: &DatabaseTransaction, n: u64) -> Result<(), DbErr> {
     if taken.rows_affected() != 1 {
         return Err(DbErr::Custom("sold out".to_owned()));
     }
-    let hold = "INSERT INTO hold (shard, id, state, lines, expires_at, version, created_at, updated_at) \
+    let hold = "INSERT INTO hold (shard, id, state, `lines`, expires_at, version, created_at, updated_at) \
                 VALUES (?, ?, 'reserved', ?, 1, 1, 1, 1)";
     let lines: Vec<u8> = vec![b'x'; 80];
     transaction.execute_raw(statement(hold, vec![shard.into(), id(b'h', n), lines.into()])).await?;
