@@ -69,7 +69,7 @@ pub(super) async fn sequencing(name: &str, db: &Db, events: u32, proof: &mut Pro
         if now == 0 {
             break;
         }
-        done += usize::try_from(now)?;
+        done += now;
     }
     ensure!(done >= usize::try_from(events / TOGETHER * TOGETHER)?, "{done} events got positions");
     let each = began.elapsed().as_secs_f64() * 1e6 / f64::from(u32::try_from(done)?);
