@@ -101,7 +101,7 @@ impl Db {
         &self.0.reader
     }
 
-    /// Runs `change` while no other process writes (SQLite) or migrates (TiDB): for migrations and nothing else.
+    /// Runs `change` while no other process writes (SQLite) or migrates (TiDB): for changes of the schema and nothing else.
     pub async fn schema<F, E>(&self, change: F) -> Result<()>
     where
         F: for<'a> FnOnce(&'a DatabaseConnection) -> futures::future::BoxFuture<'a, Result<(), E>>,

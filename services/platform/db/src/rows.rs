@@ -150,7 +150,7 @@ fn statement(tables: &[&Table]) -> Statement {
 impl Table {
     /// The most rows of one statement.
     fn fit(&self) -> usize {
-        (MOST_VARIABLES / self.columns.len().max(1)).min(MOST_ROWS).max(1)
+        (MOST_VARIABLES / self.columns.len().max(1)).clamp(1, MOST_ROWS)
     }
 
     async fn insert_in_powers(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
