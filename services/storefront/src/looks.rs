@@ -17,7 +17,7 @@ use crate::{
         account, addresses, cart, category, checkout, help, home, orders, pay, product, regions, search,
         session,
     },
-    quote, samples,
+    samples,
     stock::Stock,
 };
 
