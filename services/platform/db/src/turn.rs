@@ -131,6 +131,7 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    #[expect(clippy::disallowed_methods, reason = "the tasks are awaited here")]
     async fn one_at_a_time_and_each_in_the_end() {
         let turns = Arc::new(Turns::default());
         let inside = Arc::new(std::sync::atomic::AtomicUsize::new(0));
