@@ -256,7 +256,7 @@ mod tests {
             .into();
         let regions: BTreeSet<String> = ["ap", "eu", "us"].map(str::to_owned).into();
         let policies = [
-            ("meridian_us_any".to_owned(), Policy { primary: "us".to_owned(), regions: regions.clone() }),
+            ("meridian_us_any".to_owned(), Policy { primary: "us".to_owned(), regions }),
             // A region came.
             (
                 "meridian_eu_any".to_owned(),
