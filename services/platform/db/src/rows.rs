@@ -12,8 +12,7 @@ use crate::{Db, DbResult};
 /// Statements insert powers of two of rows, so that few different texts are prepared.
 const MOST_ROWS: usize = 128;
 /// In SQLite a statement more costs two switches of threads, and a text more only a slot of the statement cache: up to so
-/// many rows, a group's, go at once, and with them those of all tables that have as many. (Not those of all tables: with
-/// orders of several lines hardly any text would come twice.)
+/// many rows, a group's, go at once.
 const AT_ONCE: usize = 64;
 /// SQLite binds at most 32,766 variables.
 const MOST_VARIABLES: usize = 32_000;
@@ -111,73 +110,39 @@ impl Rows {
     }
 
     pub(crate) async fn insert_into(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-        if connection.get_database_backend() != DbBackend::Sqlite {
-            for table in &self.tables {
-                table.insert_in_powers(connection).await?;
+        let backend = connection.get_database_backend();
+        for table in &self.tables {
+            let fit = (MOST_VARIABLES / table.columns.len().max(1)).min(MOST_ROWS);
+            let mut rest = table.rows.as_slice();
+            while !rest.is_empty() {
+                let size = if backend == DbBackend::Sqlite && rest.len() <= fit.min(AT_ONCE) {
+                    rest.len()
+                } else {
+                    // The largest power of two that fits.
+                    1 << rest.len().min(fit).max(1).ilog2()
+                };
+                let (now, later) = rest.split_at(size);
+                connection.execute_raw(table.statement(backend, now)).await?;
+                rest = later;
             }
-            return Ok(());
-        }
-        let (mut together, mut one_by_one) = (Vec::<(usize, Vec<&Table>)>::new(), Vec::new());
-        for table in self.tables.iter().filter(|table| !table.rows.is_empty()) {
-            let count = table.rows.len();
-            if count > AT_ONCE.min(table.fit()) {
-                one_by_one.push(table);
-            } else if let Some((_, tables)) = together.iter_mut().find(|(known, _)| *known == count) {
-                tables.push(table);
-            } else {
-                together.push((count, vec![table]));
-            }
-        }
-        for (_, tables) in together {
-            connection.execute_raw(statement(&tables)).await?;
-        }
-        for table in one_by_one {
-            table.insert_in_powers(connection).await?;
         }
         Ok(())
     }
-}
-
-/// All rows of these tables for SQLite, which takes several statements in one text: each text costs two switches of threads,
-/// whatever is in it.
-fn statement(tables: &[&Table]) -> Statement {
-    let texts: Vec<String> =
-        tables.iter().map(|table| table.sql(DbBackend::Sqlite, table.rows.len())).collect();
-    let values = tables.iter().flat_map(|table| table.rows.iter().flatten()).cloned();
-    Statement::from_sql_and_values(DbBackend::Sqlite, texts.join(";"), values)
 }
 
 impl Table {
-    /// The most rows of one statement.
-    fn fit(&self) -> usize {
-        (MOST_VARIABLES / self.columns.len().max(1)).clamp(1, MOST_ROWS)
-    }
-
-    async fn insert_in_powers(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-        let backend = connection.get_database_backend();
-        let mut rest = self.rows.as_slice();
-        while !rest.is_empty() {
-            // The largest power of two that fits.
-            let (now, later) = rest.split_at(1 << rest.len().min(self.fit()).ilog2());
-            let values = now.iter().flatten().cloned();
-            let statement = Statement::from_sql_and_values(backend, self.sql(backend, now.len()), values);
-            connection.execute_raw(statement).await?;
-            rest = later;
-        }
-        Ok(())
-    }
-
-    fn sql(&self, backend: DbBackend, rows: usize) -> String {
+    fn statement(&self, backend: DbBackend, rows: &[Vec<Value>]) -> Statement {
         let quote = if backend == DbBackend::MySql { '`' } else { '"' };
         let columns: Vec<String> =
             self.columns.iter().map(|column| format!("{quote}{column}{quote}")).collect();
         let marks = format!("({})", vec!["?"; self.columns.len()].join(","));
-        format!(
+        let sql = format!(
             "INSERT INTO {quote}{}{quote} ({}) VALUES {}",
             self.name,
             columns.join(","),
-            vec![marks.as_str(); rows].join(",")
-        )
+            vec![marks.as_str(); rows.len()].join(",")
+        );
+        Statement::from_sql_and_values(backend, sql, rows.iter().flatten().cloned())
     }
 }
 
