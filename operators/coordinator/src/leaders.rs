@@ -4,7 +4,8 @@
 //! differs from the map is changed, however it came to differ. What is late costs milliseconds of distance.
 //!
 //! One policy a home and jurisdiction (TiDB's guidance is about ten in all), named `meridian_HOME_JURISDICTION`. Partitions
-//! with a policy of another name are somebody else's decision and are left alone.
+//! with a policy of another name are somebody else's decision and are left alone. Policies are the whole cluster's: two shops
+//! in one cluster whose regions differ would undo each other's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
