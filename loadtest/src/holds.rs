@@ -5,7 +5,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Result, ensure};
@@ -15,14 +15,17 @@ use contracts::{
     inventory::{HoldId, InitialStock, Inventory, Reserve},
     pricing::LineInput,
 };
-use hdrhistogram::Histogram;
 use inventory::{InventoryConfig, InventoryService};
 use kernel::{Id, Shard, SystemClock, Timestamp};
 use migrations::Migrator;
 use platform_db::{Db, DbConfig, Synchronous};
 use sea_orm_migration::MigratorTrait;
 
-use crate::{Proof, load::milliseconds, told};
+use crate::{
+    Proof,
+    clients::{Client, Pace},
+    told,
+};
 
 /// On SQLite, each commit waiting for the disk.
 pub(crate) async fn run(tasks: usize, duration: Duration, proof: &mut Proof) -> Result<()> {
@@ -66,46 +69,21 @@ struct How {
 async fn figures(how: How, name: &str, proof: &mut Proof) -> Result<()> {
     let measured =
         tokio::task::spawn_blocking(move || tokio::runtime::Runtime::new()?.block_on(measure(how)));
-    let (rate, latencies) = measured.await??;
-    proof.figure(&format!("{name}: a second, one SKU, at the contract"), rate.round());
-    proof.figure(&format!("{name}: p99 ms"), milliseconds(&latencies, 0.99));
+    measured.await??.tell(&format!("{name}, one SKU, at the contract"), proof);
     Ok(())
 }
 
-/// Holds a second, and how long each took in µs.
-async fn measure(how: How) -> Result<(f64, Histogram<u64>)> {
-    let How { tasks, duration, confirm, .. } = how;
+async fn measure(how: How) -> Result<Pace> {
     let service = service(&how.db, how.inventory).await.map_err(told)?;
     let sku: SkuId = Id::derive(Shard::new(1), &[b"hot"]);
     let stock = vec![InitialStock { sku_id: sku, quantity: 1_000_000_000 }];
     service.set_initial(&ctx(), stock).await.map_err(told)?;
     let serial = Arc::new(AtomicU64::new(0));
-    let began = Instant::now();
-    let workers: Vec<_> = (0..tasks)
-        .map(|_| {
-            let (service, serial) = (Arc::clone(&service), Arc::clone(&serial));
-            tokio::spawn(async move {
-                let mut latencies = Vec::new();
-                while began.elapsed() < duration {
-                    let start = Instant::now();
-                    buy(&service, sku, serial.fetch_add(1, Ordering::Relaxed), confirm)
-                        .await
-                        .map_err(told)?;
-                    latencies.push(start.elapsed());
-                }
-                anyhow::Ok(latencies)
-            })
-        })
-        .collect();
-    let mut latencies = Histogram::new(3)?;
-    for worker in workers {
-        for latency in worker.await?? {
-            latencies.record(u64::try_from(latency.as_micros())?)?;
-        }
-    }
-    let rate = f64::from(u32::try_from(latencies.len())?) / began.elapsed().as_secs_f64();
+    let buyer =
+        || Buyer { service: Arc::clone(&service), sku, serial: Arc::clone(&serial), confirm: how.confirm };
+    let pace = Pace::of(std::iter::repeat_with(buyer).take(how.tasks).collect(), how.duration).await?;
     ensure!(service.reconcile(sku).await.map_err(told)?.is_balanced(), "the books do not balance");
-    Ok((rate, latencies))
+    Ok(pace)
 }
 
 async fn service(config: &DbConfig, inventory: InventoryConfig) -> kernel::Result<Arc<InventoryService>> {
@@ -114,16 +92,26 @@ async fn service(config: &DbConfig, inventory: InventoryConfig) -> kernel::Resul
     InventoryService::new(db, None, inventory)
 }
 
-/// One unit, under an id as a caller derives it: from its own key, on its own shard.
-async fn buy(service: &InventoryService, sku_id: SkuId, n: u64, confirm: bool) -> kernel::Result<()> {
-    let shard = Shard::new(u16::try_from(n % 16).unwrap_or_default());
-    let hold_id: HoldId = Id::derive(shard, &[&n.to_be_bytes()]);
-    let lines = vec![LineInput { sku_id, quantity: 1 }];
-    service.reserve(&ctx(), Reserve { hold_id, lines, expires_at: None }).await?;
-    if confirm {
-        service.confirm(&ctx(), hold_id).await?;
+/// One of many who want the same.
+struct Buyer {
+    service: Arc<InventoryService>,
+    sku: SkuId,
+    serial: Arc<AtomicU64>,
+    confirm: bool,
+}
+
+impl Client for Buyer {
+    /// One unit, under an id as a caller derives it: from its own key, on its own shard.
+    async fn act(&mut self) -> Result<()> {
+        let n = self.serial.fetch_add(1, Ordering::Relaxed);
+        let hold_id: HoldId = Id::derive(Shard::new(u16::try_from(n % 16)?), &[&n.to_be_bytes()]);
+        let lines = vec![LineInput { sku_id: self.sku, quantity: 1 }];
+        self.service.reserve(&ctx(), Reserve { hold_id, lines, expires_at: None }).await.map_err(told)?;
+        if self.confirm {
+            self.service.confirm(&ctx(), hold_id).await.map_err(told)?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 fn ctx() -> Ctx {

@@ -17,6 +17,7 @@ pub mod regions;
 
 mod audit;
 mod catalog;
+mod clients;
 mod connection;
 mod history;
 mod holds;

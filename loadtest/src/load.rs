@@ -3,10 +3,7 @@
 use std::{
     fmt::Write as _,
     process::{Child, Command, Stdio},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -20,7 +17,8 @@ use support::{Client, Shop};
 
 use crate::{
     Proof,
-    catalog::{buyers, stock},
+    catalog::{Buyer, buyers, stock},
+    clients::{self, Pace, milliseconds},
     connection::Connection,
     holds,
 };
@@ -133,11 +131,6 @@ fn round(value: f64) -> f64 {
     (value * 100.0).round() / 100.0
 }
 
-pub(crate) fn milliseconds(histogram: &Histogram<u64>, quantile: f64) -> f64 {
-    let micros = u32::try_from(histogram.value_at_quantile(quantile)).unwrap_or(u32::MAX);
-    round(f64::from(micros) / 1_000.0)
-}
-
 /// Open-loop searches: each begins when it is due, whether the one before has ended or not.
 async fn search(shop: &Shop, size: &Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let guest = shop.guest();
@@ -214,30 +207,27 @@ async fn restart(mut shop: Shop, proof: &mut Proof) -> Result<()> {
     Ok(())
 }
 
-/// Requests as fast as `clients` connections can, for `duration`; requests a second.
-async fn throughput(base: &str, path: &str, size: &Size) -> Result<f64> {
-    let duration = size.duration;
-    let done = Arc::new(AtomicU64::new(0));
-    let begin = Instant::now();
-    let workers: Vec<_> = (0..size.clients)
-        .map(|_| {
-            let (base, path, done) = (base.to_owned(), path.to_owned(), done.clone());
-            tokio::spawn(async move {
-                let mut connection = Connection::open(&base).await?;
-                while begin.elapsed() < duration {
-                    let (status, _) = connection.send(Method::GET, &path, &[], vec![]).await?;
-                    ensure!(status == 200, "{path}: {status}");
-                    done.fetch_add(1, Ordering::Relaxed);
-                }
-                anyhow::Ok(())
-            })
-        })
-        .collect();
-    for worker in workers {
-        worker.await??;
+/// One that asks for the same page.
+struct Reader {
+    connection: Connection,
+    path: &'static str,
+}
+
+impl clients::Client for Reader {
+    async fn act(&mut self) -> Result<()> {
+        let (status, _) = self.connection.send(Method::GET, self.path, &[], vec![]).await?;
+        ensure!(status == 200, "{}: {status}", self.path);
+        Ok(())
     }
-    let done = u32::try_from(done.load(Ordering::Relaxed))?;
-    Ok(f64::from(done) / begin.elapsed().as_secs_f64())
+}
+
+/// Requests a second of as many readers as there are clients.
+async fn throughput(base: &str, path: &'static str, size: &Size) -> Result<f64> {
+    let mut readers = Vec::with_capacity(size.clients);
+    for _ in 0..size.clients {
+        readers.push(Reader { connection: Connection::open(base).await?, path });
+    }
+    Ok(Pace::of(readers, size.duration).await?.rate)
 }
 
 /// The cached product against the same JSON from a bare actix handler in a process of its own.
@@ -301,6 +291,35 @@ pub async fn raw_json(port: u16, product: Value) -> Result<()> {
     Ok(())
 }
 
+/// A shopper who orders one unit of one SKU after the other.
+struct Shopper {
+    connection: Connection,
+    buyer: Buyer,
+    bearer: String,
+    skus: Arc<[String]>,
+    next: usize,
+}
+
+impl clients::Client for Shopper {
+    async fn act(&mut self) -> Result<()> {
+        let sku = &self.skus[self.next % self.skus.len()];
+        self.next += 1;
+        let body = json!({"address_id": self.buyer.address, "items": [{"sku_id": sku, "quantity": 1}]});
+        let key = Client::key();
+        let headers = [
+            ("Authorization", self.bearer.as_str()),
+            ("Content-Type", "application/json"),
+            ("Idempotency-Key", &key),
+        ];
+        let (status, answer) = self
+            .connection
+            .send(Method::POST, "/api/v1/orders", &headers, serde_json::to_vec(&body)?)
+            .await?;
+        ensure!(status == 201, "{status}: {}", String::from_utf8_lossy(&answer));
+        Ok(())
+    }
+}
+
 /// Orders of one line by `clients` shoppers. An order counts when its 201 arrived: hold, order, idempotency and event
 /// rows are committed then.
 pub(crate) async fn orders(
@@ -310,49 +329,13 @@ pub(crate) async fn orders(
     name: &str,
     proof: &mut Proof,
 ) -> Result<()> {
-    let skus = Arc::new(stock(shop, 100, 1_000_000).await?);
-    let buyers = buyers(shop, clients).await?;
-    let begin = Instant::now();
-    let workers: Vec<_> = buyers
-        .into_iter()
-        .enumerate()
-        .map(|(n, buyer)| {
-            let (base, skus) = (shop.base().to_owned(), skus.clone());
-            tokio::spawn(async move {
-                let mut connection = Connection::open(&base).await?;
-                let bearer = format!("Bearer {}", buyer.client.token().context("logged in")?);
-                let mut latencies = Vec::new();
-                while begin.elapsed() < duration {
-                    let sku = &skus[(n + latencies.len()) % skus.len()];
-                    let body =
-                        json!({"address_id": buyer.address, "items": [{"sku_id": sku, "quantity": 1}]});
-                    let key = Client::key();
-                    let headers = [
-                        ("Authorization", bearer.as_str()),
-                        ("Content-Type", "application/json"),
-                        ("Idempotency-Key", &key),
-                    ];
-                    let start = Instant::now();
-                    let (status, answer) = connection
-                        .send(Method::POST, "/api/v1/orders", &headers, serde_json::to_vec(&body)?)
-                        .await?;
-                    ensure!(status == 201, "{status}: {}", String::from_utf8_lossy(&answer));
-                    latencies.push(start.elapsed());
-                }
-                anyhow::Ok(latencies)
-            })
-        })
-        .collect();
-    let mut latencies = Histogram::<u64>::new(3)?;
-    for worker in workers {
-        for latency in worker.await?? {
-            latencies.record(u64::try_from(latency.as_micros())?)?;
-        }
+    let skus: Arc<[String]> = stock(shop, 100, 1_000_000).await?.into();
+    let mut shoppers = Vec::with_capacity(clients);
+    for (next, buyer) in buyers(shop, clients).await?.into_iter().enumerate() {
+        let connection = Connection::open(shop.base()).await?;
+        let bearer = format!("Bearer {}", buyer.client.token().context("logged in")?);
+        shoppers.push(Shopper { connection, buyer, bearer, skus: Arc::clone(&skus), next });
     }
-    let seconds = begin.elapsed().as_secs_f64();
-    let rate = f64::from(u32::try_from(latencies.len())?) / seconds;
-    proof.figure(&format!("{name}: a second"), rate.round());
-    proof.figure(&format!("{name}: p50 ms"), milliseconds(&latencies, 0.5));
-    proof.figure(&format!("{name}: p99 ms"), milliseconds(&latencies, 0.99));
+    Pace::of(shoppers, duration).await?.tell(name, proof);
     Ok(())
 }

@@ -1,15 +1,11 @@
 //! What one writes by hand: an order in one transaction, a statement a row, with the rows that the shop writes for it.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Instant,
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
 };
 
 use anyhow::Result;
-use hdrhistogram::Histogram;
 use platform_db::DbConfig;
 use sea_orm::{
     ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
@@ -18,7 +14,10 @@ use sea_orm::{
 use uuid::Uuid;
 
 use super::{Size, open};
-use crate::{Proof, load::milliseconds};
+use crate::{
+    Proof,
+    clients::{Client, Pace},
+};
 
 /// As many as the shop has.
 const CONNECTIONS: u32 = 32;
@@ -42,34 +41,23 @@ pub(super) async fn run(config: DbConfig, size: Size, proof: &mut Proof) -> Resu
     }
     let serial = Arc::new(AtomicU64::new(0));
     for clients in [1, size.clients] {
-        let began = Instant::now();
-        let workers: Vec<_> = (0..clients)
-            .map(|_| {
-                let (pool, serial) = (pool.clone(), Arc::clone(&serial));
-                tokio::spawn(async move {
-                    let mut latencies = Vec::new();
-                    while began.elapsed() < size.duration {
-                        let start = Instant::now();
-                        order(&pool, serial.fetch_add(1, Ordering::Relaxed)).await?;
-                        latencies.push(start.elapsed());
-                    }
-                    anyhow::Ok(latencies)
-                })
-            })
-            .collect();
-        let mut latencies = Histogram::<u64>::new(3)?;
-        for worker in workers {
-            for latency in worker.await?? {
-                latencies.record(u64::try_from(latency.as_micros())?)?;
-            }
-        }
-        let rate = f64::from(u32::try_from(latencies.len())?) / began.elapsed().as_secs_f64();
-        let name = format!("orders by hand on TiDB, {clients} clients");
-        proof.figure(&format!("{name}: a second"), rate.round());
-        proof.figure(&format!("{name}: p50 ms"), milliseconds(&latencies, 0.5));
-        proof.figure(&format!("{name}: p99 ms"), milliseconds(&latencies, 0.99));
+        let till = || Till { pool: pool.clone(), serial: Arc::clone(&serial) };
+        let pace = Pace::of(std::iter::repeat_with(till).take(clients).collect(), size.duration).await?;
+        pace.tell(&format!("orders by hand on TiDB, {clients} clients"), proof);
     }
     Ok(pool.close().await?)
+}
+
+/// Where orders are written.
+struct Till {
+    pool: DatabaseConnection,
+    serial: Arc<AtomicU64>,
+}
+
+impl Client for Till {
+    async fn act(&mut self) -> Result<()> {
+        Ok(order(&self.pool, self.serial.fetch_add(1, Ordering::Relaxed)).await?)
+    }
 }
 
 /// Something's id, the same for the same number.

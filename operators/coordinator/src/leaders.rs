@@ -1,4 +1,5 @@
-//! The database's own placement follows the map: TiDB keeps the leaders of a shard's partitions where its home is.
+//! The database's own placement follows the map: TiDB keeps the leaders of a shard's partitions where its home is, and those
+//! of a region's stock in the region, for which it gets a partition of its own.
 //!
 //! Each partition is a change of the schema, so it is background work for a caller who keeps a pace. It remembers nothing: what
 //! differs from the map is changed, however it came to differ. What is late costs milliseconds of distance.
@@ -9,8 +10,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use kernel::{Failure, Region, Result, Shard};
-use placement::{Seat, World, seats};
+use kernel::{Failure, Region, Result};
+use placement::{Seat, Seats, World, seats};
 use platform_db::{Db, DbResult};
 use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
@@ -35,15 +36,23 @@ struct Policy {
     regions: BTreeSet<String>,
 }
 
-/// A partition of a table that is cut by shard.
+/// A partition of a table that is cut by shard or by region.
 #[derive(Debug)]
 struct Partition {
     table: String,
     name: String,
-    /// Its place among the table's partitions, and how many those are: it holds the shards `n` with `n % of == ordinal`.
-    ordinal: u16,
-    of: u16,
+    holds: Holds,
     policy: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Holds {
+    /// The shards `n` with `n % of == ordinal`.
+    Shards { ordinal: u16, of: u16 },
+    /// What a region owns.
+    Region(Region),
+    /// What regions own that have no partition.
+    Rest,
 }
 
 /// A change of the database's placement.
@@ -55,6 +64,17 @@ pub enum Change {
         name: String,
         /// What it asks for.
         seat: Seat,
+    },
+    /// A region's rows get a partition of their own, with a policy.
+    Split {
+        /// Their table.
+        table: String,
+        /// Its partition of regions that have none.
+        rest: String,
+        /// The region.
+        region: Region,
+        /// The policy's name.
+        policy: String,
     },
     /// A partition gets a policy.
     Partition {
@@ -99,7 +119,7 @@ impl Leaders {
         Ok(changes(&seats(world, servers), &self.policies().await?, &self.partitions().await?))
     }
 
-    /// Makes a change: one of the schema, which may take a second.
+    /// Makes a change: one of the schema, which may take a second; a split lasts as long as the rows take to copy.
     pub async fn make(&self, change: &Change) -> Result<()> {
         let sql = change.sql();
         let outcome = self.db.schema(|session| {
@@ -136,26 +156,30 @@ impl Leaders {
 
     async fn partitions(&self) -> Result<Vec<Partition>> {
         let sql = "SELECT TABLE_NAME, PARTITION_NAME, CAST(PARTITION_ORDINAL_POSITION AS SIGNED), \
+                   CAST(COUNT(*) OVER (PARTITION BY TABLE_NAME) AS SIGNED), PARTITION_METHOD, PARTITION_DESCRIPTION, \
                    TIDB_PLACEMENT_POLICY_NAME FROM information_schema.partitions \
-                   WHERE TABLE_SCHEMA = DATABASE() AND PARTITION_METHOD = 'HASH' \
+                   WHERE TABLE_SCHEMA = DATABASE() AND PARTITION_METHOD IN ('HASH', 'LIST COLUMNS') \
                    ORDER BY TABLE_NAME, PARTITION_ORDINAL_POSITION";
         let mut partitions = Vec::new();
         for row in self.ask(sql).await? {
-            let position: i64 = row.try_get_by_index(2).db()?;
+            let number = |index| {
+                let number: i64 = row.try_get_by_index(index).db()?;
+                u16::try_from(number).map_err(Failure::internal)
+            };
+            let (position, of) = (number(2)?, number(3)?);
+            let method: String = row.try_get_by_index(4).db()?;
+            let description: Option<String> = row.try_get_by_index(5).db()?;
+            let holds = match description.as_deref().unwrap_or_default().trim_matches('\'') {
+                _ if method == "HASH" => Holds::Shards { ordinal: position.saturating_sub(1), of },
+                "DEFAULT" => Holds::Rest,
+                region => Holds::Region(Region::new(region)),
+            };
             partitions.push(Partition {
                 table: row.try_get_by_index(0).db()?,
                 name: row.try_get_by_index(1).db()?,
-                ordinal: u16::try_from(position - 1).map_err(Failure::internal)?,
-                of: 0,
-                policy: row.try_get_by_index(3).db()?,
+                holds,
+                policy: row.try_get_by_index(6).db()?,
             });
-        }
-        let mut counts: BTreeMap<String, u16> = BTreeMap::new();
-        for partition in &partitions {
-            *counts.entry(partition.table.clone()).or_default() += 1;
-        }
-        for partition in &mut partitions {
-            partition.of = counts[&partition.table];
         }
         Ok(partitions)
     }
@@ -179,6 +203,10 @@ impl Change {
                     voters.join(",")
                 )
             }
+            Self::Split { table, rest, region, policy } => format!(
+                "ALTER TABLE `{table}` REORGANIZE PARTITION `{rest}` INTO (PARTITION `at_{region}` VALUES IN \
+                 ('{region}') PLACEMENT POLICY = `{policy}`, PARTITION `{rest}` DEFAULT)"
+            ),
             Self::Partition { table, name, policy } => {
                 format!("ALTER TABLE `{table}` PARTITION `{name}` PLACEMENT POLICY = `{policy}`")
             }
@@ -198,13 +226,9 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// What differs from the map: first the policies, then the partitions.
-fn changes(
-    seats: &BTreeMap<Shard, Seat>,
-    policies: &BTreeMap<String, Policy>,
-    partitions: &[Partition],
-) -> Vec<Change> {
-    let wanted: BTreeMap<String, &Seat> =
-        seats.values().filter_map(|seat| Some((policy_name(seat)?, seat))).collect();
+fn changes(seats: &Seats, policies: &BTreeMap<String, Policy>, partitions: &[Partition]) -> Vec<Change> {
+    let all = seats.shards.values().chain(seats.regions.values());
+    let wanted: BTreeMap<String, &Seat> = all.filter_map(|seat| Some((policy_name(seat)?, seat))).collect();
     let as_wanted = |name: &String, seat: &Seat| {
         policies.get(name).is_some_and(|policy| {
             policy.primary == seat.home.as_str()
@@ -213,6 +237,10 @@ fn changes(
     };
     let new = wanted.iter().filter(|(name, seat)| !as_wanted(name, seat));
     let new = new.map(|(name, seat)| Change::Policy { name: name.clone(), seat: (*seat).clone() });
+    let split = partitions
+        .iter()
+        .filter(|partition| partition.holds == Holds::Rest)
+        .flat_map(|rest| splits(seats, rest, partitions));
     let moved = partitions.iter().filter_map(|partition| {
         let policy = seat_of(seats, partition).and_then(policy_name)?;
         let others = partition.policy.as_ref().is_some_and(|known| !known.starts_with(OURS));
@@ -222,13 +250,35 @@ fn changes(
             policy,
         })
     });
-    new.chain(moved).collect()
+    new.chain(split).chain(moved).collect()
 }
 
-/// The seat of most of a partition's shards.
-fn seat_of<'a>(seats: &'a BTreeMap<Shard, Seat>, partition: &Partition) -> Option<&'a Seat> {
+/// The regions that have a seat and share the partition `rest`.
+fn splits(seats: &Seats, rest: &Partition, partitions: &[Partition]) -> Vec<Change> {
+    let has_one = |region: &Region| {
+        let mut own = partitions.iter().filter(|partition| partition.table == rest.table);
+        own.any(|partition| matches!(&partition.holds, Holds::Region(known) if known == region))
+    };
+    let split = |(region, seat): (&Region, &Seat)| {
+        Some(Change::Split {
+            table: rest.table.clone(),
+            rest: rest.name.clone(),
+            region: region.clone(),
+            policy: policy_name(seat)?,
+        })
+    };
+    seats.regions.iter().filter(|(region, _)| !has_one(region)).filter_map(split).collect()
+}
+
+/// The seat of a partition's region, or of most of its shards.
+fn seat_of<'a>(seats: &'a Seats, partition: &Partition) -> Option<&'a Seat> {
+    let (ordinal, of) = match &partition.holds {
+        Holds::Shards { ordinal, of } => (*ordinal, *of),
+        Holds::Region(region) => return seats.regions.get(region),
+        Holds::Rest => return None,
+    };
     let mut votes: BTreeMap<&Seat, usize> = BTreeMap::new();
-    for (_, seat) in seats.iter().filter(|(shard, _)| shard.number() % partition.of == partition.ordinal) {
+    for (_, seat) in seats.shards.iter().filter(|(shard, _)| shard.number() % of == ordinal) {
         *votes.entry(seat).or_default() += 1;
     }
     votes.into_iter().max_by_key(|(_, votes)| *votes).map(|(seat, _)| seat)
@@ -236,6 +286,7 @@ fn seat_of<'a>(seats: &'a BTreeMap<Shard, Seat>, partition: &Partition) -> Optio
 
 #[cfg(test)]
 mod tests {
+    use kernel::Shard;
     use placement::Jurisdiction;
 
     use super::*;
@@ -247,14 +298,15 @@ mod tests {
 
     fn partition(ordinal: u16, policy: Option<&str>) -> Partition {
         let policy = policy.map(str::to_owned);
-        Partition { table: "orders".to_owned(), name: format!("p{ordinal}"), ordinal, of: 3, policy }
+        let holds = Holds::Shards { ordinal, of: 3 };
+        Partition { table: "orders".to_owned(), name: format!("p{ordinal}"), holds, policy }
     }
 
     #[test]
     fn only_what_differs_is_changed_and_policies_first() {
-        let seats: BTreeMap<Shard, Seat> = [(0, "us"), (1, "eu"), (2, "us"), (3, "us"), (4, "us")]
-            .map(|(n, home)| (Shard::new(n), seat(home)))
-            .into();
+        let shards = [(0, "us"), (1, "eu"), (2, "us"), (3, "us"), (4, "us")];
+        let seats =
+            Seats { shards: shards.map(|(n, home)| (Shard::new(n), seat(home))).into(), ..Seats::default() };
         let regions: BTreeSet<String> = ["ap", "eu", "us"].map(str::to_owned).into();
         let policies = [
             ("meridian_us_any".to_owned(), Policy { primary: "us".to_owned(), regions }),
@@ -291,12 +343,41 @@ mod tests {
 
     #[test]
     fn somebody_elses_policy_and_rows_without_a_seat_are_left_alone() {
-        let seats = [(Shard::new(0), seat("us"))].into();
+        let seats = Seats { shards: [(Shard::new(0), seat("us"))].into(), ..Seats::default() };
         let policies = BTreeMap::new();
         let partitions = [partition(0, Some("cheap_disks")), partition(1, Some("meridian_eu_any"))];
         let changes = changes(&seats, &policies, &partitions);
         assert_eq!(changes.len(), 1, "{changes:?}");
         assert!(matches!(changes[0], Change::Policy { .. }));
+    }
+
+    #[test]
+    fn a_regions_stock_gets_a_partition_once() {
+        let of = |name: &str, holds, policy: Option<&str>| Partition {
+            table: "stock_bucket".to_owned(),
+            name: name.to_owned(),
+            holds,
+            policy: policy.map(str::to_owned),
+        };
+        let regions = ["eu", "us"].map(|name| (Region::new(name), seat(name))).into();
+        let seats = Seats { regions, ..Seats::default() };
+        let shared = [of("elsewhere", Holds::Rest, None)];
+        let both = changes(&seats, &BTreeMap::new(), &shared);
+        assert_eq!(both.len(), 4, "{both:?}");
+        assert_eq!(
+            both[2].sql(),
+            "ALTER TABLE `stock_bucket` REORGANIZE PARTITION `elsewhere` INTO (PARTITION `at_eu` VALUES IN ('eu') \
+             PLACEMENT POLICY = `meridian_eu_any`, PARTITION `elsewhere` DEFAULT)"
+        );
+        let own = Holds::Region(Region::new("eu"));
+        let one = [of("at_eu", own, Some("meridian_us_any")), of("elsewhere", Holds::Rest, None)];
+        let rest = changes(&seats, &BTreeMap::new(), &one);
+        assert!(matches!(&rest[2], Change::Split { region, .. } if region.as_str() == "us"), "{rest:?}");
+        assert_eq!(
+            rest[3].sql(),
+            "ALTER TABLE `stock_bucket` PARTITION `at_eu` PLACEMENT POLICY = `meridian_eu_any`"
+        );
+        assert_eq!(rest.len(), 4);
     }
 
     #[test]

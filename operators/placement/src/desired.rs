@@ -17,6 +17,9 @@ use crate::OperationId;
 pub struct Jurisdiction(String);
 
 impl Jurisdiction {
+    /// The name of that which binds nothing to a place.
+    pub const ANY: &str = "any";
+
     /// A jurisdiction of this name.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into())

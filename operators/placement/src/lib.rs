@@ -8,7 +8,7 @@
 //!   on where the last one stopped.
 //! - [`duty()`]: what a coordinator begins by itself.
 //! - [`wish`]: what a worker does about a shard's lease.
-//! - [`seats`]: where the database should keep a shard's rows.
+//! - [`seats`]: where the database should keep the rows of a shard, and those of a region.
 //!
 //! **What holds** (numbers as in the specification of regions; model and simulation check them):
 //! 3 every change of the map is a compare-and-set on its version; 4 a lease's epochs only grow; 9 two coordinators do no
@@ -37,5 +37,5 @@ pub use lease::{Instance, Lease, Wish, wish};
 pub use observed::{MapVersion, Observed, Placing, ShardRow, Sighting, Verdict, Vitals, World};
 pub use operation::{By, Entry, Kind, Leg, Operation, OperationId, Outcome, Phase, Spec};
 pub use plan::{Ask, Digest, Impossible, Move, Plan, Reason, Unfit, plan};
-pub use seat::{Seat, seats};
+pub use seat::{Seat, Seats, seats};
 pub use step::{Change, Effect, Step, Wait, step};

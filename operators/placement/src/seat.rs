@@ -1,4 +1,4 @@
-//! Where the database should keep a shard's rows.
+//! Where the database should keep the rows of a shard, and those of a region.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use kernel::{Region, Shard};
 
 use crate::{Jurisdiction, World};
 
-/// Where the replicas of a shard's rows are, and which of them lead. Shards of one home and one jurisdiction share it.
+/// Where the replicas of rows are, and which of them lead. Shards of one home and one jurisdiction share it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seat {
     /// Where the leaders sit: the shards' home.
@@ -17,9 +17,17 @@ pub struct Seat {
     pub voters: BTreeSet<Region>,
 }
 
-/// The seat of each shard, among the regions that the database has servers in. A shard whose home has none, or does not
-/// serve, has no seat: its rows stay where they are.
-pub fn seats(world: &World, servers: &BTreeSet<Region>) -> BTreeMap<Shard, Seat> {
+/// The seats of all rows that have one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Seats {
+    /// Of what is cut by shard. A shard whose home has no servers, or does not serve, has no seat: its rows stay where they are.
+    pub shards: BTreeMap<Shard, Seat>,
+    /// Of what is cut by region, its stock: nobody's personal data, so any law lets it be anywhere.
+    pub regions: BTreeMap<Region, Seat>,
+}
+
+/// The seats among the regions that the database has servers in.
+pub fn seats(world: &World, servers: &BTreeSet<Region>) -> Seats {
     let seat = |home: &Region, jurisdiction: &Jurisdiction| {
         let keeps = |region: &Region| {
             let row = world.desired.regions.get(region);
@@ -32,8 +40,14 @@ pub fn seats(world: &World, servers: &BTreeSet<Region>) -> BTreeMap<Shard, Seat>
             voters,
         })
     };
+    let any = Jurisdiction::new(Jurisdiction::ANY);
     let shards = world.observed.shards.iter();
-    shards.filter_map(|(shard, row)| Some((*shard, seat(&row.home, &row.jurisdiction)?))).collect()
+    Seats {
+        shards: shards
+            .filter_map(|(shard, row)| Some((*shard, seat(&row.home, &row.jurisdiction)?)))
+            .collect(),
+        regions: servers.iter().filter_map(|region| Some((region.clone(), seat(region, &any)?))).collect(),
+    }
 }
 
 #[cfg(test)]
@@ -82,7 +96,7 @@ mod tests {
 
     #[test]
     fn leaders_sit_at_home_and_replicas_stay_under_their_law() {
-        let seats = seats(&world(), &regions(&["us", "eu", "eu-two", "elsewhere"]));
+        let seats = seats(&world(), &regions(&["us", "eu", "eu-two", "elsewhere"])).shards;
         assert_eq!(seats[&Shard::new(0)].voters, regions(&["eu", "us"]));
         assert_eq!(seats[&Shard::new(2)].voters, regions(&["eu", "eu-two"]));
         assert_eq!(seats[&Shard::new(1)].home, Region::new("eu"));
@@ -95,8 +109,10 @@ mod tests {
     fn rows_of_a_home_that_is_out_stay_where_they_are() {
         let mut world = world();
         world.desired.regions.get_mut(&Region::new("eu")).unwrap().state = State::Fenced;
-        let seats = seats(&world, &regions(&["us", "eu", "eu-two", "ap"]));
+        let Seats { shards: seats, regions: stock } = seats(&world, &regions(&["us", "eu", "eu-two", "ap"]));
         assert_eq!(seats.keys().copied().collect::<Vec<_>>(), [Shard::new(0), Shard::new(3)]);
         assert!(seats[&Shard::new(0)].voters.contains(&Region::new("eu")), "its servers may live");
+        assert_eq!(stock.keys().cloned().collect::<BTreeSet<_>>(), regions(&["us", "ap"]));
+        assert_eq!(stock[&Region::new("us")], seats[&Shard::new(0)], "one policy for both");
     }
 }

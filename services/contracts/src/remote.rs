@@ -67,6 +67,11 @@ macro_rules! contract {
         #[doc = concat!("Answers `POST /internal/", $domain, "/<method>` with a [`", stringify!($Trait), "`].")]
         pub struct $Dispatcher(pub std::sync::Arc<dyn $Trait>);
 
+        impl $Dispatcher {
+            /// The contract's methods, by the names they have in the path.
+            pub const METHODS: &'static [&'static str] = &[$(stringify!($method)),*];
+        }
+
         #[async_trait::async_trait]
         impl $crate::Dispatch for $Dispatcher {
             fn domain(&self) -> &'static str {

@@ -58,6 +58,7 @@ impl ImportService {
 #[async_trait]
 impl Imports for ImportService {
     async fn start(&self, ctx: &Ctx, command: StartImport) -> Result<ImportView> {
+        ctx.require(Permission::ImportRun)?;
         let bytes = STANDARD.decode(command.bytes_base64).map_err(|_| {
             Failure::invalid("/bytes_base64", "must be base64 (RFC 4648, section 4, with padding)")
         })?;

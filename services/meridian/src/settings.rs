@@ -53,8 +53,8 @@ impl Settings {
         Ok(DbConfig { data: self.data.clone(), ..self.config.section("database")? })
     }
 
-    /// How the process runs.
-    pub(crate) fn app(&self, listen: Option<std::net::SocketAddr>) -> Result<AppConfig> {
+    /// How the process runs; `listen` in place of the configured address, where it is given.
+    pub fn app(&self, listen: Option<std::net::SocketAddr>) -> Result<AppConfig> {
         let mut http: HttpServerConfig = self.config.section("http")?;
         if let Some(listen) = listen {
             http.listen = listen;

@@ -26,6 +26,7 @@ mod redis;
 mod server;
 mod state;
 mod tidb;
+mod watchdog;
 
 pub use build::{build, build_in};
 pub use cache::{parts_folder, run_folder};
@@ -38,3 +39,4 @@ pub use redis::{Redis, RedisCluster};
 pub use server::{Place, Server};
 pub use state::{Entry, State};
 pub use tidb::Tidb;
+pub use watchdog::Watchdog;

@@ -3,7 +3,6 @@
 use std::{
     ffi::OsString,
     fs::File,
-    io::Write,
     os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -19,6 +18,7 @@ use crate::{
     Identity, Part, ports,
     ports::Ports,
     process::{self, signal, stands_still, until},
+    watchdog::Watchdog,
 };
 
 /// How long a server may take to end after SIGTERM.
@@ -65,7 +65,7 @@ pub struct Server {
 struct Running {
     child: Child,
     /// Ends the server when this process dies; told to leave when we end it ourselves.
-    watchdog: Option<Child>,
+    watchdog: Option<Watchdog>,
 }
 
 impl Server {
@@ -205,7 +205,7 @@ impl Server {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", self.plan.program.display()))?;
-        let watchdog = match self.temporary.as_ref().map(|folder| watchdog(child.id(), folder.path())) {
+        let watchdog = match self.temporary.as_ref().map(|folder| Watchdog::over(child.id(), folder.path())) {
             None => None,
             Some(Ok(watchdog)) => Some(watchdog),
             Some(Err(error)) => {
@@ -257,31 +257,8 @@ impl Running {
     fn end(mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        if let Some(mut watchdog) = self.watchdog {
-            if let Some(mut line) = watchdog.stdin.take() {
-                let _ = line.write_all(b"leave\n");
-            }
-            watchdog.wait()?;
-        }
-        Ok(())
+        self.watchdog.map_or(Ok(()), Watchdog::leave)
     }
-}
-
-/// A shell that waits for the end of its input, which comes when this process dies, by whatever signal; then it kills
-/// the server and removes its folder. (The system's own way, PR_SET_PDEATHSIG, acts when the starting *thread* ends,
-/// which a test's does.)
-fn watchdog(pid: u32, folder: &Path) -> Result<Child> {
-    Command::new("sh")
-        .args(["-c", "read -r leave && exit 0; kill -s KILL \"$0\"; sleep 1; rm -rf -- \"$1\""])
-        .arg(pid.to_string())
-        .arg(folder)
-        .current_dir("/")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .context("cannot start a shell")
 }
 
 /// Where the part is; says how to have it when it is not there.

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use platform_db::testing;
+use platform_db::{DbConfig, testing};
 
 use crate::Parts;
 
@@ -10,6 +10,8 @@ use crate::Parts;
 pub(crate) struct Database {
     /// For reading it beside the shop.
     pub(crate) url: String,
+    /// For opening it beside the shop.
+    pub(crate) config: DbConfig,
     /// What the shop's processes are told.
     pub(crate) environment: Vec<(String, String)>,
 }
@@ -18,10 +20,11 @@ impl Database {
     /// SQLite in the data folder; a database on TiDB, where there is one to run on, for as long as `folder` is there.
     pub(crate) fn of_shop(parts: &Parts, folder: &Path, data: &Path) -> Self {
         let lent = parts.tidb.as_deref().and_then(|address| testing::tidb_at(address, folder));
-        let Some(lent) = lent.map(|config| config.tidb) else {
+        let Some(config) = lent else {
             let url = format!("sqlite://{}?mode=ro", data.join("meridian.db").display());
-            return Self { url, environment: Vec::new() };
+            return Self { url, config: DbConfig::at(data), environment: Vec::new() };
         };
+        let lent = &config.tidb;
         let told = |key: &str, value: &str| (format!("MERIDIAN__DATABASE__{key}"), value.to_owned());
         Self {
             url: format!("mysql://root@{}:{}/{}?ssl-mode=DISABLED", lent.host, lent.port, lent.database),
@@ -31,6 +34,7 @@ impl Database {
                 told("TIDB__PORT", &lent.port.to_string()),
                 told("TIDB__DATABASE", &lent.database),
             ],
+            config,
         }
     }
 }

@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use rustix::process::{Pid, Signal, kill_process};
+use stack::Watchdog;
 
 /// The `meridian` binary beside the running test.
 ///
@@ -29,9 +30,11 @@ pub fn binary() -> Result<PathBuf> {
     )
 }
 
-/// A running process of the shop; killed when dropped.
+/// A running process of the shop; killed when dropped, and when this process dies.
 pub(crate) struct Process {
     child: Child,
+    /// None once it has ended.
+    watchdog: Option<Watchdog>,
     log: Arc<Mutex<String>>,
 }
 
@@ -57,7 +60,9 @@ impl Process {
         if let Some(err) = child.stderr.take() {
             keep(err, Arc::clone(&log));
         }
-        Ok(Self { child, log })
+        let mut process = Self { child, watchdog: None, log };
+        process.watchdog = Some(Watchdog::over(process.pid(), folder)?);
+        Ok(process)
     }
 
     pub(crate) fn pid(&self) -> u32 {
@@ -90,7 +95,7 @@ impl Process {
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child.kill()?;
         self.child.wait()?;
-        Ok(())
+        self.watchdog.take().map_or(Ok(()), Watchdog::leave)
     }
 
     /// SIGSTOP, or SIGCONT when `resume`.
@@ -106,6 +111,7 @@ impl Process {
         let start = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
+                self.watchdog.take().map_or(Ok(()), Watchdog::leave)?;
                 if status.success() {
                     return Ok(());
                 }
@@ -122,8 +128,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.kill();
     }
 }
 

@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use platform_db::DbConfig;
 use serde_json::json;
 
 pub use self::{
@@ -27,6 +28,10 @@ mod shape;
 /// How long a debug build on a busy machine may take to start.
 const START: Duration = Duration::from_secs(60);
 const STOP: Duration = Duration::from_secs(30);
+/// How long background work may take when nobody asks for anything any more.
+const QUIET: Duration = Duration::from_secs(30);
+/// How often a shop that finishes may be stopped while a job writes.
+const LAST_STARTS: usize = 3;
 
 /// A running shop.
 pub struct Shop {
@@ -69,6 +74,11 @@ impl Shop {
     /// Whether its rows are on a TiDB (`MERIDIAN_TEST_TIDB`) and not in its data folder.
     pub fn is_on_tidb(&self) -> bool {
         self.database.url.starts_with("mysql:")
+    }
+
+    /// Where its rows are.
+    pub fn database(&self) -> &DbConfig {
+        &self.database.config
     }
 
     /// Its entrance, `http://127.0.0.1:…`.
@@ -287,25 +297,39 @@ impl Shop {
 
     /// Waits until every event is consumed, stops the shop with SIGTERM and fails on anything left over: an outbox row
     /// unsequenced, an event unconsumed or dead, a reservation without a pending order, stock that does not add up.
+    ///
+    /// What a job writes while its process stops is for the next start: then the shop is started again, and must be
+    /// done with that too.
     pub async fn finish(mut self) -> Result<()> {
+        for _ in 0..LAST_STARTS {
+            self.become_quiet().await?;
+            for mut process in self.processes.drain(..).rev() {
+                process.stop(STOP).await?;
+            }
+            let left = self.leftovers().await?;
+            if left.is_quiet() {
+                left.check()?;
+                return match &self.broker {
+                    Some(broker) => broker.clear().await,
+                    None => Ok(()),
+                };
+            }
+            self.restart().await?;
+        }
+        bail!("something is left over after each of {LAST_STARTS} stops:\n{}", self.log())
+    }
+
+    async fn become_quiet(&self) -> Result<()> {
         let start = Instant::now();
         loop {
             let left = self.leftovers().await?;
             if left.is_quiet() {
-                break;
+                return Ok(());
             }
-            if start.elapsed() > Duration::from_secs(30) {
+            if start.elapsed() > QUIET {
                 bail!("left over: {left:?}\n{}", self.log());
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
-        }
-        for mut process in self.processes.drain(..).rev() {
-            process.stop(STOP).await?;
-        }
-        self.leftovers().await?.check()?;
-        match &self.broker {
-            Some(broker) => broker.clear().await,
-            None => Ok(()),
         }
     }
 }

@@ -15,7 +15,7 @@ use crate::{cargo, stack::tell};
 /// The packages whose tests run on the real parts, by folder, with what their test programs are told.
 const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("stack", &["--include-ignored"]),
-    ("db", &["--include-ignored", "--skip", "measure"]),
+    ("db", &["--include-ignored"]),
     ("coordinator", &["--include-ignored", "tidb"]),
     ("account", &["--include-ignored"]),
     ("catalog", &[]),
@@ -26,7 +26,7 @@ const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("payment", &[]),
     ("search", &[]),
     ("import", &[]),
-    ("bus", &["--include-ignored", "--skip", "measure"]),
+    ("bus", &["--include-ignored"]),
     ("cache", &["--include-ignored"]),
     ("http", &["--ignored"]),
     ("journeys", &["--include-ignored"]),

@@ -6,7 +6,6 @@ mod contention;
 mod fixture;
 mod holds;
 mod invariants;
-mod measuring;
 mod quota_model;
 mod quotas;
 mod stock;

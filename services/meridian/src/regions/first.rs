@@ -5,9 +5,6 @@ use std::collections::BTreeMap;
 use kernel::{Region, Shard};
 use placement::{Degraded, Desired, Jurisdiction, Policy, RegionRow, RegionSpec, Role};
 
-/// Whose law all data is under, until a shop says otherwise.
-const ANY: &str = "any";
-
 /// Equal regions with their entrances; shards have their homes in turn. Each region could take all shards, so that all but
 /// one may die. `laws` are the regions that keep the data of a jurisdiction beside what may lie anywhere: the shards that
 /// begin there are under the first that is named, and leave it for no region that does not keep it, too.
@@ -16,7 +13,7 @@ pub(crate) fn map(
     laws: &[(Region, Jurisdiction)],
     shards: Vec<Shard>,
 ) -> (Desired, BTreeMap<Shard, (Region, Jurisdiction)>) {
-    let any = Jurisdiction::new(ANY);
+    let any = Jurisdiction::new(Jurisdiction::ANY);
     let kept = |region: &Region| {
         let of = region.clone();
         laws.iter().filter(move |(name, _)| *name == of).map(|(_, law)| law.clone())

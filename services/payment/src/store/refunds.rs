@@ -82,14 +82,14 @@ pub(crate) async fn insert_refund(tx: &Tx, row: refund::Model) -> Result<()> {
 /// that two at once cannot both fit.
 pub(crate) async fn set_aside(tx: &Tx, payment: PaymentId, amount: i64) -> Result<bool> {
     let (shard, id) = key(payment);
-    let sum = || Expr::col(intent::Column::Refunded).add(amount);
     let refundable = [IntentState::Succeeded, IntentState::Conflicted].map(intent_name);
     let done = intent::Entity::update_many()
-        .col_expr(intent::Column::Refunded, sum())
+        .col_expr(intent::Column::Refunded, Expr::col(intent::Column::Refunded).add(amount))
         .filter(intent::Column::Shard.eq(shard))
         .filter(intent::Column::Id.eq(id))
         .filter(intent::Column::State.is_in(refundable))
-        .filter(sum().lte(Expr::col(intent::Column::Captured)))
+        // Not the sum against what was captured: with an amount that nobody has, the sum is no number any more.
+        .filter(Expr::col(intent::Column::Refunded).lte(Expr::col(intent::Column::Captured).sub(amount)))
         .exec(tx)
         .await
         .db()?;

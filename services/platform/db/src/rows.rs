@@ -1,7 +1,9 @@
 //! Rows to insert, gathered so that many become one statement.
 
+use std::collections::BTreeMap;
+
 use contracts::EventBody;
-use kernel::{Failure, Result, Shard, Timestamp};
+use kernel::{Failure, Result, Shard, Timestamp, code};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, Statement,
     Value,
@@ -11,8 +13,9 @@ use crate::{Db, DbResult};
 
 /// Statements insert powers of two of rows, so that few different texts are prepared.
 const MOST_ROWS: usize = 128;
-/// In SQLite a statement more costs two switches of threads, and a text more only a slot of the statement cache: up to so
-/// many rows, a group's, go at once.
+/// In SQLite a text more to run costs two switches of threads, and one more to know only a slot of the statement cache: up to
+/// so many rows of a table, a group's, go at once, and with them those of all tables that have as many. (Not those of all
+/// tables: with orders of several lines hardly any text would come twice.)
 const AT_ONCE: usize = 64;
 /// SQLite binds at most 32,766 variables.
 const MOST_VARIABLES: usize = 32_000;
@@ -110,46 +113,77 @@ impl Rows {
     }
 
     pub(crate) async fn insert_into(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-        let backend = connection.get_database_backend();
-        for table in &self.tables {
-            let fit = (MOST_VARIABLES / table.columns.len().max(1)).min(MOST_ROWS);
-            let mut rest = table.rows.as_slice();
-            while !rest.is_empty() {
-                let size = if backend == DbBackend::Sqlite && rest.len() <= fit.min(AT_ONCE) {
-                    rest.len()
-                } else {
-                    // The largest power of two that fits.
-                    1 << rest.len().min(fit).max(1).ilog2()
-                };
-                let (now, later) = rest.split_at(size);
-                connection.execute_raw(table.statement(backend, now)).await?;
-                rest = later;
+        if connection.get_database_backend() != DbBackend::Sqlite {
+            for table in &self.tables {
+                table.insert_in_powers(connection).await?;
             }
+            return Ok(());
+        }
+        let (few, many): (Vec<_>, Vec<_>) =
+            self.tables.iter().partition(|table| table.rows.len() <= AT_ONCE.min(table.fit()));
+        let mut by_count = BTreeMap::<usize, Vec<&Table>>::new();
+        for table in few {
+            by_count.entry(table.rows.len()).or_default().push(table);
+        }
+        for tables in by_count.into_values() {
+            connection.execute_raw(statement(&tables)).await?;
+        }
+        for table in many {
+            table.insert_in_powers(connection).await?;
         }
         Ok(())
     }
 }
 
+/// All rows of these tables for SQLite, which takes several statements in one text.
+fn statement(tables: &[&Table]) -> Statement {
+    let texts: Vec<String> =
+        tables.iter().map(|table| table.sql(DbBackend::Sqlite, table.rows.len())).collect();
+    let values = tables.iter().flat_map(|table| table.rows.iter().flatten()).cloned();
+    Statement::from_sql_and_values(DbBackend::Sqlite, texts.join(platform_trace::BETWEEN_STATEMENTS), values)
+}
+
 impl Table {
-    fn statement(&self, backend: DbBackend, rows: &[Vec<Value>]) -> Statement {
+    /// The most rows of one statement.
+    fn fit(&self) -> usize {
+        (MOST_VARIABLES / self.columns.len().max(1)).clamp(1, MOST_ROWS)
+    }
+
+    async fn insert_in_powers(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
+        let backend = connection.get_database_backend();
+        let mut rest = self.rows.as_slice();
+        while !rest.is_empty() {
+            // The largest power of two that fits.
+            let (now, later) = rest.split_at(1 << rest.len().min(self.fit()).ilog2());
+            let values = now.iter().flatten().cloned();
+            let statement = Statement::from_sql_and_values(backend, self.sql(backend, now.len()), values);
+            connection.execute_raw(statement).await?;
+            rest = later;
+        }
+        Ok(())
+    }
+
+    fn sql(&self, backend: DbBackend, rows: usize) -> String {
         let quote = if backend == DbBackend::MySql { '`' } else { '"' };
         let columns: Vec<String> =
             self.columns.iter().map(|column| format!("{quote}{column}{quote}")).collect();
         let marks = format!("({})", vec!["?"; self.columns.len()].join(","));
-        let sql = format!(
+        format!(
             "INSERT INTO {quote}{}{quote} ({}) VALUES {}",
             self.name,
             columns.join(","),
-            vec![marks.as_str(); rows.len()].join(",")
-        );
-        Statement::from_sql_and_values(backend, sql, rows.iter().flatten().cloned())
+            vec![marks.as_str(); rows].join(",")
+        )
     }
 }
+
+/// Longest body of an event: brokers take messages of 5 MiB, and one that none takes would hold up its shard for ever.
+const LONGEST_EVENT: usize = 4 << 20;
 
 const OUTBOX_TABLE: &str = "outbox";
 const OUTBOX: &[&str] = &["shard", "id", "topic", "aggregate", "at", "body", "trace"];
 
-/// The outbox row of an event, with the trace of whoever publishes it.
+/// The outbox row of an event, with the trace of whoever publishes it. `request.too_large` above [`LONGEST_EVENT`].
 pub(crate) fn event_row<E: EventBody>(
     id: uuid::Uuid,
     shard: Shard,
@@ -157,6 +191,13 @@ pub(crate) fn event_row<E: EventBody>(
     event: &E,
 ) -> Result<Vec<Value>> {
     let body = serde_json::to_vec(event).map_err(Failure::internal)?;
+    if body.len() > LONGEST_EVENT {
+        let size = body.len();
+        return Err(Failure::new(code::TOO_LARGE).detail(format!(
+            "an event has at most {LONGEST_EVENT} bytes; this one, {}, has {size}",
+            E::TOPIC
+        )));
+    }
     Ok(vec![
         i32::from(shard.number()).into(),
         id.into(),
@@ -166,4 +207,32 @@ pub(crate) fn event_row<E: EventBody>(
         body.into(),
         platform_trace::traceparent().into(),
     ])
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+
+    #[derive(Serialize, Deserialize)]
+    struct Told(String);
+
+    impl EventBody for Told {
+        const TOPIC: &'static str = "test.told.v1";
+        fn aggregate(&self) -> String {
+            "told".to_owned()
+        }
+    }
+
+    #[test]
+    fn an_event_that_no_broker_takes_is_refused_where_it_is_written() {
+        let row = |length| {
+            let event = Told("x".repeat(length));
+            event_row(uuid::Uuid::nil(), Shard::new(0), Timestamp::from_micros(0), &event)
+        };
+        // JSON adds the quotes.
+        row(LONGEST_EVENT - 2).unwrap();
+        assert!(row(LONGEST_EVENT - 1).unwrap_err().is(code::TOO_LARGE));
+    }
 }

@@ -1,5 +1,6 @@
 //! The embedded adapter: connections, the writers' lock file, backup.
 
+mod group;
 mod writer;
 
 use std::{

@@ -24,7 +24,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 pub use opentelemetry::KeyValue as Fact;
 pub use parent::HEADER;
-pub use statement::statement;
+pub use statement::{BETWEEN_STATEMENTS, statement};
 
 /// The target of spans that are made for traces alone.
 pub const TARGET: &str = "meridian";

@@ -12,30 +12,43 @@ use crate::{TARGET, is_recorded};
 /// Words that stand before a table's name.
 const BEFORE_A_TABLE: [&str; 4] = ["FROM", "INTO", "UPDATE", "TABLE"];
 
-/// Records a statement that just ended as a span of the current work. `system` is what the database calls itself in
-/// OpenTelemetry's conventions (`sqlite`, `mysql`). Of the text only its kind and its first table are kept.
-pub fn statement(system: &'static str, sql: &str, elapsed: Duration, failed: bool) {
+/// What stands between the statements of one text.
+pub const BETWEEN_STATEMENTS: &str = ";\n";
+
+/// Records the statements of a text that just ended, each as a span of the current work. `system` is what the database calls
+/// itself in OpenTelemetry's conventions (`sqlite`, `mysql`). Of a statement only its kind and its first table are kept.
+///
+/// Statements of one text (divided by [`BETWEEN_STATEMENTS`]) were timed together: each of their spans has the time of all,
+/// and says how many they were (`db.operation.batch.size`).
+pub fn statement(system: &'static str, text: &str, elapsed: Duration, failed: bool) {
     if !is_recorded() {
         return;
     }
-    let (kind, table) = subject(sql);
-    let name = if table.is_empty() { kind.clone() } else { format!("{kind} {table}") };
-    let end = time::now();
-    let mut facts = vec![KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", kind)];
-    if !table.is_empty() {
-        facts.push(KeyValue::new("db.collection.name", table.to_owned()));
-    }
     let tracer = global::tracer(TARGET);
-    let mut span = tracer
-        .span_builder(name)
-        .with_kind(SpanKind::Client)
-        .with_start_time(end.checked_sub(elapsed).unwrap_or(end))
-        .with_attributes(facts)
-        .start_with_context(&tracer, &Context::current());
-    if failed {
-        span.set_status(Status::error("the statement failed"));
+    let end = time::now();
+    let statements: Vec<&str> = text.split(BETWEEN_STATEMENTS).collect();
+    for sql in &statements {
+        let (kind, table) = subject(sql);
+        let name = if table.is_empty() { kind.clone() } else { format!("{kind} {table}") };
+        let mut facts =
+            vec![KeyValue::new("db.system.name", system), KeyValue::new("db.operation.name", kind)];
+        if !table.is_empty() {
+            facts.push(KeyValue::new("db.collection.name", table.to_owned()));
+        }
+        if let (2.., Ok(size)) = (statements.len(), i64::try_from(statements.len())) {
+            facts.push(KeyValue::new("db.operation.batch.size", size));
+        }
+        let mut span = tracer
+            .span_builder(name)
+            .with_kind(SpanKind::Client)
+            .with_start_time(end.checked_sub(elapsed).unwrap_or(end))
+            .with_attributes(facts)
+            .start_with_context(&tracer, &Context::current());
+        if failed {
+            span.set_status(Status::error("the statement failed"));
+        }
+        span.end_with_timestamp(end);
     }
-    span.end_with_timestamp(end);
 }
 
 /// A statement's first word, and the first table it names.

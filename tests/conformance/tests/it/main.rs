@@ -2,5 +2,7 @@
 //! and `suite!` makes a test of each for each adapter.
 
 #![allow(clippy::expect_used, reason = "tests say what they expect")]
+#![allow(clippy::cognitive_complexity, reason = "a case tells one story in order")]
 
+mod contracts;
 mod product_index;

@@ -8,9 +8,9 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use coordinator::{DatabaseJournal, Journal};
 use kernel::{Region, Shard, SystemClock};
-use platform_db::{Db, DbConfig};
+use platform_db::Db;
 use serde_json::{Value, json};
-use support::{Client, Parts, REGIONS, Shape, Shop};
+use support::{Client, REGIONS, Shape, Shop};
 
 use crate::shelf::{available, fill, sku, until};
 
@@ -24,9 +24,9 @@ struct Three {
 
 impl Three {
     async fn start() -> Result<Self> {
-        let shop = Shop::builder().on(Parts::default()).shape(Shape::Regions).start().await?;
+        let shop = Shop::builder().shape(Shape::Regions).start().await?;
         fill(&shop)?;
-        let db = Db::open(&DbConfig::at(shop.data()), Arc::new(SystemClock)).await?;
+        let db = Db::open(shop.database(), Arc::new(SystemClock)).await?;
         let three = Self { shop, journal: DatabaseJournal::new(db) };
         three.at_work(&REGIONS).await?;
         Ok(three)

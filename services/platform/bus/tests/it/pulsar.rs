@@ -1,21 +1,15 @@
 //! What only a broker asks for.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, time::Duration};
 
-use async_trait::async_trait;
-use contracts::{Event, EventBody};
-use kernel::{Result, Shard, SystemClock};
-use platform_bus::{BusConfig, Consumer, Peer, PulsarConfig};
+use kernel::Shard;
+use platform_bus::{BusConfig, Peer, PulsarConfig};
 use platform_db::{Db, Rows};
 use platform_regions::Regions;
 
 use crate::{
     broker::{self, stored},
-    stand::{self, DAY, Engine, Fixture, Happened, Recorder, Running, eventually, fixture, number, publish},
+    stand::{DAY, Engine, Fixture, Happened, Recorder, Running, eventually, fixture, number, publish},
 };
 
 /// Many events of every shard at once.
@@ -260,75 +254,4 @@ async fn global_topics_reach_the_other_cluster() {
     }
     near.stop().await;
     other.stop().await;
-}
-
-/// Notes how long after it happened each event arrived.
-struct Stopwatch {
-    db: Db,
-    lags: Mutex<Vec<Duration>>,
-}
-
-#[async_trait]
-impl Consumer for Stopwatch {
-    fn subscription(&self) -> &'static str {
-        "test.stopwatch"
-    }
-
-    fn topics(&self) -> &'static [&'static str] {
-        &[Happened::TOPIC]
-    }
-
-    async fn consume(&self, event: &Event) -> Result<()> {
-        self.lags.lock().unwrap().push(self.db.now().since(event.at));
-        Ok(())
-    }
-}
-
-/// Prints figures; asserts none.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "measures"]
-async fn measure() {
-    for engine in [Engine::Embedded, Engine::Pulsar] {
-        // Its clock stands still; the measured database has the system's.
-        let f = fixture(engine).await;
-        let folder = tempfile::tempdir().unwrap();
-        let db = stand::open(folder.path(), Arc::new(SystemClock)).await;
-        let config = BusConfig { poll: Duration::from_millis(200), ..f.config.clone() };
-        let rate = |events: usize, began: Instant| {
-            #[expect(clippy::cast_precision_loss, reason = "a printed figure")]
-            let events = events as f64;
-            events / began.elapsed().as_secs_f64()
-        };
-        let watch = Arc::new(Stopwatch { db: db.clone(), lags: Mutex::default() });
-
-        // As fast as it goes, from a log that is full.
-        flood(&db, 16, 5_000).await;
-        let began = Instant::now();
-        if !matches!(engine, Engine::Embedded) {
-            let relay = Running::on(&db, Vec::new(), config.clone());
-            relay.quiet().await;
-            eprintln!("{engine:?}: relay {:.0} events/s", rate(80_000, began));
-            relay.stop().await;
-        }
-        let began = Instant::now();
-        let running = Running::on(&db, vec![watch.clone()], config);
-        running.quiet().await;
-        eprintln!("{engine:?}: consumer {:.0} events/s", rate(watch.lags.lock().unwrap().len(), began));
-        watch.lags.lock().unwrap().clear();
-
-        // 200 a second for ten seconds, each in its own transaction.
-        let mut tick = tokio::time::interval(Duration::from_millis(5));
-        for n in 0..2_000_u32 {
-            tick.tick().await;
-            let shard = Shard::new(u16::try_from(n % 16).unwrap());
-            let rows = Rows::new().event(&db, shard, &Happened { to: format!("a{}", n % 97), n }).unwrap();
-            db.append(shard, rows).await.unwrap();
-        }
-        running.quiet().await;
-        let mut lags = std::mem::take(&mut *watch.lags.lock().unwrap());
-        lags.sort();
-        let at = |percent: usize| lags[(lags.len() - 1) * percent / 100];
-        eprintln!("{engine:?}: lag at 200/s: p50 {:?}, p99 {:?}, most {:?}", at(50), at(99), at(100));
-        running.stop().await;
-    }
 }

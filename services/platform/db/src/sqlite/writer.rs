@@ -9,14 +9,13 @@ use std::{
 };
 
 use kernel::{Clock, Failure, Ids, Result, Shard};
-use sea_orm::ConnectionTrait;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{Instrument, Span};
 use uuid::Uuid;
 
-use super::Sqlite;
+use super::{Sqlite, group::Group};
 use crate::{
-    DbConfig, DbResult, Rows, Tx,
+    DbConfig, Rows, Tx,
     error::is_retryable,
     work::{Signals, Work, closed, overloaded},
 };
@@ -143,16 +142,14 @@ impl Writer {
     }
 
     async fn transact(&self, jobs: &mut [Job]) -> Result<()> {
-        let connection = self.sqlite.writer();
         let _turn = self.sqlite.turn().await?;
-        connection.execute_unprepared("BEGIN IMMEDIATE").await.db()?;
-        let outcome = match self.run_all(jobs).await {
-            Ok(touched) => connection.execute_unprepared("COMMIT").await.db().map(|_| touched),
+        let mut group = Group::begin(self.sqlite.writer()).await?;
+        let outcome = match self.run_all(jobs, &mut group).await {
+            Ok(touched) => group.commit().await.map(|()| touched),
             Err(failure) => Err(failure),
         };
         if outcome.is_err() {
-            // Fails when the engine has rolled back by itself; then there is nothing to do.
-            let _ = connection.execute_unprepared("ROLLBACK").await;
+            group.abandon().await;
         }
         for key in outcome? {
             self.signals.stamps.touch(key);
@@ -161,12 +158,12 @@ impl Writer {
     }
 
     /// Runs every job; what they touched.
-    async fn run_all(&self, jobs: &mut [Job]) -> Result<Vec<Uuid>> {
-        self.run_appends(jobs).await?;
+    async fn run_all(&self, jobs: &mut [Job], group: &mut Group<'_>) -> Result<Vec<Uuid>> {
+        self.run_appends(jobs, group).await?;
         let (mut events, mut touched) = (Rows::new(), Vec::new());
         for job in jobs.iter_mut() {
             if let Job::Write(work) = job {
-                self.run_work(work.as_mut(), &mut events, &mut touched).await?;
+                self.run_work(work.as_mut(), group, &mut events, &mut touched).await?;
             }
         }
         if events.publishes {
@@ -176,7 +173,13 @@ impl Writer {
         Ok(touched)
     }
 
-    async fn run_work(&self, work: &mut dyn Work, events: &mut Rows, touched: &mut Vec<Uuid>) -> Result<()> {
+    async fn run_work(
+        &self,
+        work: &mut dyn Work,
+        group: &mut Group<'_>,
+        events: &mut Rows,
+        touched: &mut Vec<Uuid>,
+    ) -> Result<()> {
         for _ in 0..TRIES {
             let tx = Tx::new(
                 self.sqlite.writer().clone().into(),
@@ -184,16 +187,15 @@ impl Writer {
                 self.clock.now(),
                 self.ids.clone(),
             );
-            self.savepoint().await?;
+            group.next().await?;
             if work.run(&tx).await {
-                self.release().await?;
                 touched.extend(tx.take_touched());
                 for row in tx.take_events() {
                     *events = std::mem::take(events).outbox(row);
                 }
                 return Ok(());
             }
-            self.roll_back().await?;
+            group.undo().await?;
             if !work.wants_retry() {
                 return Ok(());
             }
@@ -202,7 +204,7 @@ impl Writer {
     }
 
     /// All appends of the group in as few statements as there are tables; when that fails, each on its own.
-    async fn run_appends(&self, jobs: &mut [Job]) -> Result<()> {
+    async fn run_appends(&self, jobs: &mut [Job], group: &mut Group<'_>) -> Result<()> {
         let mut all = Rows::new();
         let mut members = 0;
         for job in jobs.iter() {
@@ -214,13 +216,12 @@ impl Writer {
         if members == 0 {
             return Ok(());
         }
-        self.savepoint().await?;
+        group.next().await?;
         let together = all.insert(self.sqlite.writer()).await;
         if together.is_ok() {
-            self.release().await?;
             self.published.fetch_or(all.publishes, Ordering::Relaxed);
         } else {
-            self.roll_back().await?;
+            group.undo().await?;
         }
         for job in jobs.iter_mut() {
             let Job::Append(append) = job else { continue };
@@ -228,30 +229,17 @@ impl Writer {
                 append.outcome = Some(Ok(()));
                 continue;
             }
-            self.savepoint().await?;
+            group.next().await?;
             let outcome = append.rows.insert(self.sqlite.writer()).await;
             if outcome.is_ok() {
-                self.release().await?;
                 self.published.fetch_or(append.rows.publishes, Ordering::Relaxed);
             } else {
-                self.roll_back().await?;
+                group.undo().await?;
             }
             append.outcome =
                 Some(outcome.map_err(|failure| failure.detail(format!("shard {}", append.shard))));
         }
         Ok(())
-    }
-
-    async fn savepoint(&self) -> Result<()> {
-        self.sqlite.writer().execute_unprepared("SAVEPOINT job").await.db().map(|_| ())
-    }
-
-    async fn release(&self) -> Result<()> {
-        self.sqlite.writer().execute_unprepared("RELEASE job").await.db().map(|_| ())
-    }
-
-    async fn roll_back(&self) -> Result<()> {
-        self.sqlite.writer().execute_unprepared("ROLLBACK TO job; RELEASE job").await.db().map(|_| ())
     }
 }
 
