@@ -1,7 +1,7 @@
 //! Making the broker ready: clusters, tenant, namespaces with their policies, topics, schemas. Every step looks first, so
 //! running it again changes nothing.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use kernel::{Failure, Result, code};
 use serde_json::{Value, json};
@@ -9,13 +9,32 @@ use serde_json::{Value, json};
 use super::{admin::Admin, message};
 use crate::{BusConfig, PulsarConfig, SetupStep};
 
-/// Brings the broker to what the configuration says.
+/// How long to wait before another try, at least and at most: shorter than a person's patience with a broker that is away.
+const PAUSES: [Duration; 3] =
+    [Duration::from_millis(100), Duration::from_millis(300), Duration::from_millis(900)];
+
+/// Brings the broker to what the configuration says. Regions that are set up at once make the same tenant and namespaces:
+/// to all but one of them the broker answers 409, or 500 where two wrote its metadata at the same moment. Whoever is refused
+/// looks again and goes on from there.
 pub(crate) async fn setup(config: &BusConfig) -> Result<Vec<SetupStep>> {
     let mut config = config.clone();
     config.engine = crate::BusEngine::Pulsar;
     config.validate()?;
-    let config = &config.pulsar;
-    let mut work = Work { admin: &Admin::new(config)?, config, steps: Vec::new() };
+    let admin = Admin::new(&config.pulsar)?;
+    for pause in PAUSES {
+        match make(&admin, &config.pulsar).await {
+            Err(failure) if failure.is(code::UNAVAILABLE) => {
+                tracing::debug!(%failure, "the broker is looked at again");
+                tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.0))).await;
+            }
+            done => return done,
+        }
+    }
+    make(&admin, &config.pulsar).await
+}
+
+async fn make(admin: &Admin, config: &PulsarConfig) -> Result<Vec<SetupStep>> {
+    let mut work = Work { admin, config, steps: Vec::new() };
     work.clusters().await?;
     work.tenant().await?;
     work.namespace(&config.namespace).await?;

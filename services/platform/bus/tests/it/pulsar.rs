@@ -130,6 +130,20 @@ async fn too_many_parked_events_stop_the_delivery() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a broker: cargo xtask test --real"]
+async fn regions_may_be_set_up_at_once() {
+    let mut config = fixture(Engine::Pulsar).await.config;
+    config.pulsar.tenant = format!("{}-at-once", config.pulsar.namespace);
+    let setups = (0..8).map(|_| platform_bus::setup(&config));
+    for steps in futures::future::join_all(setups).await {
+        steps.unwrap();
+    }
+    for step in platform_bus::setup(&config).await.unwrap() {
+        assert!(step.state.starts_with("present"), "{step:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn setup_makes_everything_once() {
     let f = fixture(Engine::Pulsar).await;
     let first = platform_bus::setup(&f.config).await.unwrap();
