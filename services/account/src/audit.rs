@@ -4,7 +4,7 @@ use contracts::{
     Ctx, Permission,
     account::{AuditView, ListAccounts},
 };
-use kernel::{Cursor, DEFAULT_LIMIT, Page, Result, Timestamp};
+use kernel::{Cursor, Page, Result, Timestamp, page_limit};
 
 use crate::{AccountService, model::valid, store};
 
@@ -14,7 +14,7 @@ impl AccountService {
         ctx.require(Permission::AccountRead)?;
         valid(&query)?;
         let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+        let limit = page_limit(query.limit)?;
         let subject = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
         let rows = store::audit(self.db.read(), subject, after, limit).await?;
         Ok(Page::cut(rows, limit, |row| (row.at, row.id)).map(|row| AuditView {

@@ -6,7 +6,7 @@ use contracts::{
     Ctx, Permission, SessionId, UserId,
     account::{AccountOpened, AccountView, AssignRoles, CreateStaff, ListAccounts},
 };
-use kernel::{Cursor, DEFAULT_LIMIT, Failure, Page, Result};
+use kernel::{Cursor, Failure, Page, Result, page_limit};
 use platform_db::{Tx, is_duplicate};
 
 use crate::{
@@ -102,7 +102,7 @@ impl AccountService {
         ctx.require(Permission::AccountRead)?;
         valid(&query)?;
         let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+        let limit = page_limit(query.limit)?;
         let q = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
         let page = Page::cut(store::accounts(self.db.read(), q, after, limit).await?, limit, |row| {
             (row.created_at, row.id)

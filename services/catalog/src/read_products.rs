@@ -6,7 +6,7 @@ use contracts::{
     Ctx, Permission,
     catalog::{BrandId, CategoryId, ListProducts, ProductId, ProductRecord, ScanProducts, SkuId, SkuInfo},
 };
-use kernel::{Cursor, DEFAULT_LIMIT, Failure, Page, Result, Timestamp};
+use kernel::{Cursor, Failure, Page, Result, Timestamp, page_limit};
 
 use crate::{
     attributes::Attributes,
@@ -148,7 +148,7 @@ impl CatalogService {
     /// Sold products of a category or brand, newest first; none for a category or brand that does not exist.
     async fn list_ids(&self, query: ListProducts) -> Result<Option<Page<ProductId>>> {
         check(&query)?;
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+        let limit = page_limit(query.limit)?;
         let mut wanted = Wanted { limit: u64::from(limit) + 1, ..Wanted::default() };
         if let Some(category) = query.category.as_deref().filter(|it| !it.is_empty()) {
             let tree = self.category_tree().await?;

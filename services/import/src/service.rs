@@ -11,7 +11,7 @@ use contracts::{
     inventory::Inventory,
     pricing::Pricing,
 };
-use kernel::{Cursor, DEFAULT_LIMIT, Failure, MAX_LIMIT, Page, Result};
+use kernel::{Cursor, Failure, Page, Result, page_limit};
 use platform_db::Db;
 
 use crate::{ImportConfig, start::NewImport, store};
@@ -78,10 +78,7 @@ impl Imports for ImportService {
 
     async fn errors(&self, ctx: &Ctx, query: ListImportErrors) -> Result<Page<ImportError>> {
         self.view(ctx, query.import_id).await?;
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Failure::invalid("limit", format!("must lie between 1 and {MAX_LIMIT}")));
-        }
+        let limit = page_limit(query.limit)?;
         let after: i64 = query.cursor.as_deref().map(Cursor::decode).transpose()?.unwrap_or(0);
         let rows = store::errors(self.db.read(), query.import_id, after, u64::from(limit) + 1).await?;
         Ok(Page::cut(rows, limit, |(number, _)| *number).map(|(_, error)| error))

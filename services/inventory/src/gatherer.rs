@@ -1,6 +1,7 @@
 //! One gatherer a process: requests about holds wait in a bounded queue and are decided in groups, a group a transaction.
 //!
-//! While one group is written the next one gathers, and when idle nobody waits. A hot SKU's bucket is read and written once
+//! While one group is written the next one gathers, and when idle nobody waits: who is answered often asks again at once, so
+//! tasks that are ready run first. A hot SKU's bucket is read and written once
 //! a group however many buyers it has, so the bucket is no bottleneck. A group that fails runs again one by one: one bad
 //! request cannot fail the others.
 
@@ -93,12 +94,13 @@ impl Worker {
     async fn run(self, mut queue: mpsc::Receiver<Waiting>) {
         let mut waiting = Vec::with_capacity(self.group);
         loop {
+            if waiting.is_empty() && queue.recv_many(&mut waiting, self.group).await == 0 {
+                return;
+            }
+            // Without this the first of those whom the last group answered would make a group of their own.
+            tokio::task::yield_now().await;
             let room = self.group - waiting.len();
-            if waiting.is_empty() {
-                if queue.recv_many(&mut waiting, room).await == 0 {
-                    return;
-                }
-            } else if room > 0 && !queue.is_empty() {
+            if room > 0 && !queue.is_empty() {
                 queue.recv_many(&mut waiting, room).await;
             }
             let rest = waiting.split_off(within(&waiting));

@@ -7,7 +7,7 @@ use contracts::{
     catalog::SkuId,
     inventory::{Availability, ListMovements, MovementView, RegionStock, StockView, WarehouseId},
 };
-use kernel::{Cursor, DEFAULT_LIMIT, Failure, MAX_LIMIT, Page, Result};
+use kernel::{Cursor, Failure, Page, Result, page_limit};
 
 use crate::{model::Bucket, service::InventoryService, store};
 
@@ -88,7 +88,7 @@ impl InventoryService {
 
     pub(crate) async fn list_movements(&self, ctx: &Ctx, list: ListMovements) -> Result<Page<MovementView>> {
         ctx.require(Permission::InventoryRead)?;
-        let limit = list.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let limit = page_limit(list.limit)?;
         let after = list.cursor.as_deref().map(Cursor::decode).transpose()?;
         let rows = store::movements(self.db.read(), list.sku_id, after, u64::from(limit) + 1).await?;
         // Ids are minted in the order of time: the key is the sort key.

@@ -4,12 +4,22 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use utoipa::ToSchema;
 
-use crate::{Failure, code};
+use crate::{Failure, Result, code};
 
 /// Items on a page when the caller does not say.
-pub const DEFAULT_LIMIT: u32 = 20;
+const DEFAULT_LIMIT: u32 = 20;
 /// The most items on a page.
 pub const MAX_LIMIT: u32 = 100;
+
+/// How many items a page has for a caller who wants so many. `request.invalid` names `limit` where that is none, or more
+/// than [`MAX_LIMIT`].
+pub fn page_limit(wanted: Option<u32>) -> Result<u32> {
+    let limit = wanted.unwrap_or(DEFAULT_LIMIT);
+    if (1..=MAX_LIMIT).contains(&limit) {
+        return Ok(limit);
+    }
+    Err(Failure::invalid("limit", format!("must lie between 1 and {MAX_LIMIT}")))
+}
 
 /// A page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -5,7 +5,7 @@ use contracts::{
     order::{ListOrders, OrderView},
 };
 use futures::future::try_join_all;
-use kernel::{Cursor, DEFAULT_LIMIT, MAX_LIMIT, Page, Result};
+use kernel::{Cursor, Page, Result, page_limit};
 
 use crate::{
     model::Order,
@@ -40,7 +40,7 @@ impl OrderService {
 
 fn bounds(command: &ListOrders) -> Result<(Option<Position>, u32)> {
     let after = command.cursor.as_deref().map(Cursor::decode).transpose()?;
-    Ok((after, command.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT)))
+    Ok((after, page_limit(command.limit)?))
 }
 
 fn position(order: &Order) -> Position {

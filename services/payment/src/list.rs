@@ -5,7 +5,7 @@ use contracts::{
     order::OrderId,
     payment::{ListPayments, PaymentView},
 };
-use kernel::{Cursor, DEFAULT_LIMIT, Failure, MAX_LIMIT, Page, Result};
+use kernel::{Cursor, Failure, Page, Result, page_limit};
 
 use crate::{PaymentService, store};
 
@@ -22,10 +22,7 @@ impl PaymentService {
     /// Every payment, newest first.
     pub(crate) async fn list_payments(&self, ctx: &Ctx, query: ListPayments) -> Result<Page<PaymentView>> {
         ctx.require(Permission::PaymentRead)?;
-        let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(Failure::invalid("limit", format!("must lie between 1 and {MAX_LIMIT}")));
-        }
+        let limit = page_limit(query.limit)?;
         let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
         let rows = store::intents(self.db.read(), query.state, after, limit).await?;
         let page = Page::cut(rows, limit, |row| (row.created_at, row.id));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contracts::search::{FacetValue, Facets, INDEX_CURRENCY, SearchHit, SearchQuery, SearchResults, Sort};
 use garde::Validate;
-use kernel::{Currency, Cursor, DEFAULT_LIMIT, Failure, Result, code, normalise};
+use kernel::{Currency, Cursor, Failure, Result, code, normalise, page_limit};
 use metrics::histogram;
 use platform_index::{FacetCount, Filters, Found, Order, Query};
 use serde::{Deserialize, Serialize};
@@ -64,7 +64,7 @@ fn plain(query: SearchQuery) -> Result<SearchQuery> {
         currency: Some(query.currency.unwrap_or(INDEX_CURRENCY)),
         sort: Some(sort),
         cursor: query.cursor.filter(|cursor| !cursor.is_empty()),
-        limit: Some(query.limit.unwrap_or(DEFAULT_LIMIT)),
+        limit: Some(page_limit(query.limit)?),
         q,
         ..query
     })
@@ -99,7 +99,7 @@ impl SearchService {
                 format!("only the first {DEEPEST} results can be read; narrow the search"),
             ));
         }
-        let limit = usize::try_from(query.limit.unwrap_or(DEFAULT_LIMIT)).unwrap_or(1).min(DEEPEST - offset);
+        let limit = usize::try_from(page_limit(query.limit)?).unwrap_or(1).min(DEEPEST - offset);
         let currency = query.currency.unwrap_or(INDEX_CURRENCY);
         let asked = Query {
             words: query.q.clone().unwrap_or_default(),

@@ -16,6 +16,7 @@
 
 mod build;
 mod cache;
+mod certificates;
 mod collector;
 mod http;
 mod ports;
@@ -30,6 +31,7 @@ mod watchdog;
 
 pub use build::{build, build_in};
 pub use cache::{parts_folder, run_folder};
+pub use certificates::Certificates;
 pub use collector::{Collector, Signal};
 pub use ports::{Ports, free_ports};
 pub use process::Identity;

@@ -11,7 +11,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{Part, Place, Server, http, ports::Ports, server::Plan};
+use crate::{Certificates, Part, Place, Server, http, ports::Ports, server::Plan};
 
 /// What the broker and the bookie need of the JVM: a small heap, and the packages their buffers reach into.
 const JVM: &[&str] = &[
@@ -47,6 +47,8 @@ const LOGGING: &str = r#"<Configuration status="WARN">
 pub struct Pulsar {
     server: Server,
     cluster: String,
+    /// Where it takes encrypted connections, too.
+    certificates: Option<Certificates>,
 }
 
 impl Pulsar {
@@ -64,13 +66,25 @@ impl Pulsar {
         Self::start_at(&Place::Temporary, cluster)
     }
 
+    /// Starts one for this process that takes encrypted connections, too.
+    pub fn start_encrypted(certificates: Certificates) -> Result<Self> {
+        Self::start_with(&Place::Temporary, Self::CLUSTER, Some(certificates))
+    }
+
     /// Starts one there.
     pub fn start_at(place: &Place, cluster: &str) -> Result<Self> {
-        let server =
-            Server::start(Part::Pulsar, place, &["broker", "admin", "bookie"], &|home, folder, ports| {
-                plan(home, folder, ports, cluster)
-            })?;
-        Ok(Self { server, cluster: cluster.to_owned() })
+        Self::start_with(place, cluster, None)
+    }
+
+    fn start_with(place: &Place, cluster: &str, certificates: Option<Certificates>) -> Result<Self> {
+        let names: &[&str] = match certificates {
+            Some(_) => &["broker", "admin", "bookie", "broker_tls", "admin_tls"],
+            None => &["broker", "admin", "bookie"],
+        };
+        let server = Server::start(Part::Pulsar, place, names, &|home, folder, ports| {
+            plan(home, folder, ports, cluster, certificates.as_ref())
+        })?;
+        Ok(Self { server, cluster: cluster.to_owned(), certificates })
     }
 
     /// Its cluster's name.
@@ -86,6 +100,21 @@ impl Pulsar {
     /// `http://127.0.0.1:port` of its admin interface.
     pub fn admin_url(&self) -> String {
         format!("http://{}", self.address_of("admin"))
+    }
+
+    /// What it proves who it is with, where it was [started](Pulsar::start_encrypted) so.
+    pub fn certificates(&self) -> Option<&Certificates> {
+        self.certificates.as_ref()
+    }
+
+    /// `pulsar+ssl://127.0.0.1:port`, where it was [started](Pulsar::start_encrypted) so.
+    pub fn encrypted_url(&self) -> String {
+        format!("pulsar+ssl://{}", self.address_of("broker_tls"))
+    }
+
+    /// `https://127.0.0.1:port` of its admin interface, where it was [started](Pulsar::start_encrypted) so.
+    pub fn encrypted_admin_url(&self) -> String {
+        format!("https://{}", self.address_of("admin_tls"))
     }
 
     /// Tells this cluster where another one is. Both must know each other, and a tenant must allow both, before a
@@ -160,10 +189,25 @@ fn expire(home: &Path, folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn plan(home: &Path, folder: &Path, ports: &Ports, cluster: &str) -> Result<Plan> {
+fn plan(
+    home: &Path,
+    folder: &Path,
+    ports: &Ports,
+    cluster: &str,
+    certificates: Option<&Certificates>,
+) -> Result<Plan> {
     let (broker, admin, bookie) = (ports["broker"], ports["admin"], ports["bookie"]);
     let settings = folder.join("standalone.conf");
-    let own = format!("clusterName={cluster}\nbrokerServicePort={broker}\nwebServicePort={admin}\n");
+    let mut own = format!("clusterName={cluster}\nbrokerServicePort={broker}\nwebServicePort={admin}\n");
+    if let Some(certificates) = certificates {
+        own.push_str(&format!(
+            "brokerServicePortTls={}\nwebServicePortTls={}\ntlsCertificateFilePath={}\ntlsKeyFilePath={}\n",
+            ports["broker_tls"],
+            ports["admin_tls"],
+            certificates.certificate().display(),
+            certificates.key().display(),
+        ));
+    }
     fs::write(&settings, format!("{}{own}", include_str!("pulsar.conf")))?;
     let logging = folder.join("log4j2.xml");
     fs::write(&logging, LOGGING)?;

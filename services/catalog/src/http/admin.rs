@@ -16,7 +16,7 @@ use contracts::{
     },
 };
 use garde::Validate;
-use kernel::{Cursor, DEFAULT_LIMIT, Failure, Page, Result, code};
+use kernel::{Cursor, Failure, Page, Result, code, page_limit};
 use platform_http::{Answer, Params, PathOf, Staff, Upload, Valid, created, no_content, ok};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -169,7 +169,7 @@ async fn list_products(
     Params(query): Params<ListStaffProducts>,
 ) -> Answer {
     ctx.require(Permission::CatalogRead)?;
-    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    let limit = page_limit(query.limit)?;
     let wanted = StaffWanted {
         state: query.state,
         on_shelf: query.on_shelf,

@@ -26,6 +26,7 @@ mod shard;
 mod site;
 mod survey;
 mod topics;
+mod trust;
 
 use std::sync::Arc;
 

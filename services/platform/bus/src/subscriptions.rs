@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use kernel::{Cursor, Failure, MAX_LIMIT, Page, Result, Shard};
+use kernel::{Cursor, Failure, Page, Result, Shard, page_limit};
 use platform_db::Db;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -42,7 +42,7 @@ pub(crate) async fn run_to_end(mut loops: JoinSet<()>, stop: &CancellationToken)
 /// A page of dead letters.
 pub(crate) async fn dead_letters(db: &Db, cursor: Option<&str>, limit: u32) -> Result<Page<DeadLetter>> {
     let after = cursor.map(Cursor::decode::<Place>).transpose()?;
-    let limit = limit.clamp(1, MAX_LIMIT);
+    let limit = page_limit(Some(limit))?;
     let letters = store::dead_letters(db, after, limit + 1).await?;
     Ok(Page::cut(letters, limit, |letter| (letter.subscription.clone(), letter.shard.number(), letter.pos)))
 }

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{get, post, web};
 use contracts::Permission;
 use garde::Validate;
-use kernel::{DEFAULT_LIMIT, Failure, Page, Result, Shard, Timestamp};
+use kernel::{Failure, Page, Result, Shard, Timestamp, page_limit};
 use platform_bus::{Bus, DeadLetter, Selection};
 use platform_http::{Answer, Params, PathOf, Routes, Staff, Valid, accepted, ok};
 use serde::{Deserialize, Serialize};
@@ -180,8 +180,7 @@ async fn list_dead_letters(
     Params(list): Params<ListDeadLetters>,
 ) -> Answer {
     ctx.require(Permission::OperationsRead)?;
-    let page =
-        operations.bus.dead_letters(list.cursor.as_deref(), list.limit.unwrap_or(DEFAULT_LIMIT)).await?;
+    let page = operations.bus.dead_letters(list.cursor.as_deref(), page_limit(list.limit)?).await?;
     Ok(ok(page.map(DeadLetterView::from)))
 }
 

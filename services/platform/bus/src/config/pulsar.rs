@@ -10,10 +10,12 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PulsarConfig {
-    /// Where brokers are found: `pulsar://host:port`. The connection is plain; the mesh encrypts it.
+    /// Where brokers are found: `pulsar://host:port`, or `pulsar+ssl://host:port` for encrypted connections.
     pub url: String,
-    /// The admin REST API: `http://host:port`.
+    /// The admin REST API: `http://host:port`, or `https://host:port`, as it must be where `url` is encrypted.
     pub admin_url: String,
+    /// PEM file of authorities that encrypted connections trust, beside the public ones.
+    pub tls_roots: String,
     /// Token for both, where the broker asks for one.
     #[serde(serialize_with = "kernel::masked")]
     pub token: SecretString,
@@ -66,6 +68,7 @@ impl Default for PulsarConfig {
         Self {
             url: "pulsar://127.0.0.1:6650".to_owned(),
             admin_url: "http://127.0.0.1:8080".to_owned(),
+            tls_roots: String::new(),
             token: SecretString::default(),
             tenant: "meridian".to_owned(),
             namespace: "regional".to_owned(),
@@ -88,11 +91,22 @@ impl PulsarConfig {
     /// Refuses values that cannot work; the failure names the field.
     pub(super) fn validate(&self) -> Result<()> {
         let wrong = |field: &str, text: &str| Err(Failure::invalid(format!("bus.pulsar.{field}"), text));
-        if !is_url(&self.url, &["pulsar"]) {
-            return wrong("url", "must be pulsar://host:port");
+        if !is_url(&self.url, &["pulsar", "pulsar+ssl"]) {
+            return wrong("url", "must be pulsar://host:port or pulsar+ssl://host:port");
         }
         if !is_url(&self.admin_url, &["http", "https"]) {
-            return wrong("admin_url", "must be http://host:port");
+            return wrong("admin_url", "must be http://host:port or https://host:port");
+        }
+        let (encrypted, by_https) =
+            (self.url.starts_with("pulsar+ssl:"), self.admin_url.starts_with("https:"));
+        if encrypted && !by_https {
+            return wrong(
+                "admin_url",
+                "must be https://host:port where url is pulsar+ssl://…: it gets the same token",
+            );
+        }
+        if !self.tls_roots.is_empty() && !by_https {
+            return wrong("tls_roots", "nothing is encrypted: url and admin_url are pulsar://… and http://…");
         }
         for (field, name) in [
             ("tenant", &self.tenant),

@@ -5,7 +5,7 @@ use reqwest::{Client, Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
-use super::site::away;
+use super::{site::away, trust::Trust};
 use crate::PulsarConfig;
 
 /// Longest part of an answer that is told in an error.
@@ -19,10 +19,11 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    pub(crate) fn new(config: &PulsarConfig) -> Result<Self> {
+    pub(crate) fn new(config: &PulsarConfig, trust: &Trust) -> Result<Self> {
         // One TLS provider for everything in the process; whoever was first is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = Client::builder().timeout(config.timeout).build().map_err(Failure::internal)?;
+        let client = trust.of_admin(Client::builder().timeout(config.timeout))?;
+        let client = client.build().map_err(Failure::internal)?;
         let base = config.admin_url.trim_end_matches('/').to_owned();
         Ok(Self { base, token: config.token.clone(), client })
     }

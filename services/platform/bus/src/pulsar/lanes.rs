@@ -67,7 +67,8 @@ impl Lanes {
         let address = within(config.timeout, lookup).await?;
         let broker = address.broker_url.clone();
         if !self.links.contains_key(&broker) {
-            let (link, answers) = Link::connect(&address, &config.token, config.timeout).await?;
+            let (link, answers) =
+                Link::connect(&address, &self.site.trust, &config.token, config.timeout).await?;
             let named = broker.clone();
             self.links.insert(broker.clone(), link);
             self.answers.push(Box::pin(answers.map(move |answer| (named.clone(), answer))));

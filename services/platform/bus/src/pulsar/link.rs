@@ -18,9 +18,13 @@ use pulsar::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpStream;
-use tokio_util::codec::Framed;
+use tokio_util::{codec::Framed, either::Either};
 
-use super::{message, site::away};
+use super::{
+    message,
+    site::away,
+    trust::{Trust, Wire},
+};
 
 /// The protocol's version that knows the highest sequence id of a batch and the schema's version.
 const PROTOCOL: i32 = 15;
@@ -30,7 +34,7 @@ pub(crate) type Incoming = Pin<Box<dyn Stream<Item = Result<BaseCommand>> + Send
 
 /// The sending side of a connection.
 pub(crate) struct Link {
-    sink: SplitSink<Framed<TcpStream, Codec>, Frame>,
+    sink: SplitSink<Framed<Wire, Codec>, Frame>,
     timeout: Duration,
 }
 
@@ -38,15 +42,18 @@ impl Link {
     /// Connects and shakes hands.
     pub(crate) async fn connect(
         address: &BrokerAddress,
+        trust: &Trust,
         token: &SecretString,
         timeout: Duration,
     ) -> Result<(Self, Incoming)> {
         let shake = async {
             let host = address.url.host_str().unwrap_or_default();
-            let port = address.url.port().unwrap_or(6650);
+            let encrypted = address.url.scheme() == "pulsar+ssl";
+            let port = address.url.port().unwrap_or(if encrypted { 6651 } else { 6650 });
             let socket = TcpStream::connect((host, port)).await.map_err(away)?;
             socket.set_nodelay(true).map_err(away)?;
-            let (sink, stream) = Framed::new(socket, Codec).split();
+            let wire = if encrypted { trust.encrypt(host, socket).await? } else { Either::Left(socket) };
+            let (sink, stream) = Framed::new(wire, Codec).split();
             let ended = stream::once(async { Err(away("the connection ended")) });
             let mut incoming: Incoming = Box::pin(
                 stream

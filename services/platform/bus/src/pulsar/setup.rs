@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, time::Duration};
 use kernel::{Failure, Result, code};
 use serde_json::{Value, json};
 
-use super::{admin::Admin, message};
+use super::{admin::Admin, message, trust::Trust};
 use crate::{BusConfig, PulsarConfig, SetupStep};
 
 /// How long to wait before another try, at least and at most: shorter than a person's patience with a broker that is away.
@@ -20,7 +20,7 @@ pub(crate) async fn setup(config: &BusConfig) -> Result<Vec<SetupStep>> {
     let mut config = config.clone();
     config.engine = crate::BusEngine::Pulsar;
     config.validate()?;
-    let admin = Admin::new(&config.pulsar)?;
+    let admin = Admin::new(&config.pulsar, &Trust::new(&config.pulsar)?)?;
     for pause in PAUSES {
         match make(&admin, &config.pulsar).await {
             Err(failure) if failure.is(code::UNAVAILABLE) => {

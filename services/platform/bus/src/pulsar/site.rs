@@ -13,7 +13,7 @@ use pulsar::{Authentication, ConnectionRetryOptions, OperationRetryOptions, Puls
 use secrecy::ExposeSecret;
 use tokio::{sync::Mutex as AsyncMutex, time::Instant};
 
-use super::{admin::Admin, setup, topics::domain};
+use super::{admin::Admin, setup, topics::domain, trust::Trust};
 use crate::{BusConfig, Consumer, watch::Sight};
 
 /// Messages that may wait for the connection.
@@ -26,6 +26,7 @@ pub(crate) struct Site {
     pub(crate) sight: Arc<Sight>,
     pub(crate) regions: Regions,
     pub(crate) admin: Admin,
+    pub(crate) trust: Trust,
     pub(crate) troubles: Troubles,
     client: AsyncMutex<Option<(Instant, Pulsar<TokioExecutor>)>>,
     ready: AsyncMutex<BTreeSet<String>>,
@@ -33,13 +34,15 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) fn new(db: Db, config: BusConfig, regions: Regions) -> Result<Self> {
-        let admin = Admin::new(&config.pulsar)?;
+        let trust = Trust::new(&config.pulsar)?;
+        let admin = Admin::new(&config.pulsar, &trust)?;
         Ok(Self {
             sight: Arc::new(Sight::new(db.shards())),
             db,
             config: Arc::new(config),
             regions,
             admin,
+            trust,
             troubles: Troubles::default(),
             client: AsyncMutex::default(),
             ready: AsyncMutex::default(),
@@ -52,7 +55,7 @@ impl Site {
         if let Some((_, client)) = &*shared {
             return Ok(client.clone());
         }
-        let client = connect(&self.config).await?;
+        let client = connect(&self.config, &self.trust).await?;
         *shared = Some((Instant::now(), client.clone()));
         Ok(client)
     }
@@ -104,7 +107,7 @@ impl Site {
     }
 }
 
-async fn connect(config: &BusConfig) -> Result<Pulsar<TokioExecutor>> {
+async fn connect(config: &BusConfig, trust: &Trust) -> Result<Pulsar<TokioExecutor>> {
     let timeout = config.pulsar.timeout;
     let mut builder = Pulsar::builder(config.pulsar.url.as_str(), TokioExecutor)
         // Who asks tries again and tells why; the client itself would keep silent for minutes.
@@ -121,6 +124,7 @@ async fn connect(config: &BusConfig) -> Result<Pulsar<TokioExecutor>> {
             max_retries: Some(3),
         })
         .with_outbound_channel_size(OUTBOUND);
+    builder = trust.of_library(builder);
     if !config.pulsar.token.expose_secret().is_empty() {
         builder = builder.with_auth(Authentication {
             name: "token".to_owned(),

@@ -8,8 +8,10 @@ use pulsar::{ConsumerOptions, Pulsar, TokioExecutor, consumer::InitialPosition, 
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// The broker of this run. It ends with the process.
-static BROKER: LazyLock<stack::Pulsar> =
-    LazyLock::new(|| stack::Pulsar::start().unwrap_or_else(|error| panic!("{error:#}")));
+static BROKER: LazyLock<stack::Pulsar> = LazyLock::new(|| {
+    let started = stack::Certificates::new().and_then(stack::Pulsar::start_encrypted);
+    started.unwrap_or_else(|error| panic!("{error:#}"))
+});
 
 /// Tests that need the broker alive hold it shared; the one that kills it holds it alone.
 static TURN: LazyLock<std::sync::Arc<RwLock<()>>> = LazyLock::new(Default::default);
@@ -40,6 +42,19 @@ pub(crate) fn config(config: BusConfig) -> BusConfig {
         ..PulsarConfig::default()
     };
     BusConfig { engine: BusEngine::Pulsar, pulsar, ..config }
+}
+
+/// The same over encrypted connections, which trust the broker's authority or another one.
+pub(crate) fn encrypted(config: &BusConfig, known: bool) -> BusConfig {
+    let certificates = BROKER.certificates().unwrap();
+    let roots = if known { certificates.authority() } else { certificates.other_authority() };
+    let pulsar = PulsarConfig {
+        url: BROKER.encrypted_url(),
+        admin_url: BROKER.encrypted_admin_url(),
+        tls_roots: roots.to_str().unwrap().to_owned(),
+        ..config.pulsar.clone()
+    };
+    BusConfig { pulsar, ..config.clone() }
 }
 
 /// Everything that lies in the broker's topic `test`: shard and position, as they stand there, by partition.

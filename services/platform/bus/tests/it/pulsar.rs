@@ -195,6 +195,27 @@ async fn a_broker_that_is_away_is_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a broker: cargo xtask test --real"]
+async fn encrypted_and_only_with_a_broker_that_is_known() {
+    let f = fixture(Engine::Pulsar).await;
+    let recorder = Recorder::new("test.one", &f.db);
+    let unknown = broker::encrypted(&f.config, false);
+    assert!(platform_bus::setup(&unknown).await.unwrap_err().is(kernel::code::UNAVAILABLE));
+    let running = Running::with(&f, &[&recorder], unknown);
+    publish(&f.db, 1, "a", 0..10).await;
+    eventually("told", async || running.bus.trouble().is_some_and(|trouble| trouble.contains("relay"))).await;
+    running.stop().await;
+    let known = broker::encrypted(&f.config, true);
+    platform_bus::setup(&known).await.unwrap();
+    let running = Running::with(&f, &[&recorder], known);
+    running.quiet().await;
+    assert_eq!(recorder.numbers("a"), (0..10).collect::<Vec<_>>());
+    running.stop().await;
+    // It went through the very broker, once.
+    assert_eq!(stored(&f.config.pulsar).await.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn a_broker_that_was_killed_loses_nothing() {
     let f = fixture(Engine::Embedded).await;
     let _alone = broker::alone().await;

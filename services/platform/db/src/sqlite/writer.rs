@@ -95,8 +95,14 @@ struct Writer {
 impl Writer {
     async fn run(self, mut queue: mpsc::Receiver<Job>) {
         let mut group = Vec::with_capacity(self.group);
-        // Takes what is there: while one group commits the next one gathers, and when idle nobody waits.
+        // Takes what is there: while one group commits the next one gathers, and when idle nobody waits but for tasks that
+        // are ready: the first of those whom the last group answered would make a group of their own.
         while queue.recv_many(&mut group, self.group).await > 0 {
+            tokio::task::yield_now().await;
+            let room = self.group - group.len();
+            if room > 0 && !queue.is_empty() {
+                queue.recv_many(&mut group, room).await;
+            }
             metrics::histogram!("db_group_size")
                 .record(f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX)));
             let jobs = std::mem::take(&mut group);
