@@ -1,7 +1,7 @@
 -- The source's tables as `meridian migrate-in` expects them when no mapping says otherwise (see mapping.toml): the shape that
 -- small MySQL shops have. Names of tables and columns are mapped; what counts is what the columns mean.
 --
--- Primary keys are whole numbers above zero. Money is decimal text with at most as many digits as its currency has. Moments
+-- Primary keys are whole numbers that BIGINT holds. Money is decimal text with at most as many digits as its currency has. Moments
 -- are DATETIME or TIMESTAMP in the mapping's time zone, or whole seconds or milliseconds since 1970.
 
 CREATE TABLE users (

@@ -6,7 +6,7 @@ mod snapshot;
 use std::{sync::Arc, time::Duration};
 
 use kernel::Timestamp;
-use placement::{Instance, Wish, World, wish};
+use placement::{Instance, MapVersion, Wish, World, wish};
 use platform_regions::Regions;
 use tokio_util::sync::CancellationToken;
 
@@ -33,6 +33,8 @@ pub struct Agent {
     me: Instance,
     config: RegionConfig,
     snapshot: Option<Snapshot>,
+    /// The version of the map that was kept on disk last.
+    kept: Option<MapVersion>,
     trouble: bool,
 }
 
@@ -46,7 +48,7 @@ impl Agent {
         snapshot: Option<Snapshot>,
     ) -> Self {
         let coordinator = Coordinator::new(Arc::clone(&journal), me.clone(), config.lease);
-        Self { journal, coordinator, regions, me, config, snapshot, trouble: false }
+        Self { journal, coordinator, regions, me, config, snapshot, kept: None, trouble: false }
     }
 
     /// Looks at the map for the first time, so that what starts after it knows whose work is whose.
@@ -114,13 +116,13 @@ impl Agent {
         self.coordinate(&scene).await
     }
 
-    /// Reads the journal, tells everybody here, and keeps a map that is new.
+    /// Reads the journal, tells everybody here, and keeps a map that is new. The first is: what is on disk may be of another
+    /// database, whatever its version.
     async fn look(&mut self) -> Result<Scene> {
         let scene = self.journal.read().await?;
-        let known = self.regions.world().map(|world| world.observed.version);
         let version = scene.world.observed.version;
-        self.regions.publish(scene.world.clone());
-        let new = known != Some(version);
+        let published = self.regions.publish(scene.world.clone());
+        let new = published && self.kept.replace(version) != Some(version);
         if new && let Some(snapshot) = self.snapshot.clone() {
             tracing::info!(%version, "the map of regions");
             let world = scene.world.clone();

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use kernel::Epoch;
-use placement::{Ask, Placing, duty, plan};
+use kernel::{Epoch, Shard};
+use placement::{Ask, Placing, World, duty, plan};
 
 use crate::Scene;
 
@@ -55,22 +55,29 @@ pub fn standing(scene: &Scene) -> Vec<Broken> {
 }
 
 /// When nothing is under way: 11 and 12, every shard has a serving home of its jurisdiction. A shard that a leader is about
-/// to give one counts as under way; one that no region has room for does not.
+/// to give one counts as under way; one that no region has room for does not. Whatever is under way, a shard without a
+/// serving home is worked on by somebody.
 pub fn served(scene: &Scene) -> Vec<Broken> {
     let world = &scene.world;
     let led = scene.leader.as_ref().is_some_and(|lease| lease.held(world.observed.now));
-    if scene.operation.is_some() || (led && duty(world).is_some()) {
-        return Vec::new();
-    }
-    let nowhere = plan(world, &Ask::Evacuate { outside: [].into() }).err();
-    let why = nowhere.map_or_else(|| "nobody moves it".to_owned(), |impossible| impossible.to_string());
+    let under_way = scene.operation.is_some() || (led && duty(world).is_some());
+    let why = if under_way {
+        "nobody works on it".to_owned()
+    } else {
+        let nowhere = plan(world, &Ask::Evacuate { outside: [].into() }).err();
+        nowhere.map_or_else(|| "nobody moves it".to_owned(), |impossible| impossible.to_string())
+    };
     let mut broken: Vec<Broken> = world
         .stranded()
+        .filter(|(shard, _)| !under_way || forsaken(world, *shard))
         .map(|(shard, row)| Broken {
             invariant: 12,
             what: format!("shard {shard} lives in {}, which does not serve; {why}", row.home),
         })
         .collect();
+    if under_way {
+        return broken;
+    }
     let abroad = world
         .observed
         .shards
@@ -81,4 +88,11 @@ pub fn served(scene: &Scene) -> Vec<Broken> {
         what: format!("shard {shard} of {} lives in {}", row.jurisdiction, row.home),
     }));
     broken
+}
+
+/// Whether nobody has held a shard's lease for longer than who stands in needs to see that it is free.
+fn forsaken(world: &World, shard: Shard) -> bool {
+    let (observed, within) = (&world.observed, world.desired.policy.movement.fresh_for);
+    let lease = observed.leases.get(&shard);
+    lease.is_none_or(|lease| observed.now.since(lease.expires_at) > within)
 }

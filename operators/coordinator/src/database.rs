@@ -194,8 +194,8 @@ impl Journal for DatabaseJournal {
 
     async fn say(&self, region: &Region, vitals: Vitals) -> Result<()> {
         let region = region.clone();
-        self.change(move |store, _| {
-            store.say(&region, vitals);
+        self.change(move |store, now| {
+            store.say(&region, vitals, now);
             Ok(())
         })
         .await

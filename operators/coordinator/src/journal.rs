@@ -82,7 +82,7 @@ pub trait Journal: Send + Sync {
     /// The operations that began last, the latest first.
     async fn operations(&self, most: u32) -> Result<Vec<Operation>>;
 
-    /// A person changes a region's state; `expect` is the version of its row. The map's version grows, and a drill that
+    /// A person changes a region's state; `expect` is the version of its row. The map's version grows, and an operation that
     /// holds the region loses it. Forbidden: a region that is out becoming active at once.
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied>;
 
@@ -120,7 +120,7 @@ pub trait Journal: Send + Sync {
     /// from where it began; after a longer silence it begins anew.
     async fn sight(&self, subject: &Region, observer: &Region, verdict: Verdict) -> Result<()>;
 
-    /// Writes down what a region says about itself.
+    /// Writes down what a region says about itself; when it does is kept as a sighting of itself, up.
     async fn say(&self, region: &Region, vitals: Vitals) -> Result<()>;
 
     /// Both at once: what a region sees of the others, and what it says about itself.

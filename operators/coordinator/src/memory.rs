@@ -121,7 +121,7 @@ impl Journal for MemoryJournal {
     }
 
     async fn say(&self, region: &Region, vitals: Vitals) -> Result<()> {
-        self.lock().say(region, vitals);
+        self.lock().say(region, vitals, self.clock.now());
         Ok(())
     }
 

@@ -296,8 +296,9 @@ impl Store {
     }
 
     /// See [`crate::Journal::say`].
-    pub fn say(&mut self, region: &Region, vitals: Vitals) {
+    pub fn say(&mut self, region: &Region, vitals: Vitals, now: Timestamp) {
         self.scene.world.observed.vitals.insert(region.clone(), vitals);
+        self.sight(region, region, Verdict::Up, now);
     }
 
     /// See [`crate::Journal::report`].
@@ -305,7 +306,7 @@ impl Store {
         for (subject, verdict) in seen {
             self.sight(subject, me, *verdict, now);
         }
-        self.say(me, vitals);
+        self.say(me, vitals, now);
     }
 
     const fn version(&self) -> MapVersion {

@@ -41,6 +41,7 @@ pub async fn all(bench: &impl Bench) {
     operations(bench).await;
     leases(bench).await;
     sightings::last_as_long_as_they_go_on(bench, &founded(bench).await).await;
+    sightings::of_itself_grow_old(bench, &founded(bench).await).await;
     sightings::are_reported_together(&founded(bench).await).await;
 }
 
@@ -75,6 +76,7 @@ async fn leases(bench: &impl Bench) {
     leases::are_worked_on_together(bench, &founded(bench).await).await;
     leases::are_left_where_work_goes_on(&founded(bench).await).await;
     leases::of_a_home_that_is_down_are_stood_in_for(bench, &founded(bench).await).await;
+    leases::of_a_home_that_is_out_are_stood_in_for(&founded(bench).await).await;
     leases::are_resigned(&founded(bench).await).await;
     leases::leadership_changes_hands_when_it_runs_out(bench, &founded(bench).await).await;
 }

@@ -130,7 +130,8 @@ pub struct RegionRow {
     pub spec: RegionSpec,
     /// Whether it takes part.
     pub state: State,
-    /// The drill that took it out and will let it back. Any change by a person clears it: then the region stays out.
+    /// The operation that took it and will let it go: a drill that fenced it, a switchover that cordoned it. Any change of
+    /// its state by a person clears it: then the region stays as the person wants it.
     pub held_by: Option<OperationId>,
     /// Grows with every change of this row.
     pub version: u64,

@@ -92,9 +92,9 @@ pub struct Observed {
     pub shards: BTreeMap<Shard, ShardRow>,
     /// Who does a shard's background work, or did it last.
     pub leases: BTreeMap<Shard, Lease>,
-    /// Whom (first) who (second) saw.
+    /// Whom (first) who (second) saw; itself, when it spoke last.
     pub sightings: BTreeMap<(Region, Region), Sighting>,
-    /// What the regions say about themselves.
+    /// What the regions said last about themselves, however long ago ([`World::vitals`]).
     pub vitals: BTreeMap<Region, Vitals>,
 }
 
@@ -114,20 +114,29 @@ impl World {
         region.is_some_and(|region| region.spec.jurisdictions.contains(&row.jurisdiction))
     }
 
-    /// Whether `region` may do a shard's background work: it is the shard's home, or it stands in, since it sees the home
-    /// down and keeps data of the shard's jurisdiction. A home that lives holds its lease, so who stands in by mistake
-    /// gets none; a home that died need not be failed over first for its work to go on.
+    /// Whether `region` may do a shard's background work: it is the shard's home, or it stands in, since it keeps data of
+    /// the shard's jurisdiction and the home does not serve or is seen down by it. A home that lives holds its lease, so
+    /// who stands in by mistake gets none; one that is out renews none, and of many who may stand in the lease lets one.
+    /// So no shard has to be given another home first for its work to go on.
     pub fn works(&self, row: &ShardRow, region: &Region, now: Timestamp) -> bool {
-        self.desired.serves(region)
-            && (row.home == *region || (self.lawful(row, region) && self.sees_down(&row.home, region, now)))
+        let absent =
+            || !self.desired.serves(&row.home) || self.saw(region, &row.home, now) == Some(Verdict::Down);
+        self.desired.serves(region) && (row.home == *region || (self.lawful(row, region) && absent()))
     }
 
-    /// Whether `observer` sees `subject` down, and looked lately.
-    fn sees_down(&self, subject: &Region, observer: &Region, now: Timestamp) -> bool {
-        let fresh_for = self.desired.policy.movement.fresh_for;
-        self.observed.sightings.get(&(subject.clone(), observer.clone())).is_some_and(|sighting| {
-            sighting.verdict == Verdict::Down && now.since(sighting.seen_at) <= fresh_for
+    /// What the regions that serve say about themselves, if they said it lately: the last words of a region that died or
+    /// was taken out count for nothing. A region that speaks of itself sees itself up at that moment.
+    pub fn vitals(&self) -> impl Iterator<Item = (&Region, &Vitals)> {
+        let said = self.observed.vitals.iter();
+        said.filter(move |(region, _)| {
+            self.desired.serves(region) && self.saw(region, region, self.observed.now).is_some()
         })
+    }
+
+    /// What `observer` saw of `subject`, if it looked lately.
+    fn saw(&self, observer: &Region, subject: &Region, now: Timestamp) -> Option<Verdict> {
+        let sighting = self.observed.sightings.get(&(subject.clone(), observer.clone()))?;
+        (now.since(sighting.seen_at) <= self.desired.policy.movement.fresh_for).then_some(sighting.verdict)
     }
 
     /// The shards whose home does not serve: it is out, a witness, or unknown.

@@ -242,6 +242,9 @@ pub struct Operation {
     pub late: BTreeSet<Shard>,
     /// A person wants it ended.
     pub abort: Option<String>,
+    /// Why it was not carried out, while it still has its region to let back: a drill that turned round before its end.
+    #[serde(default)]
+    pub failed: Option<String>,
     /// What happened when.
     pub timeline: Vec<Entry>,
 }
@@ -262,6 +265,7 @@ impl Operation {
             next_batch_at: now,
             late: BTreeSet::new(),
             abort: None,
+            failed: None,
             timeline: vec![entry],
         }
     }

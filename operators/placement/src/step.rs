@@ -32,7 +32,7 @@ pub enum Change {
         expect: MapVersion,
         /// Its new state.
         to: State,
-        /// The drill that keeps it.
+        /// The operation that keeps it.
         held_by: Option<OperationId>,
     },
     /// Rows of the map: their homes and whether they are about to move.
@@ -163,7 +163,8 @@ impl Todo {
     fn abort(operation: &Operation, world: &World, why: impl Into<String>) -> Self {
         let why = why.into();
         if taking::took(operation, world) {
-            return Self::journal(taking::turn_round(operation, world, &why));
+            let back = taking::turn_round(operation, world, &why);
+            return Self::journal(Operation { failed: Some(why), ..back });
         }
         Self::enter(operation, Phase::Aborting { why: why.clone() }, world, why)
     }
@@ -184,14 +185,21 @@ fn cut_short(operation: &Operation, phase: &Phase, world: &World) -> Option<Todo
     }
 }
 
-/// Why a planned operation makes room: one runs at a time, and a failover is due.
+/// Why a planned operation makes room: one runs at a time, and shards without a home that lives and serves cannot wait for
+/// its end. What is due is asked of the world without this operation: neither its cordon nor what it moved may be why
+/// nothing can be done.
 fn gives_way(operation: &Operation, world: &World) -> Option<String> {
     if !operation.spec.kind.planned() {
         return None;
     }
-    match crate::duty(world)?.kind {
+    let without = aborting::undone(operation, world);
+    match crate::duty(&without)?.kind {
         Kind::Failover { region, .. } => Some(format!("{region} is down: its failover comes first")),
-        _ => None,
+        Kind::Evacuate { .. } => {
+            let stranded = without.stranded().count();
+            Some(format!("{stranded} shards have a home that does not serve: their evacuation comes first"))
+        }
+        Kind::Move { .. } | Kind::Rebalance | Kind::Switchover { .. } | Kind::Drill { .. } => None,
     }
 }
 
@@ -200,7 +208,7 @@ fn held_up(world: &World) -> Option<Wait> {
     if world.desired.policy.paused {
         return Some(Wait::Paused);
     }
-    let burning = world.observed.vitals.iter().find(|(_, vitals)| vitals.burning);
+    let burning = world.vitals().find(|(_, vitals)| vitals.burning);
     burning.map(|(region, _)| Wait::Burning(region.clone()))
 }
 

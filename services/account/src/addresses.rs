@@ -7,14 +7,79 @@ use contracts::{
     Ctx, UserId,
     account::{AddressId, AddressInput, AddressView, ReplaceAddress},
 };
+use garde::Validate;
 use kernel::{Failure, Result, code};
 use platform_db::Tx;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::{
     AccountService,
     model::{clean, valid},
     store::{self, entity::address},
 };
+
+/// A part of an address; what is absent stays.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, Validate, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AddressChange {
+    /// Who receives.
+    #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
+    pub(crate) recipient: Option<String>,
+    /// Phone for the courier.
+    #[garde(length(chars, min = 3, max = 32))]
+    #[schema(min_length = 3, max_length = 32)]
+    pub(crate) phone: Option<String>,
+    /// ISO 3166-1 alpha-2, such as `US`.
+    #[garde(pattern("^[A-Z]{2}$"))]
+    #[schema(pattern = "^[A-Z]{2}$")]
+    pub(crate) country: Option<String>,
+    /// State or province.
+    #[garde(length(chars, max = 100))]
+    #[schema(max_length = 100)]
+    pub(crate) region: Option<String>,
+    /// City.
+    #[garde(length(chars, min = 1, max = 100))]
+    #[schema(min_length = 1, max_length = 100)]
+    pub(crate) city: Option<String>,
+    /// District.
+    #[garde(length(chars, max = 100))]
+    #[schema(max_length = 100)]
+    pub(crate) district: Option<String>,
+    /// Street and number.
+    #[garde(length(chars, min = 1, max = 200))]
+    #[schema(min_length = 1, max_length = 200)]
+    pub(crate) line1: Option<String>,
+    /// Flat, floor, company.
+    #[garde(length(chars, max = 200))]
+    #[schema(max_length = 200)]
+    pub(crate) line2: Option<String>,
+    /// Postal code.
+    #[garde(length(chars, max = 20))]
+    #[schema(max_length = 20)]
+    pub(crate) postal_code: Option<String>,
+    /// Whether checkout picks it by itself.
+    #[garde(skip)]
+    pub(crate) is_default: Option<bool>,
+}
+
+impl AddressChange {
+    fn onto(self, known: AddressInput) -> AddressInput {
+        AddressInput {
+            recipient: self.recipient.unwrap_or(known.recipient),
+            phone: self.phone.unwrap_or(known.phone),
+            country: self.country.unwrap_or(known.country),
+            region: self.region.unwrap_or(known.region),
+            city: self.city.unwrap_or(known.city),
+            district: self.district.unwrap_or(known.district),
+            line1: self.line1.unwrap_or(known.line1),
+            line2: self.line2.unwrap_or(known.line2),
+            postal_code: self.postal_code.unwrap_or(known.postal_code),
+            is_default: self.is_default.unwrap_or(known.is_default),
+        }
+    }
+}
 
 fn none() -> Failure {
     Failure::not_found("address")
@@ -53,7 +118,24 @@ impl AccountService {
         let row = self
             .db
             .write(user.shard(), (user, command), |tx, (user, command)| {
-                Box::pin(async move { overwrite(tx, *user, command).await })
+                Box::pin(overwrite(tx, *user, command.id, |_| Ok(command.address.clone())))
+            })
+            .await?;
+        Ok(row.into())
+    }
+
+    /// Changes an address; what the change leaves out stays as it is when the change is written.
+    pub(crate) async fn change_address(
+        &self,
+        ctx: &Ctx,
+        id: AddressId,
+        change: AddressChange,
+    ) -> Result<AddressView> {
+        let user = ctx.user()?;
+        let row = self
+            .db
+            .write(user.shard(), (user, id, change), |tx, (user, id, change)| {
+                Box::pin(overwrite(tx, *user, *id, |known| clean(change.clone().onto(known))))
             })
             .await?;
         Ok(row.into())
@@ -95,10 +177,17 @@ async fn insert(tx: &Tx, user: UserId, mut row: address::Model, most: u32) -> Re
     Ok(row)
 }
 
-async fn overwrite(tx: &Tx, user: UserId, command: &ReplaceAddress) -> Result<address::Model> {
+/// Puts what `change` makes of an address in its place.
+async fn overwrite(
+    tx: &Tx,
+    user: UserId,
+    id: AddressId,
+    change: impl FnOnce(AddressInput) -> Result<AddressInput> + Send,
+) -> Result<address::Model> {
     let book = lock_book(tx, user).await?;
-    let known = book.iter().find(|known| known.id == command.id.uuid()).ok_or_else(none)?;
-    let mut row = store::address_row(user, command.id, command.address.clone(), known.created_at);
+    let known = book.iter().find(|known| known.id == id.uuid()).ok_or_else(none)?;
+    let address = change(AddressView::from(known.clone()).address)?;
+    let mut row = store::address_row(user, id, address, known.created_at);
     // The default stays it until another is made it.
     row.is_default |= known.is_default;
     store::delete_address(tx, known).await?;

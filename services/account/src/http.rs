@@ -16,7 +16,7 @@ use platform_http::{Answer, Anyone, Member, Params, PathOf, Routes, Staff, Valid
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::AccountService;
+use crate::{AccountService, addresses::AddressChange};
 
 /// Everything under `/api/v1/accounts`, `/sessions`, `/addresses`, `/admin/users`, `/admin/roles` and `/admin/audit`.
 pub(crate) fn routes(service: Arc<AccountService>) -> Routes {
@@ -156,14 +156,12 @@ async fn replace_address(
 )]
 #[patch("/api/v1/addresses/{id}")]
 async fn change_address(
-    accounts: Data<dyn Accounts>,
+    service: Data<AccountService>,
     Member(ctx): Member,
     PathOf(id): PathOf<AddressId>,
     Valid(change): Valid<AddressChange>,
 ) -> Answer {
-    let known = accounts.address(&ctx, id).await?;
-    let command = ReplaceAddress { id, address: change.onto(known.address) };
-    Ok(ok(accounts.replace_address(&ctx, command).await?))
+    Ok(ok(service.change_address(&ctx, id, change).await?))
 }
 
 /// Removes an address; the newest of the others becomes the default when it was.
@@ -176,68 +174,6 @@ async fn remove_address(
 ) -> Answer {
     accounts.remove_address(&ctx, id).await?;
     Ok(no_content())
-}
-
-/// A part of an address; what is absent stays.
-#[derive(Clone, Debug, Serialize, Deserialize, Validate, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct AddressChange {
-    /// Who receives.
-    #[garde(length(chars, min = 1, max = 100))]
-    #[schema(min_length = 1, max_length = 100)]
-    recipient: Option<String>,
-    /// Phone for the courier.
-    #[garde(length(chars, min = 3, max = 32))]
-    #[schema(min_length = 3, max_length = 32)]
-    phone: Option<String>,
-    /// ISO 3166-1 alpha-2, such as `US`.
-    #[garde(pattern("^[A-Z]{2}$"))]
-    #[schema(pattern = "^[A-Z]{2}$")]
-    country: Option<String>,
-    /// State or province.
-    #[garde(length(chars, max = 100))]
-    #[schema(max_length = 100)]
-    region: Option<String>,
-    /// City.
-    #[garde(length(chars, min = 1, max = 100))]
-    #[schema(min_length = 1, max_length = 100)]
-    city: Option<String>,
-    /// District.
-    #[garde(length(chars, max = 100))]
-    #[schema(max_length = 100)]
-    district: Option<String>,
-    /// Street and number.
-    #[garde(length(chars, min = 1, max = 200))]
-    #[schema(min_length = 1, max_length = 200)]
-    line1: Option<String>,
-    /// Flat, floor, company.
-    #[garde(length(chars, max = 200))]
-    #[schema(max_length = 200)]
-    line2: Option<String>,
-    /// Postal code.
-    #[garde(length(chars, max = 20))]
-    #[schema(max_length = 20)]
-    postal_code: Option<String>,
-    /// Whether checkout picks it by itself.
-    #[garde(skip)]
-    is_default: Option<bool>,
-}
-
-impl AddressChange {
-    fn onto(self, known: AddressInput) -> AddressInput {
-        AddressInput {
-            recipient: self.recipient.unwrap_or(known.recipient),
-            phone: self.phone.unwrap_or(known.phone),
-            country: self.country.unwrap_or(known.country),
-            region: self.region.unwrap_or(known.region),
-            city: self.city.unwrap_or(known.city),
-            district: self.district.unwrap_or(known.district),
-            line1: self.line1.unwrap_or(known.line1),
-            line2: self.line2.unwrap_or(known.line2),
-            postal_code: self.postal_code.unwrap_or(known.postal_code),
-            is_default: self.is_default.unwrap_or(known.is_default),
-        }
-    }
 }
 
 /// Accounts, newest first (`account.read`).

@@ -45,7 +45,7 @@ async fn update(
         row.name.clone_from(name);
     }
     if let Some(phone) = &command.phone {
-        row.phone = Some(phone.clone());
+        row.phone = Some(phone.clone()).filter(|phone| !phone.is_empty());
     }
     if let Some(locale) = &command.locale {
         row.locale.clone_from(locale);

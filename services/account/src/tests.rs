@@ -247,6 +247,14 @@ async fn a_profile_changes_only_where_it_is_told_to() {
     let account = shop.accounts.update_me(&ctx, change).await.unwrap();
     assert_eq!((account.name.as_str(), account.locale.as_str()), ("爱达 王", "zh-CN"));
     assert_eq!(shop.accounts.me(&ctx, ()).await.unwrap().phone.as_deref(), Some("+861"));
+    let account = shop.accounts.update_me(&ctx, UpdateAccount::default()).await.unwrap();
+    assert_eq!(account.phone.as_deref(), Some("+861"), "absent is not empty");
+    for phone in ["861", "+86", "+8613800138000000", "+86 1380", " "] {
+        let wrong = UpdateAccount { phone: Some(phone.into()), ..UpdateAccount::default() };
+        assert_eq!(shop.accounts.update_me(&ctx, wrong).await.unwrap_err().fields()[0].pointer, "/phone");
+    }
+    let none = UpdateAccount { phone: Some(String::new()), ..UpdateAccount::default() };
+    assert_eq!(shop.accounts.update_me(&ctx, none).await.unwrap().phone, None, "an empty one removes it");
     let wrong = UpdateAccount { locale: Some("fr".into()), ..UpdateAccount::default() };
     assert_eq!(shop.accounts.update_me(&ctx, wrong).await.unwrap_err().fields()[0].pointer, "/locale");
     assert_eq!(shop.accounts.me(&shop.stranger(), ()).await.unwrap_err().status(), 401);

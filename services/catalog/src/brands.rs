@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use contracts::{
     Ctx, Permission,
-    catalog::{BrandId, BrandInput, BrandView, ReplaceBrand, code},
+    catalog::{BrandChanged, BrandId, BrandInput, BrandView, ReplaceBrand, code},
 };
 use kernel::{Failure, Result, Shard, normalise};
 use platform_db::{Rows, Tx};
@@ -97,6 +97,7 @@ impl CatalogService {
                         return Err(name_taken());
                     }
                     brands::rename(tx, *id, name, &key).await?;
+                    tx.publish(&BrandChanged { brand_id: *id }).await?;
                     Ok(BrandRow { name: name.clone(), name_key: key, ..before })
                 })
             })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use contracts::{
     Event, EventBody,
-    catalog::{CategoryChanged, ProductChanged},
+    catalog::{BrandChanged, CategoryChanged, ProductChanged},
 };
 use kernel::Result;
 use platform_bus::{Consumer, Scope};
@@ -24,7 +24,7 @@ impl Consumer for Forget {
     }
 
     fn topics(&self) -> &'static [&'static str] {
-        &[ProductChanged::TOPIC, CategoryChanged::TOPIC]
+        &[ProductChanged::TOPIC, CategoryChanged::TOPIC, BrandChanged::TOPIC]
     }
 
     /// Every region has caches of its own.
@@ -38,6 +38,9 @@ impl Consumer for Forget {
         }
         if event.body::<CategoryChanged>()?.is_some() {
             self.0.forget_tree().await;
+        }
+        if event.body::<BrandChanged>()?.is_some() {
+            self.0.forget_brands().await;
         }
         Ok(())
     }

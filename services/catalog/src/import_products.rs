@@ -6,14 +6,15 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use contracts::{
     Ctx, Permission,
     catalog::{
-        BrandId, ImportCounts, ImportedProduct, ImportedProductResult, ProductChanged, ProductId, SkuId,
-        SkuInput,
+        BrandId, FileProduct, ImportCounts, ImportedProductResult, ProductChanged, ProductId, SettleImported,
+        SkuId, SkuInput,
     },
+    intake::{Digest, digest},
 };
 use futures::future::try_join_all;
 use kernel::{Failure, Result, Shard, normalise};
 use platform_db::Tx;
-use sha2::{Digest, Sha256};
+use uuid::Uuid;
 
 use crate::{
     attributes::Rules,
@@ -23,11 +24,11 @@ use crate::{
     service::CatalogService,
     store::{
         changes::Changes,
-        products::{self, ImageRow, ProductRows, SkuRow, SlugRow, options_of},
+        products::{self, ImageRow, Imported, ProductRow, ProductRows, SkuRow, SlugRow, options_of},
     },
 };
 
-const MOST: usize = 500;
+pub(crate) const MOST: usize = 500;
 /// New products that go to one shard together: few statements for many products, and yet every shard gets its share.
 const RUN: usize = 128;
 
@@ -43,14 +44,15 @@ struct Entry {
     brand: Option<BrandId>,
     rules: Rules,
     mark: ImportMark,
+    said: Digest,
 }
 
 /// A product that is new, or that the file describes in other words than last time.
 struct Fresh {
     index: usize,
-    product: ImportedProduct,
+    product: FileProduct,
     handle: String,
-    hash: Vec<u8>,
+    said: Digest,
     /// Which product it is, with its version, where it exists.
     before: Option<(ProductId, i64)>,
 }
@@ -64,13 +66,14 @@ struct Done {
     created: bool,
     gone_images: Vec<ImageRow>,
     slug: String,
+    unsettled: Option<SettleImported>,
 }
 
 impl CatalogService {
-    pub(crate) async fn import_products(
+    pub(crate) async fn import_file_products(
         &self,
         ctx: &Ctx,
-        batch: Vec<ImportedProduct>,
+        batch: Vec<FileProduct>,
     ) -> Result<Vec<ImportedProductResult>> {
         ctx.require(Permission::ImportRun)?;
         if batch.len() > MOST {
@@ -95,6 +98,7 @@ impl CatalogService {
                         sku_ids: done.sku_ids,
                         counts,
                         error: None,
+                        unsettled: done.unsettled,
                     }
                 }
                 Err(reason) => refused(reason),
@@ -111,22 +115,20 @@ impl CatalogService {
     /// Tells apart what has to be written, what is as before, and what is wrong (noted in `results`).
     async fn sort_out(
         &self,
-        batch: Vec<ImportedProduct>,
+        batch: Vec<FileProduct>,
         results: &mut [Option<ImportedProductResult>],
     ) -> Result<(Vec<Entry>, Vec<Unchanged>)> {
-        let hashes = batch.iter().map(hash).collect::<Result<Vec<_>>>()?;
-        let handles: Vec<String> = batch.iter().filter_map(|it| it.product.slug.clone()).collect();
-        let slugs = products::slugs(self.db.read(), handles).await?;
-        let known =
-            products::imported(self.db.read(), slugs.values().map(|row| row.product_id).collect()).await?;
+        let digests = batch.iter().map(digest).collect::<Result<Vec<_>>>()?;
+        let before = self.look_up(&batch).await?;
         let (mut fresh, mut unchanged) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
-        for (index, (it, hash)) in batch.into_iter().zip(hashes).enumerate() {
+        for (index, (it, said)) in batch.into_iter().zip(digests).enumerate() {
             let Some(handle) = it.product.slug.clone() else {
                 results[index] = Some(refused("/slug is required".to_owned()));
                 continue;
             };
-            let before = slugs.get(&handle).and_then(|row| known.get(&ProductId::from_uuid(row.product_id)));
+            let formerly = || before.formerly(&it).filter(|known| !seen.contains(&known.id.to_string()));
+            let before = before.named(&handle).or_else(formerly);
             // Two handles may lead to one product, when one of them is a redirect.
             let identity = before.map_or_else(|| handle.clone(), |before| before.id.to_string());
             if !seen.insert(identity) {
@@ -134,18 +136,29 @@ impl CatalogService {
                 continue;
             }
             match before {
-                Some(before) if before.import_hash.as_ref() == Some(&hash) => {
+                Some(before) if before.import_hash.as_deref() == Some(&said[..]) => {
                     let skus = it.product.skus;
                     unchanged.push(Unchanged { index, id: ProductId::from_uuid(before.id), skus });
                 }
                 before => {
                     let before = before.map(|it| (ProductId::from_uuid(it.id), it.version));
-                    fresh.push(Fresh { index, product: it, handle, hash, before });
+                    fresh.push(Fresh { index, product: it, handle, said, before });
                 }
             }
         }
         let entries = self.read_entries(fresh, results).await?;
         Ok((entries, unchanged))
+    }
+
+    async fn look_up(&self, batch: &[FileProduct]) -> Result<Before> {
+        let handles: HashSet<&String> = batch.iter().filter_map(|it| it.product.slug.as_ref()).collect();
+        let former = batch.iter().filter_map(|it| it.former_slug.as_ref());
+        let wanted = handles.iter().copied().chain(former).cloned().collect();
+        let slugs = products::slugs(self.db.read(), wanted).await?;
+        let ids = slugs.values().map(|row| row.product_id).collect();
+        let known = products::imported(self.db.read(), ids).await?;
+        let claimed = handles.into_iter().filter_map(|handle| Some(slugs.get(handle)?.product_id)).collect();
+        Ok(Before { slugs, known, claimed })
     }
 
     /// Checks and normalises, and finds or makes the brands and categories that are named.
@@ -158,7 +171,7 @@ impl CatalogService {
         let mut categories: Vec<Option<String>> = Vec::with_capacity(fresh.len());
         let mut shard = Shard::new(0);
         let mut made = 0;
-        for Fresh { index, product: it, handle, hash, before } in fresh {
+        for Fresh { index, product: it, handle, said, before } in fresh {
             let category = it.category.as_deref().map(normalise).filter(|name| !name.is_empty());
             if category.as_ref().is_some_and(|name| name.chars().count() > 200) {
                 results[index] = Some(refused("/category is longer than 200 characters".to_owned()));
@@ -181,7 +194,8 @@ impl CatalogService {
                     self.db.ids().mint(shard)
                 }
             };
-            let mark = ImportMark { hash, published: it.published };
+            let hash = it.beside.is_none().then(|| said.to_vec());
+            let mark = ImportMark { hash, published: it.published, complete: it.complete };
             categories.push(category);
             let version = before.map(|(_, version)| version);
             entries.push(Entry {
@@ -193,6 +207,7 @@ impl CatalogService {
                 brand: None,
                 rules: Rules::default(),
                 mark,
+                said,
             });
         }
         let brands =
@@ -233,8 +248,13 @@ impl CatalogService {
         for it in unchanged {
             let sku_ids = ids_of(skus.get(&it.id).map_or(&[], Vec::as_slice), &it.skus)?;
             let counts = ImportCounts { unchanged: 1, ..ImportCounts::default() };
-            results[it.index] =
-                Some(ImportedProductResult { product_id: Some(it.id), sku_ids, counts, error: None });
+            results[it.index] = Some(ImportedProductResult {
+                product_id: Some(it.id),
+                sku_ids,
+                counts,
+                error: None,
+                unsettled: None,
+            });
         }
         Ok(())
     }
@@ -249,6 +269,27 @@ impl CatalogService {
             self.db.write(shard, entries, |tx, entries| Box::pin(write(tx, entries)))
         });
         Ok(try_join_all(writes).await?.into_iter().flatten().collect())
+    }
+}
+
+/// What is there that a batch may be about.
+struct Before {
+    slugs: HashMap<String, SlugRow>,
+    known: HashMap<ProductId, Imported>,
+    /// Products that have a handle of the batch.
+    claimed: HashSet<Uuid>,
+}
+
+impl Before {
+    fn named(&self, handle: &str) -> Option<&Imported> {
+        self.known.get(&ProductId::from_uuid(self.slugs.get(handle)?.product_id))
+    }
+
+    /// The product that an older version made of these rows.
+    fn formerly(&self, it: &FileProduct) -> Option<&Imported> {
+        let known = self.named(it.former_slug.as_deref()?)?;
+        let same = known.title == normalise(&it.product.title) && !self.claimed.contains(&known.id);
+        same.then_some(known)
     }
 }
 
@@ -302,6 +343,7 @@ async fn write(tx: &Tx, entries: &[Entry]) -> Result<Vec<Outcome>> {
                     created: entry.version.is_none(),
                     gone_images,
                     slug,
+                    unsettled: unsettled(entry, planned.version),
                 })
             }
             Err(failure) if failure.status() < 500 => Err(reason(&failure)),
@@ -313,16 +355,22 @@ async fn write(tx: &Tx, entries: &[Entry]) -> Result<Vec<Outcome>> {
     Ok(outcomes)
 }
 
+/// What is still to be said of an entry once it is written.
+fn unsettled(entry: &Entry, version: i64) -> Option<SettleImported> {
+    let settle = SettleImported { product_id: entry.id, version, said: entry.said };
+    entry.mark.hash.is_none().then_some(settle)
+}
+
 fn plan_entry(
     tx: &Tx,
     entry: &Entry,
     before: Option<&ProductRows>,
-    slug: Option<&SlugRow>,
+    found: Option<&SlugRow>,
     taken: &mut HashMap<String, SkuId>,
 ) -> Result<(Planned, String)> {
     // Read before the write began: somebody may have been quicker.
     let moved = before.map(|rows| rows.product.version) != entry.version
-        || slug.is_some_and(|row| row.product_id != entry.id.uuid());
+        || found.is_some_and(|row| row.product_id != entry.id.uuid());
     if moved {
         return Err(
             Failure::new(kernel::code::CONFLICT).detail("was changed at the same time; import it again")
@@ -341,23 +389,24 @@ fn plan_entry(
         sku_ids: None,
         now: tx.now(),
     };
-    Ok((plan(&target, &entry.draft, tx.ids(), taken)?, slug))
-}
-
-/// A product stands where the file says, unless the file says what it said last time: then what staff did since stays.
-fn standing(before: Option<&ProductRows>, published: bool) -> Standing {
-    match before {
-        Some(rows) if rows.product.import_published == Some(published) => {
-            Standing { state: state_of(&rows.product.state), on_shelf: rows.product.on_shelf }
-        }
-        _ if published => Standing::ON_SHELF,
-        _ => Standing::DRAFT,
+    let mut planned = plan(&target, &entry.draft, tx.ids(), taken)?;
+    if before.is_some() && found.is_none() {
+        // An older version called it otherwise: from now on its handle leads to it.
+        let (slug, product_id) = (entry.handle.clone(), entry.id.uuid());
+        planned.changes.new_slugs.push(SlugRow { slug, product_id, current: false });
     }
+    Ok((planned, slug))
 }
 
-fn hash(product: &ImportedProduct) -> Result<Vec<u8>> {
-    let text = serde_json::to_vec(product).map_err(Failure::internal)?;
-    Ok(Sha256::digest(&text).to_vec())
+/// A product stands where the file says, unless that could not be read or is what the file said last time: then what staff did
+/// since stays.
+fn standing(before: Option<&ProductRows>, published: Option<bool>) -> Standing {
+    let stays = |row: &&ProductRow| published.is_none_or(|it| row.import_published == Some(it));
+    match before.map(|rows| &rows.product).filter(stays) {
+        Some(row) => Standing { state: state_of(&row.state), on_shelf: row.on_shelf },
+        None if published == Some(true) => Standing::ON_SHELF,
+        None => Standing::DRAFT,
+    }
 }
 
 fn refused(reason: String) -> ImportedProductResult {
@@ -366,6 +415,7 @@ fn refused(reason: String) -> ImportedProductResult {
         sku_ids: Vec::new(),
         counts: ImportCounts::default(),
         error: Some(reason),
+        unsettled: None,
     }
 }
 

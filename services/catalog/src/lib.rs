@@ -41,6 +41,7 @@ mod plan;
 mod read_products;
 mod sanitise;
 mod service;
+mod settle_imported;
 mod store;
 mod take_in;
 mod tree;

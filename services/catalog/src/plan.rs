@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use contracts::catalog::{BrandId, ImageId, ProductId, SkuId, code};
+use contracts::catalog::{BrandId, ImageId, NamedValue, ProductId, SkuId, code};
 use kernel::{Failure, Ids, Result, Timestamp};
 
 use crate::{
@@ -40,8 +40,19 @@ pub(crate) struct Target<'a> {
 /// What an import said of a product.
 #[derive(Clone, Debug)]
 pub(crate) struct ImportMark {
-    pub(crate) hash: Vec<u8>,
-    pub(crate) published: bool,
+    /// None until others have what the file says beside the catalog.
+    pub(crate) hash: Option<Vec<u8>>,
+    /// None where that could not be read.
+    pub(crate) published: Option<bool>,
+    /// Whether every row could be read.
+    pub(crate) complete: bool,
+}
+
+impl Target<'_> {
+    /// What the draft does not name may stand in a row that could not be read: it stays.
+    fn is_incomplete(&self) -> bool {
+        self.import.as_ref().is_some_and(|import| !import.complete)
+    }
 }
 
 /// What comes of it.
@@ -113,11 +124,12 @@ fn product_row(target: &Target<'_>, draft: &Draft) -> Result<ProductRow> {
         published_at: published_at.or_else(|| published.then(|| target.now.micros())),
         version: before.map_or(1, |row| row.version + 1),
         // Staff changed it: the same file says something else now and is applied again.
-        import_hash: target.import.as_ref().map(|import| import.hash.clone()),
-        import_published: match &target.import {
-            Some(import) => Some(import.published),
-            None => before.and_then(|row| row.import_published),
-        },
+        import_hash: target.import.as_ref().and_then(|import| import.hash.clone()),
+        import_published: target
+            .import
+            .as_ref()
+            .and_then(|import| import.published)
+            .or_else(|| before.and_then(|row| row.import_published)),
         created_at: before.map_or(target.now.micros(), |row| row.created_at),
         updated_at: target.now.micros(),
     })
@@ -211,16 +223,50 @@ fn plan_skus(
             Some(_) => {}
         }
     }
-    let named: HashSet<usize> = matches.iter().flatten().copied().collect();
-    for (at, row) in existing.iter().enumerate() {
-        if !named.contains(&at) && !row.retired {
-            changes.skus.push(SkuRow { retired: true, ..row.clone() });
-        }
-    }
+    plan_unnamed(target, draft, existing, &matches, changes)?;
     for (code, &id) in codes.into_iter().zip(&sku_ids) {
         taken.insert(code, id);
     }
     Ok(sku_ids)
+}
+
+/// Live SKUs that the draft does not name retire, or stay after the others.
+fn plan_unnamed(
+    target: &Target<'_>,
+    draft: &Draft,
+    existing: &[SkuRow],
+    matches: &[Option<usize>],
+    changes: &mut Changes,
+) -> Result<()> {
+    let named: HashSet<usize> = matches.iter().flatten().copied().collect();
+    let unnamed = existing.iter().enumerate().filter(|(at, row)| !named.contains(at) && !row.retired);
+    for ((_, before), position) in unnamed.zip(draft.skus.len() + 1..) {
+        let row = if target.is_incomplete() {
+            SkuRow {
+                position: i32::try_from(position).unwrap_or(i32::MAX),
+                options: renamed(before, &draft.details.options)?,
+                ..before.clone()
+            }
+        } else {
+            SkuRow { retired: true, ..before.clone() }
+        };
+        if row != *before {
+            changes.skus.push(row);
+        }
+    }
+    Ok(())
+}
+
+/// A SKU's options under these names. Values for other options than it has nobody knows.
+fn renamed(row: &SkuRow, names: &[String]) -> Result<Vec<u8>> {
+    let options = options_of(row)?;
+    if options.len() != names.len() {
+        let detail = "are not those that the product has, and some of its rows are wrong";
+        return Err(Failure::invalid("/options", detail));
+    }
+    let options: Vec<NamedValue> =
+        names.iter().zip(options).map(|(name, it)| NamedValue { name: name.clone(), ..it }).collect();
+    serde_json::to_vec(&options).map_err(Failure::internal)
 }
 
 /// The code of each SKU: the one given, the one it has, or one made of handle and option values.
@@ -326,8 +372,10 @@ fn plan_images(target: &Target<'_>, draft: &Draft, ids: &Ids, changes: &mut Chan
     }
     if target.import.is_some() {
         // A file does not know of uploads: they stay, after its own images.
-        for (at, row) in existing.iter().enumerate().filter(|(_, row)| row.src.starts_with(UPLOAD)) {
-            if named.insert(at) {
+        let incomplete = target.is_incomplete();
+        let stays = |row: &ImageRow| row.src.starts_with(UPLOAD) || (incomplete && row.state != DRAWN);
+        for (at, row) in existing.iter().enumerate() {
+            if stays(row) && named.insert(at) {
                 put(Some(at), "", &row.alt, "", changes);
             }
         }
@@ -352,7 +400,6 @@ fn find_image(existing: &[ImageRow], source: &ImageSource) -> Option<usize> {
 mod tests {
     use std::sync::Arc;
 
-    use contracts::catalog::NamedValue;
     use kernel::{Shard, SystemClock};
 
     use super::*;
@@ -442,6 +489,46 @@ mod tests {
         let planned = plan(&target(Some(&later)), &again, &ids(), &mut taken).unwrap();
         assert_eq!(planned.sku_ids[1].uuid(), before.skus[1].id);
         assert!(planned.changes.new_skus.is_empty() && !planned.changes.skus[0].retired);
+    }
+
+    /// What a file says, some of whose rows could not be read.
+    fn with_gaps(before: &ProductRows) -> Target<'_> {
+        let import = ImportMark { hash: None, published: None, complete: false };
+        Target { import: Some(import), ..target(Some(before)) }
+    }
+
+    fn sized(skus: Vec<DraftSku>, images: &[&str]) -> Draft {
+        let details = Details { options: vec!["Size".to_owned()], ..Details::default() };
+        Draft { details, ..draft(skus, images) }
+    }
+
+    #[test]
+    fn what_a_file_with_wrong_rows_does_not_name_stays() {
+        let both = ["https://a/1.png", "https://a/2.png"];
+        let (before, mut taken) =
+            created(&sized(vec![sku(None, "S"), sku(None, "M"), sku(None, "L")], &both));
+        let rest = sized(vec![sku(None, "S"), sku(None, "L")], &both[1..]);
+        let planned = plan(&with_gaps(&before), &rest, &ids(), &mut taken).unwrap();
+        assert!(planned.changes.skus.iter().all(|row| !row.retired) && planned.changes.free_codes.is_empty());
+        let medium = planned.changes.skus.iter().find(|row| row.id == before.skus[1].id).unwrap();
+        assert_eq!((medium.position, medium.code.as_str()), (3, "TOP-M"), "after those that are named");
+        assert!(planned.changes.gone_images.is_empty() && planned.changes.new_images.is_empty());
+        let first = planned.changes.images.iter().find(|row| row.id == before.images[0].id).unwrap();
+        assert_eq!(first.position, 2);
+        // The whole file says the same: now they go.
+        let whole = ImportMark { hash: None, published: None, complete: true };
+        let target = Target { import: Some(whole), ..target(Some(&before)) };
+        let planned = plan(&target, &rest, &ids(), &mut taken).unwrap();
+        assert!(planned.changes.skus.iter().any(|row| row.retired && row.id == before.skus[1].id));
+        assert_eq!(planned.changes.gone_images.len(), 1);
+    }
+
+    #[test]
+    fn a_file_with_wrong_rows_does_not_change_how_many_options_there_are() {
+        let (before, mut taken) = created(&sized(vec![sku(None, "S"), sku(None, "M")], &[]));
+        let single = draft(vec![sku(None, "")], &[]);
+        let refused = plan(&with_gaps(&before), &single, &ids(), &mut taken).unwrap_err();
+        assert_eq!(refused.fields()[0].pointer, "/options");
     }
 
     #[test]

@@ -7,10 +7,11 @@ use contracts::{
     Ctx,
     catalog::{
         AssignAttributeSets, AttributeSetId, AttributeSetInput, AttributeSetView, BrandId, BrandInput,
-        BrandView, Catalog, CategoryAttribute, CategoryId, CategoryInput, CategoryNode, CategoryRef, ImageId,
-        ImageView, ImportCounts, ImportedCategory, ImportedProduct, ImportedProductResult, ListProducts,
-        Media, MoveProduct, ProductId, ProductInput, ProductRecord, ReplaceAttributeSet, ReplaceBrand,
-        ReplaceCategory, ReplaceProduct, ScanProducts, SkuId, SkuInfo, UploadImage,
+        BrandView, Catalog, CategoryAttribute, CategoryId, CategoryInput, CategoryNode, CategoryRef,
+        FileProduct, ImageId, ImageView, ImportCounts, ImportedCategory, ImportedProduct,
+        ImportedProductResult, ListProducts, Media, MoveProduct, ProductId, ProductInput, ProductRecord,
+        ReplaceAttributeSet, ReplaceBrand, ReplaceCategory, ReplaceProduct, ScanProducts, SettleImported,
+        SkuId, SkuInfo, UploadImage,
     },
 };
 use kernel::{Page, Result};
@@ -260,7 +261,19 @@ impl Catalog for CatalogService {
         ctx: &Ctx,
         products: Vec<ImportedProduct>,
     ) -> Result<Vec<ImportedProductResult>> {
-        self.import_products(ctx, products).await
+        self.import_file_products(ctx, products.into_iter().map(FileProduct::from).collect()).await
+    }
+
+    async fn import_file_products(
+        &self,
+        ctx: &Ctx,
+        products: Vec<FileProduct>,
+    ) -> Result<Vec<ImportedProductResult>> {
+        self.import_file_products(ctx, products).await
+    }
+
+    async fn settle_imported(&self, ctx: &Ctx, all: Vec<SettleImported>) -> Result<()> {
+        self.settle_imported(ctx, all).await
     }
 
     async fn upload_image(&self, ctx: &Ctx, upload: UploadImage) -> Result<ImageView> {

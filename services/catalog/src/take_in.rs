@@ -276,7 +276,11 @@ fn write(
         brand: entry.brand,
         standing: if facts.published { Standing::ON_SHELF } else { Standing::DRAFT },
         rules: &entry.rules,
-        import: Some(ImportMark { hash: entry.row.said()?.to_vec(), published: facts.published }),
+        import: Some(ImportMark {
+            hash: Some(entry.row.said()?.to_vec()),
+            published: Some(facts.published),
+            complete: true,
+        }),
         sku_ids: Some(&sku_ids),
         now: tx.now(),
     };

@@ -122,9 +122,9 @@ pub struct UpdateAccount {
     #[garde(length(chars, min = 1, max = 100))]
     #[schema(min_length = 1, max_length = 100)]
     pub name: Option<String>,
-    /// Phone in E.164.
-    #[garde(length(min = 4, max = 16), inner(custom(is_phone)))]
-    #[schema(min_length = 4, max_length = 16, pattern = "^[+][0-9]+$")]
+    /// Phone in E.164; an empty text removes it.
+    #[garde(inner(custom(is_phone_or_none)))]
+    #[schema(max_length = 16, pattern = "^([+][0-9]{3,15})?$")]
     pub phone: Option<String>,
     /// `en` or `zh-CN`.
     #[garde(inner(custom(is_locale)))]
@@ -132,12 +132,13 @@ pub struct UpdateAccount {
     pub locale: Option<String>,
 }
 
-fn is_phone(value: &str, (): &()) -> garde::Result {
+fn is_phone_or_none(value: &str, (): &()) -> garde::Result {
     let digits = value.strip_prefix('+').unwrap_or("");
-    if !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()) {
+    let is_phone = (3..=15).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+    if is_phone || value.is_empty() {
         Ok(())
     } else {
-        Err(garde::Error::new("expected a number such as +14155550100"))
+        Err(garde::Error::new("expected a number such as +14155550100, or nothing"))
     }
 }
 

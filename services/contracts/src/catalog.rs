@@ -93,6 +93,10 @@ contract! {
         move_product(MoveProduct) -> ProductRecord;
         /// Adds or changes products from a file (`import.run`); at most 500 a call. One that fails does not stop the others.
         import_products(Vec<ImportedProduct>) -> Vec<ImportedProductResult>;
+        /// As `import_products`, for what the rows of a file tell; prices and the like are the caller's to set.
+        import_file_products(Vec<FileProduct>) -> Vec<ImportedProductResult>;
+        /// Notes products of a file that are taken in with all that the file says of them (`import.run`); at most 500 a call.
+        settle_imported(Vec<SettleImported>) -> ();
         /// Adds an uploaded image (`catalog.write`).
         upload_image(UploadImage) -> ImageView;
         /// The bytes of an image.
@@ -117,6 +121,14 @@ pub struct CategoryChanged {
     pub category_id: CategoryId,
 }
 event!(CategoryChanged, "catalog.category_changed.v1", |e| e.category_id);
+
+/// A brand was renamed; read models of its products are stale.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct BrandChanged {
+    /// Which.
+    pub brand_id: BrandId,
+}
+event!(BrandChanged, "catalog.brand_changed.v1", |e| e.brand_id);
 
 /// The currency products are shown in when the shopper does not say.
 pub const DEFAULT_CURRENCY: Currency = Currency::USD;

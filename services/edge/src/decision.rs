@@ -11,7 +11,7 @@ pub(crate) enum Decision {
     Here,
     /// Another region passed it on: served here.
     Hop,
-    /// Its home answered.
+    /// Its home answered, or another region that stands in for it.
     Forwarded,
     /// Served here: its home was not asked, after it failed.
     Down,

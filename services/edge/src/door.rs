@@ -1,8 +1,14 @@
 //! Where a worker's requests enter the region.
 
-use std::{pin::pin, rc::Rc, sync::Arc, time::Instant};
+use std::{
+    collections::VecDeque,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use actix_web::{dev::ServiceRequest, http::StatusCode};
+use actix_web::{dev::ServiceRequest, http::StatusCode, web::Bytes};
 use futures::{
     FutureExt,
     future::{Either, LocalBoxFuture, select},
@@ -70,13 +76,34 @@ impl Door for Worker {
     }
 }
 
-/// A request for another region.
-struct Passing {
+/// Where a request for another region goes.
+struct Way {
     to: Place,
     /// Whether it may be served here in its stead.
     or_here: bool,
+    /// Where it may not: who else is asked.
+    or_there: VecDeque<Place>,
     shard: Shard,
     world: Arc<World>,
+}
+
+impl Way {
+    /// Whether somebody stands in for whom it goes to.
+    fn is_stood_in(&self) -> bool {
+        self.or_here || !self.or_there.is_empty()
+    }
+}
+
+/// A request for another region.
+struct Passing {
+    way: Way,
+    arrival: Arrival,
+    /// A copy of what `arrival` has.
+    body: Bytes,
+    inward: Inward,
+    /// Whether it may run twice.
+    repeatable: bool,
+    started: Instant,
 }
 
 impl Worker {
@@ -86,7 +113,7 @@ impl Worker {
             return Entered::Answer(inward(arrival.request).await);
         };
         let (method, path) = (request.method(), request.path());
-        let is_out = route::is_out(&world, &site.me);
+        let is_out = platform_regions::is_out(&world, &site.me);
         if arrival.hop.is_some() {
             return self.receive(is_out, arrival, inward).await;
         }
@@ -113,9 +140,14 @@ impl Worker {
         match route::route(&world, &site.me, shard) {
             Route::Here => self.serve(Decision::Here, arrival.request, inward).await,
             Route::Nowhere => self.unlawful(&world, shard),
-            Route::There { to, or_here } => {
-                let passing = Passing { to, or_here, shard, world };
-                self.pass_on(passing, arrival, inward).boxed_local().await
+            // Another region says that it passed it on, and is not believed: clocks may disagree. It goes no further.
+            Route::There { or_here: true, .. } if arrival.passed_on => {
+                self.serve(Decision::Here, arrival.request, inward).await
+            }
+            Route::There { .. } if arrival.passed_on => self.unlawful(&world, shard),
+            Route::There { to, or_here, or_there } => {
+                let way = Way { to, or_here, or_there, shard, world };
+                self.pass_on(way, arrival, inward).boxed_local().await
             }
         }
     }
@@ -189,61 +221,67 @@ impl Worker {
         Entered::Instead(answers::elsewhere(&failure, &route::others(world, &self.site.me, Some(shard))))
     }
 
-    /// Serves here what its home did not do.
-    async fn instead(
-        &self,
-        decision: Decision,
-        passing: &Passing,
-        request: ServiceRequest,
-        inward: Inward,
-    ) -> Entered {
-        if passing.or_here {
-            self.serve(decision, request, inward).await
-        } else {
-            self.unlawful(&passing.world, passing.shard)
+    /// Serves here what another region did not do, or asks the next one that may.
+    async fn instead(&self, decision: Decision, mut passing: Passing) -> Entered {
+        if passing.way.or_here {
+            return self.serve(decision, passing.arrival.request, passing.inward).await;
+        }
+        match passing.way.or_there.pop_front() {
+            Some(next) => {
+                passing.way.to = next;
+                self.ask(passing).boxed_local().await
+            }
+            None => self.unlawful(&passing.way.world, passing.way.shard),
         }
     }
 
-    /// Passes it on to its home, once; serves it here where that comes to nothing.
-    async fn pass_on(&self, passing: Passing, mut arrival: Arrival, inward: Inward) -> Entered {
-        let config = &self.site.config;
+    /// Passes it on, once it is whole; what is too large for that is served here or not at all.
+    async fn pass_on(&self, way: Way, mut arrival: Arrival, inward: Inward) -> Entered {
         let started = Instant::now();
-        let body =
-            match body::copy(&mut arrival.request, config.body_limit, arrival.within.mul_f32(0.8)).await {
-                Ok(Some(body)) => body,
-                Ok(None) => return self.instead(Decision::Large, &passing, arrival.request, inward).await,
-                Err(failure) => return Entered::Refused(failure),
-            };
+        let limit = self.site.config.body_limit;
+        let body = match body::copy(&mut arrival.request, limit, arrival.within.mul_f32(0.8)).await {
+            Ok(Some(body)) => body,
+            Ok(None) if way.or_here => return self.serve(Decision::Large, arrival.request, inward).await,
+            Ok(None) => return self.unlawful(&way.world, way.shard),
+            Err(failure) => return Entered::Refused(failure),
+        };
         let repeatable = arrival.keyed
             || arrival.request.method().is_safe()
             || resolve::is_keyed_form(arrival.request.path(), &body);
-        let home = self.site.homes.of(&passing.to.region, config);
-        let Some(pass) = home.breaker.enter(repeatable && passing.or_here, Instant::now()) else {
-            return self.instead(Decision::Down, &passing, arrival.request, inward).await;
+        self.ask(Passing { way, arrival, body, inward, repeatable, started }).await
+    }
+
+    /// Asks the region that it goes to, once; who stands in for it where that comes to nothing.
+    async fn ask(&self, passing: Passing) -> Entered {
+        let (config, way, arrival) = (&self.site.config, &passing.way, &passing.arrival);
+        let home = self.site.homes.of(&way.to.region, config);
+        // Where nobody stands in, the alternative is to refuse it: it has nothing to lose.
+        let may_probe = passing.repeatable || !way.is_stood_in();
+        let Some(pass) = home.breaker.enter(may_probe, Instant::now()) else {
+            return self.instead(Decision::Down, passing).await;
         };
         let Ok(_place) = home.places.try_acquire() else {
-            return self.instead(Decision::Full, &passing, arrival.request, inward).await;
+            return self.instead(Decision::Full, passing).await;
         };
-        let left = arrival.within.saturating_sub(started.elapsed()).mul_f32(0.95);
+        let left = arrival.within.saturating_sub(passing.started.elapsed()).mul_f32(0.95);
         let span = tracing::debug_span!(
             target: "meridian",
             "hop",
             otel.name = "hop",
             otel.kind = "client",
-            peer.service = passing.to.region.as_str(),
+            peer.service = way.to.region.as_str(),
         );
         let sent = span.in_scope(|| {
-            let url = forward::url(&passing.to, resolve::target(&arrival.request))?;
+            let url = forward::url(&way.to, resolve::target(&arrival.request))?;
             let hop = Hop { from: self.site.me.clone(), client: arrival.client, left };
-            self.outgoing(&arrival, &hop, url, body).ok()
+            self.outgoing(arrival, &hop, url, passing.body.clone()).ok()
         });
         let Some(sent) = sent else {
-            return self.instead(Decision::Large, &passing, arrival.request, inward).await;
+            return self.instead(Decision::Large, passing).await;
         };
         // An answer of unknown length begins to flow before it counts as slow.
         let home = forward::exchange(&self.client, sent, config.hedge.mul_f32(0.8)).instrument(span);
-        let asked = Asked { pass, passing, request: arrival.request, inward, repeatable, left };
-        self.await_home(home, asked).await
+        self.await_home(home, Asked { pass, passing, left }).await
     }
 
     fn outgoing(
@@ -251,7 +289,7 @@ impl Worker {
         arrival: &Arrival,
         hop: &Hop,
         url: reqwest::Url,
-        body: actix_web::web::Bytes,
+        body: Bytes,
     ) -> kernel::Result<reqwest::Request> {
         let request = &arrival.request;
         let (key, now) = (&self.site.key, self.site.clock.now());
@@ -260,7 +298,8 @@ impl Worker {
         forward::outgoing(request, url, body, &vouched)
     }
 
-    /// Waits for home: until it counts as slow, and then for home or this region, whichever is first.
+    /// Waits for home: until it counts as slow, and then for home or who stands in, whichever is first. Where nobody does it
+    /// has all the time there is.
     async fn await_home(
         &self,
         home: impl Future<Output = Result<Reply, Trouble>>,
@@ -268,12 +307,14 @@ impl Worker {
     ) -> Entered {
         let started = Instant::now();
         let mut home = pin!(home);
-        if let Ok(answer) = tokio::time::timeout(self.site.config.hedge, home.as_mut()).await {
+        let way = &asked.passing.way;
+        let patience = if way.is_stood_in() { self.site.config.hedge } else { asked.left };
+        if let Ok(answer) = tokio::time::timeout(patience, home.as_mut()).await {
             return self.settle(answer, started, asked).await;
         }
         asked.pass.troubled(Instant::now());
-        failed(&asked.passing.to.region, "slow");
-        if asked.repeatable && asked.passing.or_here {
+        failed(&way.to.region, "slow");
+        if asked.may_run_again() {
             return self.race(home, started, asked).await;
         }
         match tokio::time::timeout(asked.left.saturating_sub(started.elapsed()), home).await {
@@ -289,71 +330,76 @@ impl Worker {
         started: Instant,
         mut asked: Asked<'_>,
     ) -> Entered {
+        let to = &asked.passing.way.to;
         let decision = match answer {
-            Ok(reply) if !(asked.repeatable && asked.passing.or_here && is_away(reply.status())) => {
+            Ok(reply) if !(asked.may_run_again() && is_away(reply.status())) => {
                 asked.pass.answered();
-                self.forwarded(Decision::Forwarded, &asked.passing.to, started);
-                return Entered::Answer(Ok(asked.request.into_response(reply.into_response())));
+                self.forwarded(Decision::Forwarded, to, started);
+                let request = asked.passing.arrival.request;
+                return Entered::Answer(Ok(request.into_response(reply.into_response())));
             }
             Ok(reply) => {
-                tracing::debug!(http.status = reply.status().as_u16(), "served here after an error at home");
+                tracing::debug!(http.status = reply.status().as_u16(), "stood in for after an error at home");
                 asked.pass.troubled(Instant::now());
-                failed(&asked.passing.to.region, "error");
+                failed(&to.region, "error");
                 Decision::Broken
             }
-            Err(trouble) => match self.after(trouble, &mut asked) {
+            Err(trouble) => match self.after(&trouble, &mut asked) {
                 Some(decision) => decision,
                 None => return self.unsettled(),
             },
         };
         drop(asked.pass);
-        self.instead(decision, &asked.passing, asked.request, asked.inward).await
+        self.instead(decision, asked.passing).await
     }
 
-    /// Why it is served here after `trouble`; none when it must not be.
-    fn after(&self, trouble: Trouble, asked: &mut Asked<'_>) -> Option<Decision> {
-        let region = &asked.passing.to.region;
+    /// Why somebody stands in after `trouble`; none when it must not run again.
+    fn after(&self, trouble: &Trouble, asked: &mut Asked<'_>) -> Option<Decision> {
+        let region = &asked.passing.way.to.region;
         let now = Instant::now();
-        let (reason, decision) = match &trouble {
+        let (reason, decision) = match trouble {
             Trouble::Unreached(_) => ("unreached", Some(Decision::Unreached)),
             Trouble::Unserved(_) => ("unserved", Some(Decision::Unserved)),
-            Trouble::Broken(_) | Trouble::Odd(_) => ("broken", asked.repeatable.then_some(Decision::Broken)),
+            Trouble::Broken(_) | Trouble::Odd(_) => {
+                ("broken", asked.passing.repeatable.then_some(Decision::Broken))
+            }
         };
-        match &trouble {
+        match trouble {
             Trouble::Unserved(why) if !matches!(why.as_str(), "out" | "draining") => asked.pass.troubled(now),
             Trouble::Unreached(_) | Trouble::Unserved(_) => asked.pass.down(now),
             Trouble::Broken(_) | Trouble::Odd(_) => asked.pass.troubled(now),
         }
         failed(region, reason);
-        tracing::info!(home = region.as_str(), error.cause = %trouble, served_here = decision.is_some(), "home failed");
+        tracing::info!(home = region.as_str(), error.cause = %trouble, stood_in = decision.is_some(), "home failed");
         decision
     }
 
-    /// Home is slow: it is served here as well, and the first good answer counts. Both run under the same key or change
-    /// nothing, so that there is one effect.
+    /// Home is slow: it is served here as well, or by the next one that may, and the first good answer counts. All run under
+    /// the same key or change nothing, so that there is one effect.
     async fn race(
         &self,
         home: impl Future<Output = Result<Reply, Trouble>>,
         started: Instant,
         asked: Asked<'_>,
     ) -> Entered {
-        let Asked { mut pass, passing, request, inward, .. } = asked;
+        let Asked { mut pass, passing, .. } = asked;
+        let to = passing.way.to.clone();
         let home = pin!(home);
-        let here = pin!(self.serve(Decision::Slow, request, inward));
+        let here = pin!(self.instead(Decision::Slow, passing));
         match select(here, home).await {
             Either::Left((Entered::Answer(Ok(answer)), _)) if !answer.status().is_server_error() => {
                 Entered::Answer(Ok(answer))
             }
             Either::Left((bad, home)) => match home.await {
                 Ok(reply) if !reply.status().is_server_error() => {
-                    self.forwarded(Decision::SlowForwarded, &passing.to, started);
+                    self.forwarded(Decision::SlowForwarded, &to, started);
                     Entered::Instead(reply.into_response())
                 }
                 _ => bad,
             },
             Either::Right((Ok(reply), _)) if !reply.status().is_server_error() => {
                 pass.answered();
-                self.forwarded(Decision::SlowForwarded, &passing.to, started);
+                self.forwarded(Decision::SlowForwarded, &to, started);
                 Entered::Instead(reply.into_response())
             }
             Either::Right((_, here)) => here.await,
@@ -376,11 +422,14 @@ impl Worker {
 struct Asked<'a> {
     pass: Pass<'a>,
     passing: Passing,
-    request: ServiceRequest,
-    inward: Inward,
-    /// Whether it may run twice.
-    repeatable: bool,
-    left: std::time::Duration,
+    left: Duration,
+}
+
+impl Asked<'_> {
+    /// Whether somebody stands in though home may have done it.
+    fn may_run_again(&self) -> bool {
+        self.passing.repeatable && self.passing.way.is_stood_in()
+    }
 }
 
 /// A status by which a region says that it cannot, and another may.

@@ -10,7 +10,9 @@
 //! - **Home fails**: what surely did nothing there (no connection, or it says so) is served here. What may have is served
 //!   here too when it reads only or carries an idempotency key that its operation heeds: the row of the key decides, and
 //!   there is one effect. Otherwise 503 `edge.unsettled`. A home that is slow is not waited for: this region answers as well,
-//!   and the first good answer counts. A home that failed is left alone for a while.
+//!   and the first good answer counts. A home that failed is left alone for a while; then one request tries. Where this
+//!   region may not keep the shopper's data, the next one that may stands in by the same rules; where there is none, home is
+//!   waited for as long as there is time.
 //! - **This region is out** (drained, fenced): people are sent on (308), programs get 503 with the list of regions. One that
 //!   was drained in good order answers programs for a while yet (`edge.linger`), from where the shard lives now, so that a
 //!   switchover fails no request.
@@ -18,7 +20,7 @@
 //!   entrance is asked; a waiting room that bounds what is served at once. By what a person says of the region in the map
 //!   (`meridian region degrade`) while it runs; read-only and the waiting room by configuration, too.
 //!
-//! Invariants: a shard is never served outside its jurisdiction; a request makes at most one hop; nothing that is not
+//! Invariants: a shard is never served outside its jurisdiction; what was passed on goes no further; nothing that is not
 //! repeatable runs twice; every wait has an end.
 //!
 //! Owns no table; neither publishes nor consumes events.

@@ -1,5 +1,7 @@
 //! Where a shard's request is best served, by the map. Pure.
 
+use std::collections::VecDeque;
+
 use kernel::{Region, Shard};
 use placement::{RegionRow, World};
 use serde::Serialize;
@@ -14,6 +16,8 @@ pub(crate) enum Route {
         to: Place,
         /// Whether it may be served here in its stead: this region keeps data of the shard's jurisdiction.
         or_here: bool,
+        /// Where it may not: who else is asked in its stead, one after the other.
+        or_there: VecDeque<Place>,
     },
     /// No region that serves keeps data of the shard's jurisdiction.
     Nowhere,
@@ -41,16 +45,19 @@ pub(crate) fn route(world: &World, me: &Region, shard: Shard) -> Route {
     if row.home == *me {
         return Route::Here;
     }
-    let or_here = world.lawful(row, me);
     let home = world.desired.regions.get(&row.home).and_then(|region| Place::of(&row.home, region));
-    match home {
-        Some(to) => Route::There { to, or_here },
-        None if or_here => Route::Here,
-        // Another one that may, rather than none.
-        None => others(world, me, Some(shard))
-            .into_iter()
-            .next()
-            .map_or(Route::Nowhere, |to| Route::There { to, or_here }),
+    if world.lawful(row, me) {
+        return match home {
+            Some(to) => Route::There { to, or_here: true, or_there: VecDeque::new() },
+            None => Route::Here,
+        };
+    }
+    // Another one that may, rather than none.
+    let rest = others(world, me, Some(shard)).into_iter().filter(|place| place.region != row.home);
+    let mut places: VecDeque<Place> = home.into_iter().chain(rest).collect();
+    match places.pop_front() {
+        Some(to) => Route::There { to, or_here: false, or_there: places },
+        None => Route::Nowhere,
     }
 }
 
@@ -68,33 +75,36 @@ pub(crate) fn others(world: &World, me: &Region, shard: Option<Shard>) -> Vec<Pl
     places
 }
 
-/// Whether `me` is out: a person or a failover took it out, or it is a witness. A region that the map does not know yet is
-/// not out.
-pub(crate) fn is_out(world: &World, me: &Region) -> bool {
-    world.desired.regions.get(me).is_some_and(|row| !row.serves())
-}
-
 #[cfg(test)]
 mod tests {
     use placement::State;
+    use platform_regions::is_out;
 
     use super::*;
     use crate::testing::{region, world};
 
-    fn there(name: &str, or_here: bool) -> Route {
-        let to = Place { region: region(name), endpoint: format!("http://{name}.test") };
-        Route::There { to, or_here }
+    fn place(name: &str) -> Place {
+        Place { region: region(name), endpoint: format!("http://{name}.test") }
+    }
+
+    fn there(name: &str) -> Route {
+        Route::There { to: place(name), or_here: true, or_there: VecDeque::new() }
+    }
+
+    fn only_there(name: &str, or_there: &[&str]) -> Route {
+        let or_there = or_there.iter().map(|name| place(name)).collect();
+        Route::There { to: place(name), or_here: false, or_there }
     }
 
     #[test]
     fn home_is_asked_unless_it_is_out_or_nowhere_to_be_found() {
         let mut world = world(&["a", "b", "c"]);
         assert_eq!(route(&world, &region("a"), Shard::new(0)), Route::Here);
-        assert_eq!(route(&world, &region("a"), Shard::new(1)), there("b", true));
+        assert_eq!(route(&world, &region("a"), Shard::new(1)), there("b"));
         assert_eq!(route(&world, &region("a"), Shard::new(99)), Route::Here, "not in the map");
         let b = world.desired.regions.get_mut(&region("b")).unwrap();
         b.state = State::Cordoned;
-        assert_eq!(route(&world, &region("a"), Shard::new(1)), there("b", true));
+        assert_eq!(route(&world, &region("a"), Shard::new(1)), there("b"));
         for state in [State::Drained, State::Fenced] {
             world.desired.regions.get_mut(&region("b")).unwrap().state = state;
             assert_eq!(route(&world, &region("a"), Shard::new(1)), Route::Here);
@@ -110,9 +120,9 @@ mod tests {
     fn a_shard_stays_where_its_law_is() {
         let mut world = world(&["a", "b", "c"]);
         world.desired.regions.get_mut(&region("a")).unwrap().spec.jurisdictions.clear();
-        assert_eq!(route(&world, &region("a"), Shard::new(1)), there("b", false));
+        assert_eq!(route(&world, &region("a"), Shard::new(1)), only_there("b", &["c"]));
         world.desired.regions.get_mut(&region("b")).unwrap().state = State::Fenced;
-        assert_eq!(route(&world, &region("a"), Shard::new(1)), there("c", false));
+        assert_eq!(route(&world, &region("a"), Shard::new(1)), only_there("c", &[]));
         world.desired.regions.get_mut(&region("c")).unwrap().spec.jurisdictions.clear();
         assert_eq!(route(&world, &region("a"), Shard::new(1)), Route::Nowhere);
     }

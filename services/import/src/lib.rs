@@ -15,12 +15,14 @@
 mod categories;
 mod columns;
 mod config;
+mod handle;
 mod http;
 mod product;
 mod products;
 mod report;
 mod rows;
 mod service;
+mod source;
 mod start;
 mod store;
 mod take_in;

@@ -3,12 +3,15 @@
 use std::collections::{HashMap, HashSet};
 
 use contracts::{
-    catalog::{ImageInput, ImportedProduct, NamedValue, ProductInput, SkuInput},
+    catalog::{FileProduct, ImageInput, NamedValue, ProductInput, SkuInput},
     import::ImportError,
 };
 use kernel::{Currency, Money, normalise};
 
-use crate::columns::{Columns, Field};
+use crate::{
+    columns::{Columns, Field},
+    handle::Handle,
+};
 
 /// The most a price can be, in minor units; what pricing takes.
 const DEAREST: i64 = 1_000_000_000_000;
@@ -57,6 +60,8 @@ impl Wrong {
 #[derive(Debug)]
 pub(crate) struct Building {
     pub(crate) handle: String,
+    /// What an older version made of the handle, where that was something else.
+    former: Option<String>,
     /// Line of its first row.
     line: u64,
     title: String,
@@ -71,6 +76,8 @@ pub(crate) struct Building {
     images: Vec<(i64, ImageInput)>,
     variant_images: Vec<String>,
     pub(crate) wrong: Vec<Wrong>,
+    /// Whether a row beside its own could not be read, which may have been one of its own.
+    pub(crate) doubtful: bool,
 }
 
 #[derive(Debug)]
@@ -90,21 +97,22 @@ pub(crate) struct Offer {
     pub(crate) quantity: i64,
 }
 
-/// A product that is complete.
+/// A product of which enough could be read.
 #[derive(Debug)]
 pub(crate) struct Parsed {
     /// Line of its first row.
     pub(crate) line: u64,
     pub(crate) handle: String,
-    pub(crate) product: ImportedProduct,
+    pub(crate) product: FileProduct,
     /// In the order of the product's SKUs.
     pub(crate) offers: Vec<Offer>,
 }
 
 impl Building {
-    pub(crate) fn new(handle: String, line: u64) -> Self {
+    pub(crate) fn new(handle: Handle, line: u64) -> Self {
         Self {
-            handle,
+            handle: handle.slug,
+            former: handle.former,
             line,
             title: String::new(),
             body: String::new(),
@@ -118,6 +126,7 @@ impl Building {
             images: Vec::new(),
             variant_images: Vec::new(),
             wrong: Vec::new(),
+            doubtful: false,
         }
     }
 
@@ -204,10 +213,11 @@ impl Building {
             self.wrong.push(Wrong { line: self.line, column: columns.name(Field::Price), reason });
         }
         self.wrong.sort_by_key(|wrong| wrong.line);
-        let errors =
+        let errors: Vec<ImportError> =
             std::mem::take(&mut self.wrong).into_iter().map(|wrong| wrong.about(&self.handle)).collect();
-        let complete = !self.title.is_empty() && !variants.is_empty();
-        (complete.then(|| self.parsed(variants)), errors)
+        let enough = !self.title.is_empty() && !variants.is_empty();
+        let complete = errors.is_empty() && !self.doubtful;
+        (enough.then(|| self.parsed(variants, complete)), errors)
     }
 
     /// Variants whose options fit the product's and that come once.
@@ -255,7 +265,7 @@ impl Building {
         right
     }
 
-    fn parsed(mut self, mut variants: Vec<Variant>) -> Parsed {
+    fn parsed(mut self, mut variants: Vec<Variant>, complete: bool) -> Parsed {
         let only = variants.len() == 1 && variants.iter().all(|variant| is_default(&variant.values));
         let names: Vec<String> = if only {
             Vec::new()
@@ -294,10 +304,13 @@ impl Building {
             skus: variants.into_iter().map(|variant| variant.sku).collect(),
             images,
         };
-        let product = ImportedProduct {
+        let product = FileProduct {
             product,
-            published: self.published.unwrap_or(false),
+            published: self.published,
             category: some(self.category),
+            complete,
+            former_slug: self.former,
+            beside: None,
         };
         Parsed { line: self.line, handle: self.handle, product, offers }
     }

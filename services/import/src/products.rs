@@ -13,10 +13,10 @@ use std::{
 
 use contracts::import::ImportError;
 use kernel::{Currency, Failure, Result, code};
-use sha2::{Digest, Sha256};
 
 use crate::{
     columns::{Columns, Field},
+    handle::Handle,
     product::{Building, Cells, Parsed, Wrong},
     rows::{Next, Rows},
 };
@@ -52,6 +52,8 @@ pub(crate) struct Products<R> {
     /// Errors of rows that belong to no product.
     loose: Vec<ImportError>,
     rows_read: u64,
+    /// Whether the row before could not be read, nor whose it is.
+    doubt: bool,
     ended: bool,
 }
 
@@ -70,7 +72,7 @@ impl Survey {
                 continue;
             }
             let row = Cells { line, columns: &columns, cells: lossy(cells) };
-            let Some(key) = handle_of(&row).map(|handle| key(&handle)) else { continue };
+            let Some(key) = handle_of(&row).map(|handle| key(&handle.slug)) else { continue };
             if current != Some(key) && !seen.insert(key) {
                 *survey.scattered.entry(key).or_insert(1) += 1;
             }
@@ -95,6 +97,7 @@ impl<R: Read> Products<R> {
             ready: VecDeque::new(),
             loose: Vec::new(),
             rows_read: 0,
+            doubt: false,
             ended: false,
         })
     }
@@ -121,6 +124,7 @@ impl<R: Read> Products<R> {
             Next::Row(line, cells) => (line, cells),
             Next::Malformed(line, reason) => {
                 let wrong = Wrong { line, column: None, reason: reason.to_owned() };
+                self.doubt = true;
                 match &mut self.current {
                     Some(building) => building.wrong.push(wrong),
                     None => self.loose.push(wrong.about("")),
@@ -131,7 +135,13 @@ impl<R: Read> Products<R> {
         if is_blank(&cells) {
             return;
         }
+        let doubt = std::mem::take(&mut self.doubt);
         let odd = self.check(line, &cells);
+        if odd.is_some() {
+            // Its handle may be wrong too: then it is the product's before it or after it.
+            self.doubt = true;
+            self.current.iter_mut().for_each(|building| building.doubtful = true);
+        }
         let columns = Arc::clone(&self.columns);
         let row = Cells { line, columns: &columns, cells: lossy(cells) };
         if let Some(handle) = handle_of(&row) {
@@ -142,6 +152,7 @@ impl<R: Read> Products<R> {
             self.loose.push(Wrong { line, column: self.columns.name(Field::Handle), reason }.about(""));
             return;
         };
+        building.doubtful |= doubt;
         match odd {
             Some(wrong) => building.wrong.push(wrong),
             None => building.add(&row, self.currency),
@@ -166,12 +177,12 @@ impl<R: Read> Products<R> {
     }
 
     /// Makes the product of `handle` the current one.
-    fn turn_to(&mut self, handle: String, line: u64) {
-        if self.current.as_ref().is_some_and(|building| building.handle == handle) {
+    fn turn_to(&mut self, handle: Handle, line: u64) {
+        if self.current.as_ref().is_some_and(|building| building.handle == handle.slug) {
             return;
         }
         self.put_aside();
-        let parked = self.parked.remove(&key(&handle));
+        let parked = self.parked.remove(&key(&handle.slug));
         self.current = Some(parked.unwrap_or_else(|| Building::new(handle, line)));
     }
 
@@ -242,22 +253,9 @@ fn key(handle: &str) -> u64 {
 }
 
 /// The handle a row belongs to: its own, or one made of its title; none for a row that goes on with the product before it.
-fn handle_of(row: &Cells<'_>) -> Option<String> {
+fn handle_of(row: &Cells<'_>) -> Option<Handle> {
     let (handle, title) = (row.get(Field::Handle), row.get(Field::Title));
-    [handle, title].into_iter().find(|text| !text.is_empty()).map(handle_from)
-}
-
-/// A handle as a slug: small letters, digits and single hyphens, other alphabets transliterated; 200 characters at most.
-/// The same text always gives the same.
-fn handle_from(text: &str) -> String {
-    let slug = slug::slugify(text);
-    if (1..=200).contains(&slug.len()) {
-        return slug;
-    }
-    let mark =
-        Sha256::digest(text.as_bytes()).iter().take(5).map(|byte| format!("{byte:02x}")).collect::<String>();
-    let kept = slug.get(..189).unwrap_or("x").trim_end_matches('-');
-    format!("{}-{mark}", if kept.is_empty() { "x" } else { kept })
+    [handle, title].into_iter().find(|text| !text.is_empty()).map(Handle::of)
 }
 
 #[cfg(test)]

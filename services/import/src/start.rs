@@ -10,8 +10,8 @@ use kernel::{Currency, Failure, Result, code, normalise};
 
 use crate::{
     service::ImportService,
+    source::Source,
     store::{self, FAILED, ImportRow, LOCAL, RECEIVING, RUNNING},
-    work::Source,
 };
 
 /// A file that has not come in after this time does not come any more.

@@ -1,10 +1,12 @@
-//! Takes a batch in: products to the catalog, prices to pricing, stock to inventory. Each step may run again and changes
-//! nothing then, so a batch that broke off is simply taken in once more.
+//! Takes a batch in: products to the catalog, prices to pricing, stock to inventory, and then a note to the catalog that all of
+//! it is in. Each step may run again and changes nothing then, so a batch that broke off is simply taken in once more; what
+//! has its note, and the file says the same, is left alone: prices that staff have set since stay.
 
 use contracts::{
     Ctx,
-    catalog::{ImportCounts, ImportedCategory, ImportedProductResult, SkuId},
+    catalog::{FileProduct, ImportCounts, ImportedCategory, ImportedProductResult, SkuId},
     import::ImportError,
+    intake::{Digest, digest},
     inventory::InitialStock,
     pricing::{PriceKind, SetPrice},
 };
@@ -40,27 +42,34 @@ impl ImportService {
         let mut rest = Vec::with_capacity(batch.len());
         let mut products = Vec::with_capacity(batch.len());
         for Parsed { line, handle, product, offers } in batch {
-            products.push(product);
+            products.push(FileProduct { beside: Some(beside(&offers)?), ..product });
             rest.push((line, handle, offers));
         }
-        let results = self.catalog.import_products(ctx, products).await?;
+        let results = self.catalog.import_file_products(ctx, products).await?;
         let mut offers: Vec<(SkuId, Offer)> = Vec::new();
+        let mut settle = Vec::new();
         for ((line, handle, own), result) in rest.into_iter().zip(results) {
-            let ImportedProductResult { product_id, sku_ids, counts, error } = result;
+            let ImportedProductResult { product_id, sku_ids, counts, error, unsettled } = result;
             taken.counts.created += counts.created;
             taken.counts.updated += counts.updated;
             taken.counts.unchanged += counts.unchanged;
-            match product_id {
-                Some(_) => offers.extend(sku_ids.into_iter().zip(own)),
-                None => taken.errors.push(blame(
-                    line,
-                    handle,
-                    &own,
-                    error.as_deref().unwrap_or("is refused"),
-                    columns,
-                )),
+            if product_id.is_none() {
+                let reason = error.as_deref().unwrap_or("is refused");
+                taken.errors.push(blame(line, handle, &own, reason, columns));
+            }
+            if let Some(it) = unsettled {
+                settle.push(it);
+                offers.extend(sku_ids.into_iter().zip(own));
             }
         }
+        self.set_offers(ctx, &offers).await?;
+        if !settle.is_empty() {
+            self.catalog.settle_imported(ctx, settle).await?;
+        }
+        Ok(taken)
+    }
+
+    async fn set_offers(&self, ctx: &Ctx, offers: &[(SkuId, Offer)]) -> Result<()> {
         let prices: Vec<SetPrice> = offers.iter().map(|(sku_id, offer)| set_price(*sku_id, *offer)).collect();
         for some in prices.chunks(MOST) {
             self.pricing.set_prices(ctx, some.to_vec()).await?;
@@ -70,7 +79,7 @@ impl ImportService {
         for some in stock.collect::<Vec<_>>().chunks(MOST) {
             self.inventory.set_initial(ctx, some.to_vec()).await?;
         }
-        Ok(taken)
+        Ok(())
     }
 
     pub(crate) async fn take_in_categories(&self, ctx: &Ctx, batch: Vec<ImportedCategory>) -> Result<Taken> {
@@ -81,6 +90,11 @@ impl ImportService {
         };
         Ok(Taken { counts, errors: Vec::new() })
     }
+}
+
+/// What a file says of a product's prices; the first stock is set once and does not count.
+fn beside(offers: &[Offer]) -> Result<Digest> {
+    digest(&offers.iter().map(|offer| (offer.price, offer.compare_at)).collect::<Vec<_>>())
 }
 
 fn set_price(sku_id: SkuId, offer: Offer) -> SetPrice {

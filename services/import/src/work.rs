@@ -1,20 +1,12 @@
 //! Works through a file: from the position an import stood at, a few batches under way at a time, noting each in order.
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io::{BufReader, Cursor, Read},
-    path::PathBuf,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeSet, io::Read, sync::Arc, time::Duration};
 
 use contracts::{
     Ctx,
     catalog::ImportCounts,
     import::{ImportError, ImportId, ImportKind, ImportView},
 };
-use flate2::read::MultiGzDecoder;
 use futures::{FutureExt, StreamExt, stream::FuturesOrdered};
 use kernel::{Failure, Result, code};
 
@@ -22,38 +14,13 @@ use crate::{
     categories,
     products::{Entry, Products, Survey, unreadable},
     service::ImportService,
+    source::Source,
     store::{self, DONE, FAILED, ImportRow},
     take_in::Taken,
 };
 
-/// The most that a packed file may unpack to.
-const UNPACKED: u64 = 1 << 30;
 /// How long a batch may take.
 const BATCH: Duration = Duration::from_secs(60);
-
-/// Where the file is.
-#[derive(Clone, Debug)]
-pub(crate) enum Source {
-    Disk(PathBuf),
-    Memory(Arc<[u8]>),
-}
-
-impl Source {
-    /// The file from its beginning, unpacked where it is gzip.
-    fn open(&self) -> Result<Box<dyn Read + Send>> {
-        let open = || -> std::io::Result<Box<dyn Read + Send>> {
-            Ok(match self {
-                Self::Disk(path) => Box::new(BufReader::with_capacity(1 << 18, File::open(path)?)),
-                Self::Memory(bytes) => Box::new(Cursor::new(Arc::clone(bytes))),
-            })
-        };
-        let mut magic = Vec::new();
-        open().and_then(|file| file.take(2).read_to_end(&mut magic)).map_err(unreadable)?;
-        let file = open().map_err(unreadable)?;
-        // Cut at the limit a JSON list does not end, which is then said; a CSV ends at a row.
-        if magic == [0x1f, 0x8b] { Ok(Box::new(MultiGzDecoder::new(file).take(UNPACKED))) } else { Ok(file) }
-    }
-}
 
 /// Told after every batch.
 pub(crate) type Watch<'a> = &'a mut (dyn FnMut(&ImportView) + Send);

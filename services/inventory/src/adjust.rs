@@ -34,6 +34,7 @@ impl InventoryService {
     pub(crate) async fn adjust_stock(&self, ctx: &Ctx, command: AdjustStock) -> Result<StockView> {
         ctx.require(Permission::InventoryWrite)?;
         check(&command)?;
+        self.may_exist(command.sku_id, || "/sku_id".to_owned())?;
         let once = ctx
             .idempotency_key
             .is_some()
@@ -66,6 +67,9 @@ impl InventoryService {
         ctx.require(Permission::ImportRun)?;
         stock::at_most(stock.len())?;
         let Some(first) = stock.first() else { return Ok(()) };
+        for (index, initial) in stock.iter().enumerate() {
+            self.may_exist(initial.sku_id, || format!("/{index}/sku_id"))?;
+        }
         let note = Note {
             reference: reference(&ctx.request_id),
             text: String::new(),
@@ -103,11 +107,21 @@ impl InventoryService {
         if !(0..=1_000_000_000).contains(&command.safety_stock) {
             return Err(Failure::invalid("/safety_stock", "must lie between 0 and 1000000000"));
         }
+        self.may_exist(command.sku_id, || "/sku_id".to_owned())?;
         let shard = command.sku_id.shard();
         let input = (self.db.clone(), command);
         self.db.write(shard, input, |tx, (db, command)| Box::pin(set_level(tx, db, command))).await?;
         self.db.outbox_signal().notify_one();
         Ok(())
+    }
+
+    /// An id of a shard that this database does not have names nothing, and its event would never be sequenced. More is not
+    /// asked: inventory knows no catalog.
+    fn may_exist(&self, sku: SkuId, pointer: impl FnOnce() -> String) -> Result<()> {
+        if sku.shard().number() < self.db.shards() {
+            return Ok(());
+        }
+        Err(Failure::invalid(pointer(), "there is no such SKU"))
     }
 }
 

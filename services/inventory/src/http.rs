@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use actix_web::{get, post, put, web::Data};
 use contracts::{
+    Permission,
     catalog::SkuId,
     inventory::{
         AdjustStock, Inventory, ListMovements, MovementView, ReplaceWarehouse, SetSafetyStock, StockView,
@@ -87,7 +88,7 @@ async fn get_stock(
 /// The same key with the same body gives the same answer and changes the stock once.
 #[utoipa::path(
     tag = "stock",
-    params(("Idempotency-Key" = Option<String>, Header, description = "1 to 200 visible characters, a new one for every adjustment")),
+    params(("Idempotency-Key" = String, Header, description = "1 to 200 visible characters, a new one for every adjustment")),
     request_body = AdjustStock,
     responses((status = 201, body = StockView, headers(("Location" = String, description = "The SKU's stock"))))
 )]
@@ -97,6 +98,7 @@ async fn adjust_stock(
     Staff(ctx): Staff,
     Valid(body): Valid<AdjustStock>,
 ) -> Answer {
+    ctx.require(Permission::InventoryWrite)?;
     ctx.key()?;
     let stock = inventory.adjust(&ctx, body).await?;
     Ok(created(&format!("/api/v1/admin/stock/{}", stock.sku_id), &stock))

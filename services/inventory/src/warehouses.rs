@@ -75,12 +75,21 @@ async fn add(tx: &Tx, id: WarehouseId, input: &WarehouseInput) -> Result<Warehou
     Ok(WarehouseView::from(row))
 }
 
+/// A warehouse as it is kept.
+fn clean(input: WarehouseInput) -> Result<WarehouseInput> {
+    let name = normalise(&input.name);
+    if name.is_empty() {
+        return Err(Failure::invalid("/name", "must not be blank"));
+    }
+    Ok(WarehouseInput { name, ..input })
+}
+
 fn row(id: WarehouseId, input: &WarehouseInput, now: Timestamp) -> warehouse::Model {
     warehouse::Model {
         shard: store::number(id.shard()),
         id: id.uuid(),
         code: input.code.clone(),
-        name: normalise(&input.name),
+        name: input.name.clone(),
         country: input.country.clone(),
         priority: input.priority,
         created_at: now.micros(),
@@ -106,6 +115,7 @@ impl InventoryService {
 
     pub(crate) async fn create_warehouse(&self, ctx: &Ctx, input: WarehouseInput) -> Result<WarehouseView> {
         ctx.require(Permission::InventoryWrite)?;
+        let input = clean(input)?;
         let made = if ctx.idempotency_key.is_some() {
             let once = Once::new(ctx, "inventory.add_warehouse", &input)?;
             let id = WarehouseId::derive(WAREHOUSES, &[once.id::<Warehouse>().uuid().as_bytes()]);
@@ -124,6 +134,7 @@ impl InventoryService {
         command: ReplaceWarehouse,
     ) -> Result<WarehouseView> {
         ctx.require(Permission::InventoryWrite)?;
+        let command = ReplaceWarehouse { warehouse: clean(command.warehouse)?, ..command };
         let changed = self
             .db
             .write(WAREHOUSES, command, |tx, command| {

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Datelike, SecondsFormat, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use utoipa::{
     PartialSchema, ToSchema,
@@ -73,7 +73,10 @@ impl<'de> Deserialize<'de> for Timestamp {
         let text = String::deserialize(deserializer)?;
         DateTime::parse_from_rfc3339(&text)
             .map(|moment| Self(moment.timestamp_micros()))
-            .map_err(|_| de::Error::custom("expected a time such as 2026-11-21T08:00:00Z"))
+            .ok()
+            // An offset may lead out of the years that RFC 3339 can write, and what is written then nobody can read.
+            .filter(|moment| (0..=9_999).contains(&moment.to_datetime().year()))
+            .ok_or_else(|| de::Error::custom("expected a time such as 2026-11-21T08:00:00Z"))
     }
 }
 
@@ -125,5 +128,29 @@ impl FakeClock {
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
         Timestamp(self.0.load(Ordering::SeqCst))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Option<Timestamp> {
+        serde_json::from_value(text.into()).ok()
+    }
+
+    #[test]
+    fn what_is_read_can_be_written_and_read_again() {
+        for text in ["2026-11-21T08:00:00Z", "9999-12-31T23:59:59.999999Z", "0000-01-01T00:00:00Z"] {
+            let moment = read(text).unwrap();
+            assert_eq!(read(&moment.to_string()), Some(moment), "{text}");
+        }
+    }
+
+    #[test]
+    fn years_that_have_no_four_digits_in_utc_are_refused() {
+        for text in ["9999-12-31T23:59:59-00:01", "9999-12-31T23:59:60Z", "0000-01-01T00:00:00+00:01"] {
+            assert_eq!(read(text), None, "{text}");
+        }
     }
 }

@@ -10,7 +10,9 @@ use kernel::Currency;
 
 use crate::database_url::DatabaseUrl;
 pub(crate) use migrate_in::{MigrateInCommand, Revert, Source, Tls, Which};
-pub(crate) use region::{Output, RegionArgs, RegionCommand, Run, ShardRange, Up, Waiting};
+pub(crate) use region::{
+    Output, PolicyChange, RegionArgs, RegionCommand, Run, ShardRange, Share, Up, Waiting,
+};
 
 /// A shop in several regions at once.
 ///
@@ -96,17 +98,24 @@ pub enum Command {
         meridian region uncordon eu-west && meridian region rebalance\n  \
         meridian region failover eu-west --confirm eu-west\n  \
         meridian region verify -o json\n\n\
+        With -o json an operation is one document, whether it was begun, followed or ended: id, kind, phase, moves, \
+        outcome, why and its timeline. Its id is null where a move or a rebalance had nothing to do.\n\n\
         Exit status:\n  \
         0  done\n  \
         1  failed, refused, aborted, or something is wrong (verify, why-not-ready)\n  \
         2  wrong command line, or not confirmed\n  \
-        3  no such region, shard or operation, or no map at all\n  \
+        3  no such region, shard or operation, no map, or no shop in the database at all\n  \
         4  another operation runs, or the map changed meanwhile\n  \
         5  not over in time: the operation goes on")]
     Region(RegionArgs),
     /// Make or update the database schema, and stop.
     Migrate,
     /// Import products or categories from a file.
+    #[command(after_help = "Exit status:\n  \
+        0  done, every row is in\n  \
+        1  failed: the file as a whole cannot be read, or the shop cannot take it\n  \
+        2  wrong command line\n  \
+        6  done, but rows with errors are not in: the report names each")]
     #[command(subcommand)]
     Import(Import),
     /// Take in the users, products, orders and payments of an existing MySQL shop, check them, give them back.
@@ -153,7 +162,7 @@ pub enum Command {
         #[arg(value_name = "DIR")]
         to: PathBuf,
     },
-    /// Put a backup into the (empty) data folder, after checking it.
+    /// Put a backup into the data folder, after checking it. The folder must hold nothing, or `keys` only.
     Restore {
         /// Folder that `backup` made.
         #[arg(value_name = "DIR")]

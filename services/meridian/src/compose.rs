@@ -173,6 +173,11 @@ impl Shop {
     /// The shop over the data folder of `settings`, with the modules of `targets` in this process. Nothing is served yet.
     pub async fn open(settings: Settings, targets: &Targets) -> Result<Self> {
         let db = open_database(&settings).await?;
+        Self::over(db, settings, targets).await
+    }
+
+    /// The same over a database that is open, whose schema is this binary's.
+    pub(crate) async fn over(db: Db, settings: Settings, targets: &Targets) -> Result<Self> {
         let Settings { data, config } = settings;
         let keys = Keys::open(&data)?;
         let internal = AssertionKey::new(*keys.secret("internal")?.expose());

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// Why, as the program's exit status says it: documented in the `--help` of `meridian region` and `meridian migrate-in`.
+/// Why, as the program's exit status says it: documented in the `--help` of `meridian region`, `meridian import` and
+/// `meridian migrate-in`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
     /// It failed, was refused, or something is wrong.

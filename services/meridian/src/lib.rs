@@ -43,8 +43,9 @@ pub async fn run(cli: Cli) -> Result<()> {
         }
         Command::Bus(bus) => commands::bus::run(&settings, bus).await,
         Command::Backup { to } => {
-            commands::backup::embedded_only(&settings.database()?)?;
-            local(settings, async |shop| commands::backup::backup(shop.db(), &cli.data, to).await).await
+            let database = settings.database()?;
+            commands::backup::embedded_only(&database)?;
+            commands::backup::backup(&database, to).await
         }
         Command::Restore { from } => {
             commands::backup::embedded_only(&settings.database()?)?;

@@ -12,7 +12,7 @@ use kernel::Result;
 use crate::{
     map::{Mapper, OrderRows, PaymentRows, ProductRows, Wrong},
     offers::{OfferFacts, TakeOffer},
-    store::Source,
+    store::{self, Source},
     taxonomy::Taxonomy,
     values::Record,
 };
@@ -55,15 +55,14 @@ pub(crate) struct Batch<R> {
 }
 
 impl<R> Batch<R> {
-    fn of(records: &[Record], names: &'static [&'static str]) -> Self {
-        let keys: Vec<String> = keys_of(records, "id");
-        Self {
+    fn of(table: Table, records: &[Record], names: &'static [&'static str]) -> Result<Self> {
+        Ok(Self {
             read: records.len() as u64,
-            last: keys.last().and_then(|key| key.parse().ok()),
+            last: records.last().map(|last| position(table, last)).transpose()?,
             rows: Vec::with_capacity(records.len()),
             wrong: Vec::new(),
-            looked_at: vec![(names, keys)],
-        }
+            looked_at: vec![(names, keys_of(records, "id"))],
+        })
     }
 
     fn push(&mut self, name: &'static str, record: &Record, mapped: Result<R, String>) {
@@ -75,6 +74,11 @@ impl<R> Batch<R> {
             }
         }
     }
+}
+
+/// Where the next batch begins: behind the key of this row. A key that is no such number is no end of the table.
+fn position(table: Table, row: &Record) -> Result<i64> {
+    store::whole(table.name(), "id", row.get("id").unwrap_or_default())
 }
 
 /// Reads a table.
@@ -149,7 +153,7 @@ impl Feed for Users<'_> {
         let Reading { source, mapper } = self.0;
         let users = source.after("users", after, limit).await?;
         let addresses = source.of("user_addresses", "user_id", &keys_of(&users, "id")).await?;
-        let mut batch = Batch::of(&users, &["users", "users.phone", "users.password"]);
+        let mut batch = Batch::of(self.table(), &users, &["users", "users.phone", "users.password"])?;
         batch.looked_at.push((&["user_addresses"], keys_of(&addresses, "id")));
         let addresses = by(addresses, "user_id");
         for user in &users {
@@ -182,7 +186,7 @@ impl Feed for Products<'_> {
         let Reading { source, mapper } = self.from;
         let products = source.after("products", after, limit).await?;
         let skus = by(source.of("skus", "product_id", &keys_of(&products, "id")).await?, "product_id");
-        let mut batch = Batch::of(&products, &["products"]);
+        let mut batch = Batch::of(self.table(), &products, &["products"])?;
         for product in &products {
             let (brands, categories) = (&self.taxonomy.brands, &self.taxonomy.categories);
             let rows = ProductRows {
@@ -219,7 +223,7 @@ impl Feed for Skus<'_> {
     async fn batch(&self, ctx: &Ctx, after: i64, limit: usize) -> Result<Batch<TakeOffer>> {
         let Reading { source, mapper } = self.from;
         let skus = source.after("skus", after, limit).await?;
-        let mut batch = Batch::of(&skus, &["skus"]);
+        let mut batch = Batch::of(self.table(), &skus, &["skus"])?;
         let mapped: Vec<_> = skus.iter().map(|sku| mapper.offer(sku)).collect();
         let mut products: Vec<uuid::Uuid> = mapped.iter().flatten().map(|(_, id, ..)| id.uuid()).collect();
         products.sort_unstable();
@@ -282,7 +286,7 @@ impl Feed for Orders<'_> {
         };
         let (items, payments, refunds) =
             (by(items, "order_id"), by(payments, "order_id"), by(refunds, "payment_id"));
-        let mut batch = Batch::of(&orders, &["orders"]);
+        let mut batch = Batch::of(self.table(), &orders, &["orders"])?;
         for order in &orders {
             let payments = of(&payments, order.get("id"));
             let refunds: Vec<Record> =
@@ -372,5 +376,26 @@ impl Feed for Payments<'_> {
             }
         }
         Ok(batch)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::map::testing::row;
+
+    fn last(keys: &[&str]) -> Result<Option<i64>> {
+        let records: Vec<Record> = keys.iter().map(|key| row(&[("id", key), ("name", "x")])).collect();
+        Batch::<TakeUser>::of(Table::Users, &records, &["users"]).map(|batch| batch.last)
+    }
+
+    #[test]
+    fn only_where_there_are_no_rows_a_table_ends() {
+        assert_eq!(last(&[]).unwrap(), None);
+        assert_eq!(last(&["-4", "0", "7"]).unwrap(), Some(7));
+        for odd in ["18446744073709551615", "7f3a", "1.50", ""] {
+            let failure = last(&["1", odd]).unwrap_err();
+            assert_eq!(failure.fields()[0].pointer, "tables.users.id", "{odd}");
+        }
     }
 }

@@ -104,7 +104,7 @@ impl MigrateIn {
 
     async fn look_at<F: Feed>(&self, feed: &F) -> Result<PlannedTable> {
         let name = feed.table().name();
-        let (mut rows, mut refused, mut examples, mut after) = (0, 0, Vec::new(), 0);
+        let (mut rows, mut refused, mut examples, mut after) = (0, 0, Vec::new(), store::START);
         loop {
             let batch = feed.batch(&self.ctx(), after, LOOK).await?;
             rows += batch.read;

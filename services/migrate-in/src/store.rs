@@ -13,5 +13,5 @@ pub(crate) use self::{
         MadeRow, ProgressRow, advance, clear_errors, errors, errors_of, forget_source, made, progress,
         put_errors, put_made, remove_made, start_pass,
     },
-    source::Source,
+    source::{START, Source, whole},
 };

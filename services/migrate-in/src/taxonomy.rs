@@ -8,6 +8,7 @@ use contracts::{
 };
 use kernel::{Result, Shard};
 use platform_db::Db;
+use uuid::Uuid;
 
 use crate::{
     map::Wrong,
@@ -17,6 +18,8 @@ use crate::{
 
 const BRAND: &str = "brand";
 const CATEGORY: &str = "category";
+/// A category that is going to be made. Its note holds the mark of its place, by which it is found where a crash comes between.
+const BEGUN: &str = "begun";
 /// Brands and categories are not sharded.
 const SHARD: Shard = Shard::new(0);
 /// Longest name.
@@ -40,8 +43,23 @@ pub(crate) struct Shelves<'a> {
     pub(crate) source: &'a str,
 }
 
-/// Categories here: by the category above and the name in lower case.
-type Known = HashMap<(Option<CategoryId>, String), CategoryId>;
+/// Where a category stands: the category above it, and its name in lower case.
+type Spot = (Option<CategoryId>, String);
+
+/// Categories here.
+type Known = HashMap<Spot, CategoryId>;
+
+/// What a place is known by in a note.
+fn mark((parent, name): &Spot) -> Uuid {
+    let parent = parent.map_or([0; 16], |parent| parent.uuid().into_bytes());
+    CategoryId::derive(SHARD, &[b"migrate-in", &parent, name.as_bytes()]).uuid()
+}
+
+/// Which of the categories that were begun are there, by their keys in the source.
+fn arrived(begun: &[MadeRow], known: &Known) -> Vec<(String, CategoryId)> {
+    let there: HashMap<Uuid, CategoryId> = known.iter().map(|(spot, id)| (mark(spot), *id)).collect();
+    begun.iter().filter_map(|row| Some((row.name.clone(), *there.get(&row.id?)?))).collect()
+}
 
 fn gather(nodes: &[CategoryNode], parent: Option<CategoryId>, known: &mut Known) {
     for node in nodes {
@@ -70,7 +88,7 @@ impl Shelves<'_> {
         self.db.write(SHARD, row, |tx, row| Box::pin(async move { store::put_made(tx, row).await })).await
     }
 
-    fn row(&self, kind: &str, name: &str, id: Option<uuid::Uuid>) -> MadeRow {
+    fn row(&self, kind: &str, name: &str, id: Option<Uuid>) -> MadeRow {
         MadeRow { source: self.source.to_owned(), kind: kind.to_owned(), name: name.to_owned(), id }
     }
 
@@ -109,8 +127,10 @@ impl Shelves<'_> {
     }
 
     async fn categories(&self, source: &Source, make: bool, taxonomy: &mut Taxonomy) -> Result<()> {
-        let mut known = Known::new();
-        gather(&self.catalog.categories(self.ctx, ()).await?, None, &mut known);
+        let mut known = self.known().await?;
+        if make {
+            self.note_arrived(&known).await?;
+        }
         let made = store::made(self.db.read(), self.source, CATEGORY).await?;
         let mut ours: HashMap<String, Option<CategoryId>> =
             made.into_iter().map(|row| (row.name, row.id.map(CategoryId::from_uuid))).collect();
@@ -126,31 +146,60 @@ impl Shelves<'_> {
                     None => continue,
                 },
             };
-            let place = (parent, theirs.name.to_lowercase());
-            let id = match (ours.get(&theirs.key), known.get(&place)) {
+            let spot = (parent, theirs.name.to_lowercase());
+            let id = match (ours.get(&theirs.key), known.get(&spot)) {
                 (Some(Some(id)), _) => Some(*id),
+                // Noted by a version that did not mark its place.
                 (Some(None), Some(id)) if make => {
-                    self.note(self.row(CATEGORY, &theirs.key, Some(id.uuid()))).await?;
+                    self.note_made(&theirs.key, *id).await?;
                     Some(*id)
                 }
                 (_, Some(id)) => Some(*id),
-                (_, None) if make => Some(self.make(&theirs, parent).await?),
+                (_, None) if make => Some(self.make(&theirs, &spot).await?),
                 (_, None) => None,
             };
             if let Some(id) = id {
-                known.insert(place, id);
+                known.insert(spot, id);
                 taxonomy.categories.insert(theirs.key, id);
             }
         }
         Ok(())
     }
 
-    async fn make(&self, theirs: &Theirs, parent_id: Option<CategoryId>) -> Result<CategoryId> {
-        self.note(self.row(CATEGORY, &theirs.key, None)).await?;
-        let input = CategoryInput { name: theirs.name.clone(), slug: None, parent_id, position: 0 };
+    /// The categories that are here.
+    async fn known(&self) -> Result<Known> {
+        let mut known = Known::new();
+        gather(&self.catalog.categories(self.ctx, ()).await?, None, &mut known);
+        Ok(known)
+    }
+
+    async fn make(&self, theirs: &Theirs, spot: &Spot) -> Result<CategoryId> {
+        self.note(self.row(BEGUN, &theirs.key, Some(mark(spot)))).await?;
+        let input = CategoryInput { name: theirs.name.clone(), slug: None, parent_id: spot.0, position: 0 };
         let made = self.catalog.add_category(self.ctx, input).await?;
-        self.note(self.row(CATEGORY, &theirs.key, Some(made.id.uuid()))).await?;
+        self.note_made(&theirs.key, made.id).await?;
         Ok(made.id)
+    }
+
+    /// Notes what was made before a crash, before that was noted.
+    async fn note_arrived(&self, known: &Known) -> Result<()> {
+        let begun = store::made(self.db.read(), self.source, BEGUN).await?;
+        for (key, id) in arrived(&begun, known) {
+            self.note_made(&key, id).await?;
+        }
+        Ok(())
+    }
+
+    async fn note_made(&self, key: &str, id: CategoryId) -> Result<()> {
+        let rows = (self.row(BEGUN, key, None), self.row(CATEGORY, key, Some(id.uuid())));
+        self.db
+            .write(SHARD, rows, |tx, (begun, made)| {
+                Box::pin(async move {
+                    store::remove_made(tx, begun).await?;
+                    store::put_made(tx, made).await
+                })
+            })
+            .await
     }
 
     /// Removes what was made and nobody uses; how many were removed, and which stay and why.
@@ -187,6 +236,10 @@ impl Shelves<'_> {
 
     /// Those below others go first: again and again, until nothing more goes.
     async fn give_categories_back(&self) -> Result<(u64, Vec<Wrong>)> {
+        self.note_arrived(&self.known().await?).await?;
+        for never_made in store::made(self.db.read(), self.source, BEGUN).await? {
+            self.forget(never_made).await?;
+        }
         let mut removed = 0;
         loop {
             let (mut kept, mut went) = (Vec::new(), false);
@@ -245,4 +298,34 @@ async fn in_order(source: &Source, taxonomy: &mut Taxonomy) -> Result<Vec<Theirs
         taxonomy.wrong.push(Wrong { name: "categories", key: theirs.key, reason: reason.to_owned() });
     }
     Ok(ordered)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(name: &str) -> CategoryId {
+        CategoryId::derive(SHARD, &[name.as_bytes()])
+    }
+
+    fn begun(key: &str, spot: &Spot) -> MadeRow {
+        let (source, kind, name) = ("legacy".to_owned(), BEGUN.to_owned(), key.to_owned());
+        MadeRow { source, kind, name, id: Some(mark(spot)) }
+    }
+
+    #[test]
+    fn a_category_that_was_made_and_not_noted_is_found_by_its_place() {
+        let at = |parent: Option<&str>, name: &str| -> Spot { (parent.map(id), name.to_owned()) };
+        let (top, below) = (at(None, "shoes"), at(Some("men"), "shoes"));
+        let known = Known::from([(top.clone(), id("top")), (below.clone(), id("below"))]);
+        let rows = [
+            begun("7", &below),
+            // Of these nothing came.
+            begun("8", &at(Some("women"), "shoes")),
+            begun("9", &at(Some("men"), "hats")),
+        ];
+        assert_eq!(arrived(&rows, &known), [("7".to_owned(), id("below"))]);
+        assert_eq!(arrived(&[begun("6", &top)], &known), [("6".to_owned(), id("top"))]);
+        assert!(arrived(&rows, &Known::new()).is_empty());
+    }
 }

@@ -62,7 +62,7 @@ impl MigrateIn {
         let mut found = VerifiedTable { table: name.to_owned(), ..VerifiedTable::default() };
         let (mut there, mut here) = (Checksum::default(), Checksum::default());
         let total = feed.total().await?;
-        let (mut after, mut matched) = (0, 0);
+        let (mut after, mut matched) = (store::START, 0);
         loop {
             let ctx = self.ctx();
             let batch = feed.batch(&ctx, after, LOOK).await?;

@@ -50,7 +50,8 @@ pub(crate) fn routes(orders: Arc<dyn Orders>, payments: Arc<dyn Payments>) -> Ro
 /// Prices items.
 ///
 /// The answer's `quote` binds us until it expires: hand it in with the order, and a higher price is refused instead of
-/// charged. An address needs somebody logged in; without one, tax and shipping are those of the shop's default market.
+/// charged. An address needs somebody logged in; without one, tax and shipping are those of the shop's default market, and an
+/// order whose address makes them higher needs a new quote.
 #[utoipa::path(tag = "orders", request_body = AskQuote, responses((status = 201, body = QuoteView)))]
 #[post("/api/v1/quotes")]
 async fn ask_quote(orders: Data<dyn Orders>, Anyone(ctx): Anyone, Valid(body): Valid<AskQuote>) -> Answer {

@@ -154,6 +154,11 @@ impl OrderService {
                         Failure::new(code::KEY_REUSED).detail(format!("this key placed {}", order.id))
                     );
                 }
+                // A twin with another body was faster: its order stands.
+                Err(failure) if failure.is(code::KEY_REUSED) => {
+                    self.drop_spare(ctx, &order).await;
+                    return Err(failure);
+                }
                 // Whether it was written may be unknown: the hold stays, and the same request again finds out.
                 Err(failure) => return Err(failure),
             }

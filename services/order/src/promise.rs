@@ -11,7 +11,8 @@ use kernel::{Failure, Money, Result, Timestamp};
 use crate::demand::Demand;
 
 /// Whether the shopper agreed to `total`: the quote they hand in must be for the same lines and destination, still hold,
-/// and promise at least today's total. A fall passes through to the shopper, a rise needs a new quote.
+/// and promise at least today's total. A fall passes through to the shopper, a rise needs a new quote. One that was asked
+/// for without an address promises its total wherever the order goes.
 pub(crate) fn honour(
     promise: &QuotePromise,
     demand: &Demand,
@@ -20,7 +21,7 @@ pub(crate) fn honour(
     now: Timestamp,
 ) -> Result<()> {
     let invalid = |detail: &str| Err(Failure::new(code::QUOTE_INVALID).field("/quote", detail));
-    if promise.destination.as_ref() != Some(destination) {
+    if promise.destination.as_ref().is_some_and(|promised| promised != destination) {
         return invalid("was made for another address");
     }
     let mut promised: BTreeMap<SkuId, i64> = BTreeMap::new();
@@ -82,11 +83,16 @@ mod tests {
     }
 
     #[test]
+    fn a_quote_without_an_address_promises_its_total() {
+        assert!(told(|promise| promise.destination = None, 1_500).is_ok());
+        assert!(told(|promise| promise.destination = None, 1_501).unwrap_err().is(code::PRICE_ROSE));
+    }
+
+    #[test]
     fn a_quote_for_something_else_is_refused() {
-        let invalid: [fn(&mut QuotePromise); 5] = [
+        let invalid: [fn(&mut QuotePromise); 4] = [
             |promise| promise.lines[0].1 = 3,
             |promise| promise.lines.truncate(1),
-            |promise| promise.destination = None,
             |promise| promise.destination.as_mut().unwrap().country = "DE".to_owned(),
             |promise| promise.total.currency = Currency::EUR,
         ];

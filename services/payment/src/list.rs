@@ -5,7 +5,7 @@ use contracts::{
     order::OrderId,
     payment::{ListPayments, PaymentView},
 };
-use kernel::{Cursor, Failure, Page, Result, page_limit};
+use kernel::{Cursor, Page, Result, page_limit};
 
 use crate::{PaymentService, store};
 

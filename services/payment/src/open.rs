@@ -127,6 +127,7 @@ async fn write(
         IntentState::Pending if latest.channel == command.channel => return Ok((payment, latest)),
         // Another channel: the charge of the one before is closed by the synchronisation.
         IntentState::Pending => from,
+        IntentState::Conflicted if store::start_over(tx, &mut payment).await? => IntentState::Pending,
         _ => after(from, Step::Reopen).ok_or_else(|| ended(from))?,
     };
     payment.state = intent_name(reopen).to_owned();

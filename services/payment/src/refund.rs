@@ -6,8 +6,7 @@
 use contracts::{
     Ctx, Permission,
     payment::{
-        IntentState, PaymentId, PaymentRefunded, Refund, RefundId, RefundPayment, RefundState, RefundView,
-        code,
+        IntentState, PaymentId, PaymentRefunded, RefundId, RefundPayment, RefundState, RefundView, code,
     },
 };
 use futures::{StreamExt, stream};
@@ -23,6 +22,7 @@ use crate::{
     store::{self, Direction, entity::refund},
 };
 
+const ROUTE: &str = "payment.refund";
 /// Refunds of one look.
 const BATCH: u64 = 100;
 /// Questions under way at once.
@@ -51,10 +51,14 @@ impl PaymentService {
             // Of a payment from another shop there is no channel here: it is refunded there.
             self.channel(&payment.channel)?;
         }
-        let shard = command.payment_id.shard();
-        let once = Once::on(shard, ctx.principal(), "payment.refund", ctx.key()?, &command)?;
-        let order =
-            Order { id: once.id::<Refund>(), payment: command.payment_id, amount: command.amount, reason };
+        // The key is the caller's, whichever payment it is used for; the refund lies with its payment.
+        let once = Once::new(ctx, ROUTE, &command)?;
+        let (principal, key) = (ctx.principal(), ctx.key()?);
+        let id = RefundId::derive(
+            command.payment_id.shard(),
+            &[principal.as_bytes(), ROUTE.as_bytes(), key.as_bytes()],
+        );
+        let order = Order { id, payment: command.payment_id, amount: command.amount, reason };
         let view: RefundView = self
             .db
             .write_once(&once, order, |tx, order| Box::pin(async move { write(tx, order).await }))

@@ -91,7 +91,10 @@ impl Shop {
     }
 
     fn order(&self, name: &str) -> OpenPayment {
-        let shard = Shard::new(3);
+        self.order_on(Shard::new(3), name)
+    }
+
+    fn order_on(&self, shard: Shard, name: &str) -> OpenPayment {
         OpenPayment {
             order_id: OrderId::derive(shard, &[name.as_bytes()]),
             order_number: format!("2026-{name}"),
@@ -104,6 +107,12 @@ impl Shop {
 
     async fn open(&self, name: &str) -> PaymentView {
         self.payments.open(&self.system(), self.order(name)).await.unwrap()
+    }
+
+    async fn pay(&self, order: OpenPayment) -> PaymentView {
+        let payment = self.payments.open(&self.system(), order).await.unwrap();
+        self.simulate(&payment, SandboxOutcome::Succeed).await;
+        self.until(&payment, IntentState::Succeeded).await
     }
 
     async fn simulate(&self, payment: &PaymentView, outcome: SandboxOutcome) {
@@ -127,9 +136,7 @@ impl Shop {
     }
 
     async fn paid(&self, name: &str) -> PaymentView {
-        let payment = self.open(name).await;
-        self.simulate(&payment, SandboxOutcome::Succeed).await;
-        self.until(&payment, IntentState::Succeeded).await
+        self.pay(self.order(name)).await
     }
 
     async fn count(&self, sql: &str) -> i64 {
@@ -225,6 +232,42 @@ async fn another_amount_is_a_conflict_that_staff_can_refund() {
     assert_eq!(shop.see(&payment).await.state, IntentState::Conflicted, "a person decides");
     shop.refund(&payment, 1_001, "k").await.unwrap();
     assert!(shop.refund(&payment, 1, "k2").await.unwrap_err().is(code::REFUND_TOO_LARGE));
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn once_all_wrong_money_went_back_the_right_amount_pays() {
+    let shop = Shop::new().await;
+    let payment = shop.open("a").await;
+    shop.simulate(&payment, SandboxOutcome::WrongAmount).await;
+    shop.until(&payment, IntentState::Conflicted).await;
+    shop.refund(&payment, 1_000, "k").await.unwrap();
+    let refused = shop.payments.open(&shop.system(), shop.order("a")).await.unwrap_err();
+    assert!(refused.is(code::STATE), "a cent is still here: {refused:?}");
+    shop.refund(&payment, 1, "k2").await.unwrap();
+    let again = shop.open("a").await;
+    assert_eq!((again.id, again.state), (payment.id, IntentState::Pending));
+    assert_eq!(again.refunded.amount, 0, "{again:?}");
+    shop.simulate(&again, SandboxOutcome::Succeed).await;
+    let paid = shop.until(&payment, IntentState::Succeeded).await;
+    assert_eq!(paid.refunded.amount, 0);
+    // All of it can be refunded, no more, and the books add up.
+    shop.refund(&payment, 1_000, "k3").await.unwrap();
+    assert!(shop.refund(&payment, 1, "k4").await.unwrap_err().is(code::REFUND_TOO_LARGE));
+    let scope = platform_runtime::Scope { since: None, most: None, ctx: shop.system() };
+    let findings = Arc::clone(&shop.payments).audit(scope).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.wrong == 0), "{findings:?}");
+    shop.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_refunds_one_payment() {
+    let shop = Shop::new().await;
+    let (a, b) = (shop.paid("a").await, shop.pay(shop.order_on(Shard::new(4), "b")).await);
+    assert_ne!(a.id.shard(), b.id.shard());
+    shop.refund(&a, 100, "k").await.unwrap();
+    assert!(shop.refund(&b, 100, "k").await.unwrap_err().is(kernel::code::KEY_REUSED));
+    assert_eq!(shop.see(&b).await.refunded.amount, 0);
     shop.close().await;
 }
 

@@ -32,6 +32,10 @@ impl PricingService {
         let mut wanted: BTreeMap<SkuId, Vec<Wanted>> = BTreeMap::new();
         for (index, price) in prices.iter().enumerate() {
             check(price, now).map_err(|(field, failure)| failure(format!("/prices/{index}{field}")))?;
+            // An id of a shard that this database does not have names nothing, and its event would never be sequenced.
+            if price.sku_id.shard().number() >= self.db.shards() {
+                return Err(Failure::invalid(format!("/prices/{index}/sku_id"), "there is no such SKU"));
+            }
             wanted.entry(price.sku_id).or_default().push(Wanted {
                 id: self.db.ids().mint(price.sku_id.shard()),
                 kind: price.kind,

@@ -8,7 +8,7 @@ use std::{
 use async_trait::async_trait;
 use contracts::{
     Event, EventBody,
-    catalog::{CategoryChanged, ProductChanged, ProductId},
+    catalog::{BrandChanged, CategoryChanged, ProductChanged, ProductId},
     inventory::AvailabilityChanged,
     order::OrderPaid,
     pricing::PriceChanged,
@@ -40,6 +40,9 @@ fn mark_of(event: &Event) -> Result<Option<Row>> {
         let mark = Row::new(changed.product_id, Kind::Product, Priority::Product);
         return Ok(Some(Row { version: changed.version, ..mark }));
     }
+    if let Some(changed) = event.body::<BrandChanged>()? {
+        return Ok(Some(Row::new(changed.brand_id, Kind::Brand, Priority::Bulk)));
+    }
     let changed = event.body::<CategoryChanged>()?;
     Ok(changed.map(|changed| Row::new(changed.category_id, Kind::Category, Priority::Bulk)))
 }
@@ -51,7 +54,13 @@ impl Consumer for Mark {
     }
 
     fn topics(&self) -> &'static [&'static str] {
-        &[ProductChanged::TOPIC, CategoryChanged::TOPIC, PriceChanged::TOPIC, AvailabilityChanged::TOPIC]
+        &[
+            ProductChanged::TOPIC,
+            CategoryChanged::TOPIC,
+            BrandChanged::TOPIC,
+            PriceChanged::TOPIC,
+            AvailabilityChanged::TOPIC,
+        ]
     }
 
     /// Every region has an index of its own.

@@ -80,15 +80,12 @@ impl SearchService {
         Ok(products)
     }
 
-    /// Sold products of a category and below it, a page at a time.
-    pub(crate) async fn page_of_category(
+    /// Sold products of a category and below it or of a brand, a page at a time.
+    pub(crate) async fn page_of(
         &self,
         ctx: &Ctx,
-        category: String,
-        cursor: Option<String>,
+        query: ListProducts,
     ) -> Result<(Vec<ProductId>, Option<String>)> {
-        let query =
-            ListProducts { category: Some(category), brand: None, cursor, limit: Some(kernel::MAX_LIMIT) };
         let page = self.catalog.list_products(ctx, query).await?;
         Ok((page.items.into_iter().map(|record| record.id).collect(), page.next_cursor))
     }

@@ -22,6 +22,7 @@ pub(crate) enum Kind {
     Product,
     Sku,
     Category,
+    Brand,
 }
 
 impl Kind {
@@ -30,6 +31,7 @@ impl Kind {
             Self::Product => 0,
             Self::Sku => 1,
             Self::Category => 2,
+            Self::Brand => 3,
         }
     }
 
@@ -37,6 +39,7 @@ impl Kind {
         match number {
             1 => Self::Sku,
             2 => Self::Category,
+            3 => Self::Brand,
             _ => Self::Product,
         }
     }
@@ -49,7 +52,7 @@ pub(crate) enum Priority {
     Stock,
     Price,
     Product,
-    /// Products below a category, and sold counts.
+    /// Products below a category or of a brand, and sold counts.
     Bulk,
     /// Applied to the index that answers, not yet to the one being built.
     Parked,

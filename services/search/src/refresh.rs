@@ -8,9 +8,9 @@ use std::{
 
 use contracts::{
     Ctx,
-    catalog::{CategoryId, ProductId},
+    catalog::{BrandId, CategoryId, ListProducts, ProductId},
 };
-use kernel::{Failure, Result, code};
+use kernel::{Failure, Result, Shard, code};
 use metrics::{counter, gauge};
 use platform_index::Change;
 
@@ -88,8 +88,8 @@ impl SearchService {
         Ok((rows, products))
     }
 
-    /// Prices and categories are read through their owners' caches, which hear of a change by the same events as we do. Stock is not
-    /// cached; a full batch is old enough; and a command has caches of its own that are empty.
+    /// Prices, categories and brands are read through their owners' caches, which hear of a change by the same events as we do.
+    /// Stock is not cached; a full batch is old enough; and a command has caches of its own that are empty.
     async fn let_caches_hear(&self, rows: &[Dirty]) {
         let cached = rows.iter().any(|row| row.priority != Priority::Stock.number());
         let full = rows.len() >= usize::try_from(self.config.batch).unwrap_or(usize::MAX);
@@ -106,7 +106,14 @@ impl SearchService {
         of_skus: HashSet<ProductId>,
     ) -> Result<Resolved> {
         for row in of_kind(rows, Kind::Category) {
-            self.mark_category(ctx, row).await?;
+            let category = CategoryId::from_uuid(row.id);
+            let query = ListProducts { category: Some(category.to_string()), ..ListProducts::default() };
+            self.mark_all_of(ctx, category.shard(), query).await?;
+        }
+        for row in of_kind(rows, Kind::Brand) {
+            let brand = BrandId::from_uuid(row.id);
+            let query = ListProducts { brand: Some(brand.to_string()), ..ListProducts::default() };
+            self.mark_all_of(ctx, brand.shard(), query).await?;
         }
         let mut wanted: HashMap<ProductId, i64> = of_skus.into_iter().map(|product| (product, 0)).collect();
         for row in of_kind(rows, Kind::Product) {
@@ -118,18 +125,18 @@ impl SearchService {
         Ok(Resolved { changes, done })
     }
 
-    /// Marks every product below a category: what it is called or where it stands is part of their documents.
-    async fn mark_category(&self, ctx: &Ctx, row: &Dirty) -> Result<()> {
-        let category = CategoryId::from_uuid(row.id);
-        let mut cursor = None;
+    /// Marks every product below a category or of a brand: what that is called, and where a category stands, is part of their
+    /// documents.
+    async fn mark_all_of(&self, ctx: &Ctx, shard: Shard, query: ListProducts) -> Result<()> {
+        let mut query = ListProducts { limit: Some(kernel::MAX_LIMIT), ..query };
         loop {
-            let (products, next) = self.page_of_category(ctx, category.to_string(), cursor).await?;
+            let (products, next) = self.page_of(ctx, query.clone()).await?;
             let marks = products.into_iter().map(|id| Mark::new(id, Kind::Product, Priority::Bulk)).collect();
-            store::mark(&self.db, &self.region, category.shard(), marks).await?;
+            store::mark(&self.db, &self.region, shard, marks).await?;
             if next.is_none() {
                 return Ok(());
             }
-            cursor = next;
+            query.cursor = next;
         }
     }
 

@@ -135,6 +135,8 @@ fn buying(cfg: &mut web::ServiceConfig) {
         cfg,
         web::resource("/checkout").route(get().to(checkout::checkout)).route(post().to(checkout::place)),
     );
+    let choice = web::resource("/checkout/choice");
+    page(cfg, choice.route(get().to(checkout::back)).route(post().to(checkout::choose)));
     let address = web::resource("/checkout/address");
     page(cfg, address.route(get().to(checkout::back)).route(post().to(checkout::add_address)));
     page(cfg, web::resource("/pay/{id}").route(get().to(pay::pay)));

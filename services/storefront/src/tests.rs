@@ -133,6 +133,42 @@ async fn an_order_is_placed_under_the_forms_own_key() {
 }
 
 #[actix_web::test]
+async fn an_order_goes_to_the_address_that_is_ticked() {
+    let mut browser = browser().await;
+    browser.log_in().await;
+    let form = browser.get("/checkout").await;
+    // Removing the radios' form, or sending another field of that name with the order, makes this fail.
+    let inputs = form.body.split("<input ").skip(1).filter_map(|rest| rest.split('>').next());
+    let radios: Vec<&str> = inputs.filter(|input| input.contains(" name=\"address_id\"")).collect();
+    assert_eq!(radios.len(), 2);
+    for radio in radios {
+        assert!(radio.contains("type=\"radio\"") && radio.contains(" form=\"place-order\""), "{radio}");
+    }
+    let other = samples::address(2, false).id.to_string();
+    let is_ticked = |body: &str| {
+        body.contains(&format!("value=\"{other}\" id=\"address-{other}\" form=\"place-order\" checked>"))
+    };
+    assert!(!is_ticked(&form.body));
+
+    let named = ["csrf", "key", "quote"].map(|name| (name, form.field(name)));
+    let mut fields: Vec<(&str, &str)> = named.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    fields.push(("address_id", &other));
+    *browser.services.refuse_order.lock().unwrap() = Some(contracts::pricing::code::QUOTE_INVALID);
+    let refused = browser.post("/checkout", &fields).await;
+    assert_eq!(refused.status, 422);
+    assert!(refused.body.contains("your address has changed") && is_ticked(&refused.body));
+    assert_eq!(browser.services.calls("order.place")[0].1["address_id"], other.as_str());
+    let quotes = browser.services.calls("order.quote");
+    assert_eq!(quotes.last().unwrap().1["address_id"], other.as_str(), "the price there is shown");
+
+    let chosen = browser.post("/checkout/choice", &fields).await;
+    assert_eq!((chosen.status, chosen.location), (303, format!("/checkout?address_id={other}")));
+    let page = browser.get(&format!("/checkout?address_id={other}")).await;
+    assert!(is_ticked(&page.body));
+    assert_eq!(browser.services.calls("order.place").len(), 1, "choosing places nothing");
+}
+
+#[actix_web::test]
 async fn the_language_is_the_visitors() {
     let mut browser = browser().await;
     let asked = test::TestRequest::get().uri("/nowhere").insert_header(("accept-language", "zh-TW,en;q=0.5"));
@@ -147,6 +183,23 @@ async fn the_language_is_the_visitors() {
     assert!(browser.get("/help").await.body.contains("<html lang=\"zh-CN\""), "remembered");
     assert!(browser.get("/help?lang=en").await.body.contains("<html lang=\"en\""));
     assert_eq!(browser.get("/api/v1/nowhere").await.body.chars().next(), Some('{'), "programs get problems");
+}
+
+#[actix_web::test]
+async fn a_page_links_to_this_shop_whatever_its_address() {
+    let mut browser = browser().await;
+    for path in ["//evil.test", "//evil.test/p?x=1", "/\\evil.test"] {
+        let missing = browser.get(path).await;
+        assert_eq!(missing.status, 404, "{path}");
+        assert!(
+            !missing.body.contains("=\"//") && !missing.body.contains("=\"/\\"),
+            "{path}: {}",
+            missing.body
+        );
+        assert!(missing.body.contains("href=\"/?lang=zh-CN\""), "{path}: {}", missing.body);
+    }
+    let missing = browser.get("/nowhere?x=1&lang=en").await;
+    assert!(missing.body.contains("href=\"/nowhere?x=1&#38;lang=zh-CN\""), "{}", missing.body);
 }
 
 #[actix_web::test]
@@ -214,6 +267,18 @@ async fn what_is_wrong_with_a_field_is_said_at_the_field() {
     assert!(refused.body.contains("href=\"#f-city\"") && refused.body.contains("id=\"e-city\""));
     assert!(refused.body.contains("value=\"1 Main St\""));
     assert!(browser.services.calls("account.add_address").is_empty());
+}
+
+#[actix_web::test]
+async fn a_phone_number_is_removed_by_emptying_its_field() {
+    let mut browser = browser().await;
+    browser.log_in().await;
+    let csrf = browser.get("/account").await.field("csrf");
+    for (typed, sent) in [("+1 (415) 555-0100", "+14155550100"), ("", "")] {
+        let fields = [("csrf", csrf.as_str()), ("name", "Ada"), ("phone", typed), ("locale", "en")];
+        assert_eq!(browser.post("/account", &fields).await.status, 303);
+        assert_eq!(browser.services.calls("account.update_me").last().unwrap().1["phone"], sent);
+    }
 }
 
 #[actix_web::test]

@@ -28,6 +28,7 @@ use crate::{
     error::{Answer, PageError},
     flash::Flash,
     frame::Frame,
+    link,
     locale::Locale,
     shop::Shop,
     token,
@@ -215,10 +216,10 @@ impl Visitor {
         self.0.query.iter().find(|(n, _)| n == name).map_or("", |(_, value)| value.trim())
     }
 
-    /// Path and parameters of this page, without the language.
+    /// Path and parameters of this page, without the language; the home page where a link to it would lead elsewhere.
     pub(crate) fn here(&self) -> String {
         let params = self.0.query.iter().filter(|(name, _)| name != "lang");
-        crate::link::with_params(&self.0.path, params.map(|(n, v)| (n.as_str(), v.as_str())))
+        link::local(&link::with_params(&self.0.path, params.map(|(n, v)| (n.as_str(), v.as_str()))))
     }
 
     fn session(&self) -> Option<String> {

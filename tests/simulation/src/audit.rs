@@ -32,6 +32,7 @@ pub fn step(before: &Store, after: &Store, by: By<'_>, now: Timestamp) -> Result
     leases(before, after, now)?;
     at_any_time(after, now)?;
     homes(before, after)?;
+    let_go(after)?;
     let_back(before, after, by)
 }
 
@@ -126,6 +127,18 @@ fn homes(before: &Store, after: &Store) -> Result<(), Broken> {
     Ok(())
 }
 
+/// 10: a switchover that has ended keeps no region cordoned.
+fn let_go(after: &Store) -> Result<(), Broken> {
+    for (region, row) in &after.world().desired.regions {
+        let holder = row.held_by.and_then(|held| after.ended().get(&held));
+        let kept = holder.filter(|one| matches!(one.spec.kind, Kind::Switchover { .. }));
+        hold(10, kept.is_none(), || {
+            format!("{region} is {:?} since a switchover that has ended", row.state)
+        })?;
+    }
+    Ok(())
+}
+
 /// 11: a region that is out is let back by a person, or by the drill that holds it.
 fn let_back(before: &Store, after: &Store, by: By<'_>) -> Result<(), Broken> {
     for (region, row) in &after.world().desired.regions {
@@ -144,7 +157,8 @@ fn let_back(before: &Store, after: &Store, by: By<'_>) -> Result<(), Broken> {
 }
 
 /// Holds a journal at rest (nothing runs, nothing is due, nobody is cut off) to what must have come about: 12, every shard
-/// has a serving home, unless the planner names why it cannot have one; and its home works on it.
+/// has a serving home, unless the planner names why it cannot have one; and its home works on it, or, where it has none
+/// that serves, whoever may.
 pub fn rest(store: &Store, now: Timestamp) -> Result<(), Broken> {
     at_any_time(store, now)?;
     let world = store.world();
@@ -154,14 +168,14 @@ pub fn rest(store: &Store, now: Timestamp) -> Result<(), Broken> {
     for (shard, row) in &world.observed.shards {
         let full = world.desired.regions.get(&row.home).is_some_and(|home| home.spec.role == Role::Full);
         hold(12, full, || format!("shard {shard} lives in {}, which is no home", row.home))?;
-        let worked_on = world
-            .observed
-            .leases
-            .get(shard)
-            .is_some_and(|lease| lease.holder.region == row.home && lease.held(now));
-        hold(12, worked_on || stranded.contains(shard), || {
-            format!("nobody in {} works on {shard}", row.home)
-        })?;
+        let worker = world.observed.leases.get(shard).filter(|lease| lease.held(now));
+        let worked_on = if stranded.contains(shard) {
+            let may = world.desired.regions.keys().any(|region| world.works(row, region, now));
+            worker.is_some() || !may
+        } else {
+            worker.is_some_and(|lease| lease.holder.region == row.home)
+        };
+        hold(12, worked_on, || format!("nobody works on {shard}, whose home is {}", row.home))?;
     }
     Ok(())
 }

@@ -89,14 +89,12 @@ fn burn(cast: &Cast, seed: &mut Seed) -> String {
     format!("sees {region} burning: {}", vitals.burning)
 }
 
-/// The end of a run: nothing is paused or pinned, nothing burns; regions stay as they are.
+/// The end of a run: nothing is paused or pinned; regions stay as they are. What was said of them stays, too, and is not
+/// said again: it grows old, and nobody waits for it for ever.
 pub(crate) fn calm(cast: &Cast) {
     let world = cast.journal.store().world().clone();
     let mut policy = world.desired.policy;
     policy.paused = false;
     policy.pins.clear();
     drop(block_on(cast.journal.put_policy(world.observed.version, &policy)));
-    for place in &cast.places {
-        drop(block_on(cast.journal.say(&place.name, Vitals::default())));
-    }
 }

@@ -359,6 +359,21 @@ mod tests {
         assert_eq!(distinct.len(), keys.len(), "{keys:?}");
     }
 
+    /// Tests run on what the recipes make, users on the images: they are of one version, as far as a recipe names it.
+    #[test]
+    fn compose_starts_the_versions_that_are_tested() {
+        let compose = include_str!("../../../regions/local/compose.yaml");
+        for (part, image) in [
+            (Part::Tidb, "pingcap/tidb:v"),
+            (Part::Pulsar, "apachepulsar/pulsar:"),
+            (Part::Redis, "redis:"),
+            (Part::Otel, "otel/opentelemetry-collector:"),
+        ] {
+            let tested = part.recipe().version.split('-').next().expect("a version");
+            assert!(compose.contains(&format!("image: {image}{tested}")), "{image}{tested}");
+        }
+    }
+
     #[test]
     fn what_does_not_exist_is_missing_and_says_how_to_have_it() {
         let tool = Tool { program: "no-such-program-here", ..REDIS };

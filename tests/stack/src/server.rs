@@ -31,7 +31,7 @@ const TRIES: u32 = 3;
 pub enum Place {
     /// A folder that goes away with it. The server ends with the value, or with this process, however that dies.
     Temporary,
-    /// A folder that stays. The server goes on after this process: whoever keeps its [`Identity`] ends it.
+    /// A folder that stays. Once it is ready the server goes on after this process: whoever keeps its [`Identity`] ends it.
     Kept {
         /// The folder.
         folder: PathBuf,
@@ -64,7 +64,8 @@ pub struct Server {
 
 struct Running {
     child: Child,
-    /// Ends the server when this process dies; told to leave when we end it ourselves.
+    /// Ends the server when this process dies, one that is kept as long as it is not ready; told to leave when we end it
+    /// ourselves.
     watchdog: Option<Watchdog>,
 }
 
@@ -205,10 +206,13 @@ impl Server {
             .process_group(0)
             .spawn()
             .with_context(|| format!("cannot start {}", self.plan.program.display()))?;
-        let watchdog = match self.temporary.as_ref().map(|folder| Watchdog::over(child.id(), folder.path())) {
-            None => None,
-            Some(Ok(watchdog)) => Some(watchdog),
-            Some(Err(error)) => {
+        let watched = match &self.temporary {
+            Some(folder) => Watchdog::over(child.id(), folder.path()),
+            None => Watchdog::over_kept(child.id()),
+        };
+        let watchdog = match watched {
+            Ok(watchdog) => Some(watchdog),
+            Err(error) => {
                 child.kill()?;
                 child.wait()?;
                 return Err(error);
@@ -221,6 +225,10 @@ impl Server {
             ended.is_some() || (self.plan.ready)()
         });
         if ready && ended.is_none() {
+            // From here on whoever keeps a kept server's identity ends it.
+            if self.temporary.is_none() {
+                running.watchdog.take().map_or(Ok(()), Watchdog::leave)?;
+            }
             *self.running() = Some(running);
             return Ok(());
         }
@@ -274,4 +282,51 @@ fn home(part: Part) -> Result<PathBuf> {
         recipe.takes,
         missing.join("\n  ")
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    /// Set for the process that this test starts from itself and kills: the folder.
+    const CHILD: &str = "STACK_TEST_STARTING_CHILD";
+
+    #[test]
+    fn a_kept_server_that_is_not_ready_does_not_outlive_its_process() {
+        if let Some(folder) = std::env::var_os(CHILD) {
+            start_for_ever(folder.into());
+            return;
+        }
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut child = Command::new(std::env::current_exe().expect("this very program"))
+            .args(["--exact", "server::tests::a_kept_server_that_is_not_ready_does_not_outlive_its_process"])
+            .env(CHILD, folder.path())
+            .spawn()
+            .expect("it starts");
+        let pid = folder.path().join("pid");
+        let read = || fs::read_to_string(&pid).ok()?.trim().parse::<u32>().ok();
+        assert!(until(Duration::from_secs(20), || read().is_some()), "the server starts");
+        let server = read().and_then(Identity::of).expect("the server runs");
+        child.kill().expect("killed");
+        child.wait().expect("reaped");
+        assert!(until(Duration::from_secs(20), || !server.runs()), "the server goes on, and nobody knows it");
+        assert!(pid.exists(), "its data stays");
+    }
+
+    /// A server that says its id and is never ready; the process is killed long before the limit.
+    fn start_for_ever(folder: PathBuf) {
+        let script = "echo $$ > pid; exec sleep 600";
+        let plan = Plan {
+            program: "sh".into(),
+            arguments: ["-c", script].map(OsString::from).into(),
+            before: Box::new(|| Ok(())),
+            ready: Box::new(|| false),
+            limit: Duration::from_secs(60),
+        };
+        let (ports, running) = (Ports::new(), Mutex::new(None));
+        let server = Server { part: Part::Redis, plan, ports, folder, temporary: None, running };
+        server.launch().expect_err("it is never ready");
+    }
 }

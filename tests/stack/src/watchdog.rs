@@ -17,10 +17,20 @@ pub struct Watchdog(Child);
 impl Watchdog {
     /// Watches over the server `pid`, whose data is in `folder`.
     pub fn over(pid: u32, folder: &Path) -> Result<Self> {
-        let shell = Command::new("sh")
-            .args(["-c", "read -r leave && exit 0; kill -s KILL \"$0\"; sleep 1; rm -rf -- \"$1\""])
-            .arg(pid.to_string())
-            .arg(folder)
+        let end = "read -r leave && exit 0; kill -s KILL \"$0\"; sleep 1; rm -rf -- \"$1\"";
+        Self::with(Command::new("sh").args(["-c", end]).arg(pid.to_string()).arg(folder))
+    }
+
+    /// Watches over the server `pid` until it is known to somebody: its data stays, so it is asked to end before it is made to.
+    pub fn over_kept(pid: u32) -> Result<Self> {
+        let end = "read -r leave && exit 0; kill -s TERM \"$0\"; left=30; \
+                   while [ $left -gt 0 ] && kill -s 0 \"$0\"; do sleep 1; left=$((left - 1)); done; \
+                   kill -s KILL \"$0\"";
+        Self::with(Command::new("sh").args(["-c", end]).arg(pid.to_string()))
+    }
+
+    fn with(shell: &mut Command) -> Result<Self> {
+        let shell = shell
             .current_dir("/")
             .stdin(Stdio::piped())
             .stdout(Stdio::null())

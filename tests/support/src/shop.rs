@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use platform_db::DbConfig;
 use serde_json::json;
 
@@ -251,6 +251,18 @@ impl Shop {
 
     /// Runs a command of the binary on another data folder; what it prints.
     pub fn run_command_on(&self, data: &Path, arguments: &[&str], input: Option<&str>) -> Result<String> {
+        let (status, text) = self.end_of_command(data, arguments, input)?;
+        ensure!(status.success(), "meridian {arguments:?} ended with {status}:\n{text}");
+        Ok(text)
+    }
+
+    /// Runs a command of the binary to its end; its status, and what it printed.
+    fn end_of_command(
+        &self,
+        data: &Path,
+        arguments: &[&str],
+        input: Option<&str>,
+    ) -> Result<(std::process::ExitStatus, String)> {
         use std::io::Write;
         let mut child = self
             .command_on(data, arguments)?
@@ -264,18 +276,22 @@ impl Shop {
         let output = child.wait_with_output()?;
         let text =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        if output.status.success() {
-            Ok(text)
-        } else {
-            bail!("meridian {arguments:?} ended with {}:\n{text}", output.status)
-        }
+        Ok((output.status, text))
+    }
+
+    /// `meridian import` of a file: its report. The status must say whether rows are not in.
+    pub fn import(&self, kind: &str, file: &str) -> Result<String> {
+        let (status, report) = self.end_of_command(&self.data(), &["import", kind, file], None)?;
+        let expected = if report.contains("; 0 of ") { 0 } else { 6 };
+        ensure!(status.code() == Some(expected), "import ended with {status}:\n{report}");
+        Ok(report)
     }
 
     /// Imports a Shopify CSV given as text.
     pub fn import_products(&self, csv: &str) -> Result<String> {
         let file = self.folder.path().join(format!("import-{:08x}.csv", rand::random::<u32>()));
         std::fs::write(&file, csv)?;
-        let report = self.run_command(&["import", "products", path(&file)?], None)?;
+        let report = self.import("products", path(&file)?)?;
         // Another process imported: what this shop looked up just before may be believed as long as its caches live.
         #[expect(clippy::disallowed_methods, reason = "the stated bound itself is waited for, once a test")]
         std::thread::sleep(CACHES_LIVE);

@@ -2,6 +2,8 @@
 
 mod arch_check;
 mod cargo;
+#[cfg(test)]
+mod compose;
 mod openapi;
 mod prove;
 mod reference;

@@ -30,8 +30,11 @@ const ON_REAL_PARTS: &[(&str, &[&str])] = &[
     ("cache", &["--include-ignored"]),
     ("http", &["--ignored"]),
     ("journeys", &["--include-ignored"]),
-    ("conformance", &[]),
+    (CONFORMANCE, &[]),
 ];
+
+/// The package of the suites that every adapter must pass.
+const CONFORMANCE: &str = "conformance";
 
 /// What to test.
 #[derive(Args)]
@@ -64,6 +67,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     } else {
         eprintln!("without --ui: the pages are not tried in a browser");
     }
+    if std::env::var_os("MERIDIAN_MEILISEARCH_URL").is_none() {
+        eprintln!("without MERIDIAN_MEILISEARCH_URL: the index is not tried on a real Meilisearch");
+    }
     // What is missing is told, and built, before anything else that is long.
     if options.real {
         Parts::build()?;
@@ -73,8 +79,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     // The journeys start the binary itself.
     eprintln!("building the binary and the tests …");
     cargo::build_binaries(false)?;
-    let parts = if options.real { Some(Parts::start()?) } else { None };
     let suite = Suite { features: features.join(","), filter: options.filter.as_deref() };
+    suite.nothing_is_disabled()?;
+    let parts = if options.real { Some(Parts::start()?) } else { None };
     let embedded = suite.embedded();
     let Some(parts) = parts else { return embedded };
     eprintln!("now on TiDB, Pulsar and Redis …");
@@ -150,6 +157,24 @@ impl Suite<'_> {
         test
     }
 
+    /// Fails where a row of the conformance suites is disabled: an adapter that nobody asks would pass.
+    fn nothing_is_disabled(&self) -> Result<()> {
+        for program in self.programs()?.iter().filter(|program| program.name == CONFORMANCE) {
+            let mut list = Command::new(&program.file);
+            list.args(["--list", "--ignored", "--format=terse"]);
+            let output = list.output().with_context(|| format!("cannot start {}", program.file.display()))?;
+            if !output.status.success() {
+                bail!("{} does not list its tests", program.file.display());
+            }
+            let text = String::from_utf8_lossy(&output.stdout);
+            let disabled = listed(&text);
+            if !disabled.is_empty() {
+                bail!("rows of the conformance suites are disabled: {}", disabled.join(", "));
+            }
+        }
+        Ok(())
+    }
+
     /// Everything, on the embedded parts.
     fn embedded(&self) -> Result<()> {
         let mut test = self.cargo_test();
@@ -197,8 +222,10 @@ impl Suite<'_> {
                 programs.push(TestProgram { name, folder, file, arguments });
             }
         }
-        if !programs.iter().any(|program| program.name == "journeys") {
-            bail!("the journeys are not among the tests that were built");
+        for name in ["journeys", CONFORMANCE] {
+            if !programs.iter().any(|program| program.name == name) {
+                bail!("the tests of {name} are not among those that were built");
+            }
         }
         Ok(programs)
     }
@@ -210,4 +237,21 @@ struct TestProgram {
     folder: PathBuf,
     file: PathBuf,
     arguments: &'static [&'static str],
+}
+
+/// The tests that a test program names when it is asked for a terse list.
+fn listed(text: &str) -> Vec<&str> {
+    text.lines().filter_map(|line| line.strip_suffix(": test")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn disabled_rows_are_found() {
+        let text = "contracts::mutants::scratch: test\nproduct_index::words::typos: test\n";
+        assert_eq!(listed(text), ["contracts::mutants::scratch", "product_index::words::typos"]);
+        assert!(listed("").is_empty() && listed("0 tests, 0 benchmarks\n").is_empty());
+    }
 }

@@ -1,4 +1,5 @@
-//! The map on disk, signed: a process that starts while the database does not answer has the last map it knew.
+//! The map on disk, signed: a process that starts while the database does not answer has the last map it knew. It holds until
+//! the database was read once, since nothing in it says of which database it is.
 
 use std::{
     fs::{self, DirBuilder, File, OpenOptions},

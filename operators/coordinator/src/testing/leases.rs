@@ -141,6 +141,20 @@ pub(super) async fn of_a_home_that_is_down_are_stood_in_for<B: Bench>(bench: &B,
     assert_eq!(journal.take(SHARD, &eu, TTL).await, Ok(Some(Epoch(3))));
 }
 
+pub(super) async fn of_a_home_that_is_out_are_stood_in_for(journal: &impl Journal) {
+    let (eu, us) = (worker("eu", "a"), worker("us", "a"));
+    assert_eq!(journal.take(SHARD, &eu, TTL).await, Ok(Some(Epoch(1))));
+    assert_eq!(journal.set_state(&region("eu"), 0, State::Drained).await, Ok(Applied::Yes));
+    let nothing = BTreeSet::new();
+    assert_eq!(journal.work(&eu, TTL, &nothing).await, Ok(BTreeMap::new()), "given back");
+    let all = [(SHARD, Epoch(2)), (Shard::new(1), Epoch(1)), (Shard::new(2), Epoch(1))];
+    assert_eq!(journal.work(&us, TTL, &nothing).await, Ok(BTreeMap::from(all)));
+    assert_eq!(journal.set_state(&region("eu"), 1, State::Cordoned).await, Ok(Applied::Yes));
+    let own = BTreeMap::from([(Shard::new(2), Epoch(1))]);
+    assert_eq!(journal.work(&us, TTL, &nothing).await, Ok(own), "its home is back");
+    assert_eq!(journal.take(SHARD, &eu, TTL).await, Ok(Some(Epoch(3))));
+}
+
 pub(super) async fn are_resigned(journal: &impl Journal) {
     let (first, second) = (worker("eu", "a"), worker("eu", "b"));
     let nothing = BTreeSet::new();

@@ -56,6 +56,7 @@ pub(super) async fn are_kept_whole(journal: &impl Journal) {
         reason: Reason::OverCapacity { shards: 3, capacity: 2 },
     }];
     next.late.insert(Shard::new(2));
+    next.failed = Some("enough".into());
     next.timeline.push(next.timeline[0].clone());
     assert_eq!(journal.apply(&journalled(id, 0, next.clone())).await, Ok(Applied::Yes));
     assert_eq!(running(journal).await, next);

@@ -262,6 +262,35 @@ async fn an_agent_keeps_the_map_on_disk() {
     assert_eq!(world.observed.shards, stage.world().await.observed.shards);
 }
 
+/// The data folder stayed, the database is another one or was set back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_map_on_disk_gives_way_to_the_databases_whatever_its_version() {
+    let folder = tempfile::tempdir().unwrap();
+    let snapshot = Snapshot::new(region("us"), folder.path(), [1; 32]);
+    let stage = Stage::open(in_memory(), false).await;
+    let theirs = stage.world().await;
+    for ahead in [0, 30] {
+        let mut other = theirs.clone();
+        other.observed.version.0 += ahead;
+        other.observed.shards.values_mut().for_each(|row| row.home = region("eu"));
+        snapshot.keep(&other).unwrap();
+        let regions = Regions::of(region("us"), snapshot.read().unwrap().unwrap());
+        let config = RegionConfig { name: "us".into(), ..RegionConfig::default() };
+        let me = Instance::new(region("us"), "second");
+        let mut agent =
+            Agent::new(stage.journal.clone(), regions.clone(), me, config, Some(snapshot.clone()));
+        agent.begin().await;
+        for known in [(*regions.world().unwrap()).clone(), snapshot.read().unwrap().unwrap()] {
+            assert_eq!(known.observed.version, theirs.observed.version, "{ahead} versions ahead");
+            assert_eq!(known.observed.shards, theirs.observed.shards);
+        }
+        let file = folder.path().join("map.json");
+        std::fs::remove_file(&file).unwrap();
+        agent.begin().await;
+        assert!(!file.exists(), "a map that was kept is not kept again");
+    }
+}
+
 #[test]
 fn a_map_that_was_changed_is_not_believed() {
     let folder = tempfile::tempdir().unwrap();

@@ -59,3 +59,19 @@ fn a_home_that_is_out_is_wrong_while_nobody_is_about_to_change_it() {
     assert_eq!(found.len(), 12);
     assert!(found[0].what.contains("fits nowhere"), "{}", found[0]);
 }
+
+#[test]
+fn a_shard_without_a_home_that_nobody_works_on_is_wrong_whatever_runs() {
+    let field = Field::new();
+    field.ask(placement::Kind::Rebalance);
+    field.set("eu", State::Drained);
+    assert_eq!(served(&scene(&field)), [], "its lease is held");
+    field.clock.advance(std::time::Duration::from_secs(5));
+    assert_eq!(served(&scene(&field)), [], "and has just run out");
+    field.clock.advance(std::time::Duration::from_secs(5));
+    let found = served(&scene(&field));
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found[0].what.ends_with("nobody works on it"), "{}", found[0]);
+    field.live();
+    assert_eq!(served(&scene(&field)), []);
+}

@@ -2,7 +2,7 @@
 
 use coordinator::Deed;
 use futures::executor::block_on;
-use placement::{Kind, Outcome, State};
+use placement::{Kind, OperationId, Outcome, State};
 
 use coordinator::Journal;
 
@@ -54,7 +54,7 @@ fn aborted_after(kind: &Kind, changes: usize) -> Option<Field> {
 
 #[test]
 fn an_abort_after_any_change_leaves_a_settled_map() {
-    let mut cuts = 0;
+    let (mut cuts, mut carried_out) = (0, 0);
     for kind in kinds() {
         for changes in 0.. {
             let Some(field) = aborted_after(&kind, changes) else { break };
@@ -66,14 +66,21 @@ fn an_abort_after_any_change_leaves_a_settled_map() {
                     // Before the fence the coordinator begins one by itself; after it, it evacuates.
                     assert!(matches!(at_rest.1, State::Fenced | State::Active), "{changes}: {at_rest:?}");
                 }
-                Kind::Switchover { .. } => assert_ne!(at_rest.1, State::Fenced, "{changes}: {at_rest:?}"),
+                // Its own cordon is lifted again.
+                Kind::Switchover { .. } => {
+                    assert!(matches!(at_rest.1, State::Active | State::Drained), "{changes}: {at_rest:?}");
+                }
                 Kind::Move { .. } => assert_eq!(at_rest.1, State::Active, "{changes}: {at_rest:?}"),
-                // Out: it comes back by itself. On the way back: it stays as it is, for a person.
-                Kind::Drill { .. } => assert_ne!(at_rest.1, State::Drained, "{changes}: {at_rest:?}"),
+                // Out: it comes back by itself. On the way back: it stays as it is, for a person. At its end: it is over.
+                Kind::Drill { .. } => {
+                    assert_ne!(at_rest.1, State::Drained, "{changes}: {at_rest:?}");
+                    carried_out += usize::from(field.outcome(OperationId(1)) == done());
+                }
                 _ => {}
             }
         }
     }
+    assert_eq!(carried_out, 2, "a drill that is asked to end while it closes is carried out, and no other");
     // A change the less would mean that a phase is not cut any more.
     assert!(cuts >= 40, "{cuts} cuts");
 }

@@ -10,7 +10,7 @@ use coordinator::{Coordinator, Deed, Journal, MemoryJournal};
 use futures::executor::block_on;
 use kernel::{Clock, FakeClock, Region, Shard, Timestamp};
 use placement::{
-    Degraded, Desired, Instance, Jurisdiction, Kind, Operation, OperationId, Outcome, Phase, Placing,
+    Degraded, Desired, Instance, Jurisdiction, Kind, Operation, OperationId, Outcome, Phase, Placing, Policy,
     RegionRow, RegionSpec, Role, Spec, State, Verdict, Wish, wish,
 };
 
@@ -73,6 +73,20 @@ impl Field {
             block_on(self.journal.set_state(&region(name), version, to)),
             Ok(coordinator::Applied::Yes)
         );
+    }
+
+    /// A person says how shards are to move.
+    pub(crate) fn put(&self, policy: &Policy) {
+        let version = self.journal.store().world().observed.version;
+        assert_eq!(block_on(self.journal.put_policy(version, policy)), Ok(coordinator::Applied::Yes));
+    }
+
+    /// From now on nobody fails this region over but a person.
+    pub(crate) fn unready(&self, name: &str) {
+        let row = self.journal.store().world().desired.regions[&region(name)].clone();
+        let spec = RegionSpec { failover_ready: false, ..row.spec };
+        let put = block_on(self.journal.put_region(&region(name), Some(row.version), &spec));
+        assert_eq!(put, Ok(coordinator::Applied::Yes));
     }
 
     pub(crate) fn state(&self, name: &str) -> State {

@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use coordinator::{Applied, Deed, Journal};
+use coordinator::{Deed, Journal, served};
 use futures::executor::block_on;
 use kernel::{Clock, Shard};
-use placement::{Kind, Outcome, Policy, RegionSpec, State};
+use placement::{Kind, Outcome, Policy, State, Vitals};
 
 use crate::field::{Field, done, field_for, kinds, region};
 
@@ -85,7 +85,25 @@ fn a_drill_does_not_let_back_what_a_person_took_over() {
     field.set("eu", State::Fenced);
     field.until(|| block_on(coordinator.tick()).unwrap(), |field| field.operation(id).ended());
     assert_eq!((field.counts()[1], field.state("eu")), (0, State::Fenced));
+    assert_eq!(field.outcome(id), Outcome::Aborted { why: "a person has taken eu over".into() });
     field.assert_settled();
+}
+
+#[test]
+fn a_drill_that_finds_no_room_lets_its_region_back_and_says_so() {
+    let field = Field::new();
+    let id = field.ask(kinds().remove(3));
+    let coordinator = field.coordinator("only");
+    field.until(
+        || block_on(coordinator.tick()).unwrap(),
+        |field| field.operation(id).phase.name() == "moving",
+    );
+    for other in ["ap", "us"] {
+        field.set(other, State::Cordoned);
+    }
+    let outcome = field.run(id);
+    assert!(matches!(&outcome, Outcome::Aborted { why } if why.contains("fits nowhere")), "{outcome:?}");
+    assert_eq!((field.counts(), field.state("eu")), ([4, 4, 4], State::Active));
 }
 
 #[test]
@@ -103,17 +121,13 @@ fn planned_moves_keep_their_pace_and_stand_still_when_paused() {
     let mut policy = Policy::default();
     policy.movement.batch = 1;
     policy.movement.per_minute = 30;
-    let put = |field: &Field, policy: &Policy| {
-        let version = field.journal.store().world().observed.version;
-        assert_eq!(block_on(field.journal.put_policy(version, policy)), Ok(coordinator::Applied::Yes));
-    };
-    put(&field, &policy);
+    field.put(&policy);
     let coordinator = field.coordinator("only");
     let id = field.ask(Kind::Move { shards: (0..5).map(|n| (Shard::new(n), region("us"))).collect() });
     let began = field.clock.now();
     field.until(|| block_on(coordinator.tick()).unwrap(), |field| field.counts()[2] == 6);
     policy.paused = true;
-    put(&field, &policy);
+    field.put(&policy);
     for _ in 0..100 {
         block_on(coordinator.tick()).unwrap();
         field.live();
@@ -121,7 +135,7 @@ fn planned_moves_keep_their_pace_and_stand_still_when_paused() {
     assert_eq!(field.counts()[2], 6, "paused");
     let paused = Duration::from_secs(20);
     policy.paused = false;
-    put(&field, &policy);
+    field.put(&policy);
     field.until(|| block_on(coordinator.tick()).unwrap(), |field| field.operation(id).ended());
     // Four shards of the five moved (one lives there), two seconds apart; the pause took the place of one of the gaps.
     let took = field.clock.now().since(began);
@@ -165,10 +179,7 @@ fn moved_to_the_dead(mut field: Field) -> (String, Duration) {
 #[test]
 fn a_move_into_a_region_without_workers_is_taken_back() {
     let field = Field::new();
-    let row = field.journal.store().world().desired.regions[&region("us")].clone();
-    let spec = RegionSpec { failover_ready: false, ..row.spec };
-    let put = block_on(field.journal.put_region(&region("us"), Some(row.version), &spec));
-    assert_eq!(put, Ok(Applied::Yes));
+    field.unready("us");
     let (why, _) = moved_to_the_dead(field);
     assert!(why.contains("did not resume"), "{why}");
 }
@@ -196,4 +207,87 @@ fn a_failover_goes_on_when_a_target_dies_too() {
     field.until(|| block_on(coordinator.tick()).unwrap(), |field| field.operation(id).ended());
     field.until(|| block_on(coordinator.tick()).unwrap(), |field| field.counts() == [0, 0, 12]);
     field.assert_settled();
+}
+
+#[test]
+fn the_work_of_a_region_that_is_out_goes_on_while_an_operation_stands_still() {
+    let field = Field::new();
+    field.put(&Policy { paused: true, ..Policy::default() });
+    let id = field.ask(Kind::Rebalance);
+    let coordinator = field.coordinator("only");
+    for out in [State::Drained, State::Fenced] {
+        field.set("eu", out);
+        for _ in 0..40 {
+            assert_eq!(block_on(coordinator.tick()), Ok(Deed::Nothing));
+            field.live();
+        }
+        assert!(!field.operation(id).ended() && field.counts() == [4, 4, 4], "paused");
+        let scene = block_on(field.journal.read()).unwrap();
+        assert_eq!(served(&scene), []);
+        let observed = &scene.world.observed;
+        let at_work =
+            |lease: &placement::Lease| lease.held(observed.now) && lease.holder.region != region("eu");
+        assert!(observed.leases.values().all(at_work), "{:?}", observed.leases);
+    }
+}
+
+#[test]
+fn an_evacuation_does_not_wait_for_an_operation_that_stands_still() {
+    let field = Field::new();
+    let id = field.ask(kinds().remove(0));
+    let coordinator = field.coordinator("only");
+    let burning = Vitals { burning: true, ..Vitals::default() };
+    field.until(
+        || block_on(coordinator.tick()).unwrap(),
+        |field| field.operation(id).phase.name() == "moving",
+    );
+    field.set("eu", State::Drained);
+    let tick = || {
+        block_on(field.journal.say(&region("us"), burning)).unwrap();
+        block_on(coordinator.tick()).unwrap()
+    };
+    field.until(tick, |field| field.counts() == [6, 0, 6]);
+    let why = "4 shards have a home that does not serve: their evacuation comes first";
+    assert_eq!(field.outcome(id), Outcome::Aborted { why: why.into() });
+}
+
+#[test]
+fn the_last_words_of_a_region_that_died_hold_nothing_up() {
+    for phase in ["preflight", "moving"] {
+        let mut field = Field::new();
+        field.unready("eu");
+        let id = field.ask(Kind::Move { shards: [(Shard::new(0), region("us"))].into() });
+        let coordinator = field.coordinator("only");
+        field.until(
+            || block_on(coordinator.tick()).unwrap(),
+            |field| field.operation(id).phase.name() == phase,
+        );
+        let last = Vitals { burning: true, relay_lag: Duration::from_secs(60) };
+        block_on(field.journal.say(&region("eu"), last)).unwrap();
+        field.dead.insert(region("eu"));
+        assert_eq!(block_on(coordinator.tick()), Ok(Deed::Nothing), "it may live: {phase}");
+        assert_eq!(field.run(id), done(), "{phase}");
+    }
+}
+
+#[test]
+fn an_aborted_switchover_lifts_its_own_cordon_and_no_persons() {
+    for (before, meanwhile, after) in [
+        (State::Active, None, State::Active),
+        (State::Cordoned, None, State::Cordoned),
+        (State::Active, Some(State::Cordoned), State::Cordoned),
+    ] {
+        let field = Field::new();
+        field.set("eu", before);
+        let id = field.ask(kinds().remove(1));
+        let coordinator = field.coordinator("only");
+        field.until(|| block_on(coordinator.tick()).unwrap(), |field| field.counts()[1] == 0);
+        assert_eq!(field.state("eu"), State::Cordoned);
+        if let Some(touched) = meanwhile {
+            field.set("eu", touched);
+        }
+        assert_eq!(block_on(field.journal.abort(id, "enough")), Ok(coordinator::Applied::Yes));
+        assert_eq!(field.run(id), Outcome::Aborted { why: "enough".into() });
+        assert_eq!((field.counts(), field.state("eu")), ([4, 4, 4], after));
+    }
 }

@@ -1,11 +1,12 @@
-//! Back to a settled map: planned operations bring shards back to homes that still serve and are lawful; nothing stays announced.
+//! Back to a settled map: planned operations bring shards back to homes that still serve and are lawful; nothing stays
+//! announced, and a switchover lifts its own cordon.
 
 use std::collections::BTreeMap;
 
 use kernel::{Region, Shard};
 
-use super::{Change, Todo};
-use crate::{Operation, Outcome, Phase, Placing, World};
+use super::{Change, Todo, taking};
+use crate::{Operation, Outcome, Phase, Placing, State, World};
 
 pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     let mut rows = unsettled(operation, world);
@@ -16,11 +17,29 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     if !rows.is_empty() {
         return Todo::Change(Change::Map { expect: world.observed.version, rows });
     }
+    if let Some(region) = taking::cordoned(operation, world) {
+        return taking::set(world, region, State::Active, None);
+    }
     let why = match &operation.phase {
         Phase::Aborting { why } => why.clone(),
         _ => String::new(),
     };
     Todo::enter(operation, Phase::Ended(Outcome::Aborted { why }), world, "the map is settled")
+}
+
+/// The world as it will be when this planned operation has been taken back.
+pub(super) fn undone(operation: &Operation, world: &World) -> World {
+    let mut without = world.clone();
+    for (shard, (home, placing)) in unsettled(operation, world) {
+        if let Some(row) = without.observed.shards.get_mut(&shard) {
+            (row.home, row.placing) = (home, placing);
+        }
+    }
+    let region = taking::cordoned(operation, world);
+    if let Some(row) = region.and_then(|region| without.desired.regions.get_mut(region)) {
+        (row.state, row.held_by) = (State::Active, None);
+    }
+    without
 }
 
 /// The rows that are not as they should be after an abort, and how they should be.

@@ -73,7 +73,7 @@ fn not_yet(operation: &Operation, world: &World, plan: &Plan) -> Option<Wait> {
     }
     let most = world.desired.policy.movement.most_relay_lag;
     let behind = || {
-        let lagging = world.observed.vitals.iter().find(|(_, vitals)| vitals.relay_lag > most);
+        let lagging = world.vitals().find(|(_, vitals)| vitals.relay_lag > most);
         lagging.map(|(region, _)| Wait::RelayLag(region.clone()))
     };
     let down = || {

@@ -18,7 +18,7 @@ pub(super) fn take(operation: &Operation, world: &World) -> Todo {
             set(world, region, State::Fenced, None)
         }
         (Kind::Switchover { .. }, _) if row.state == State::Active => {
-            set(world, region, State::Cordoned, None)
+            set(world, region, State::Cordoned, Some(operation.id))
         }
         (Kind::Switchover { .. }, _) if !row.state.serves() => {
             Todo::abort(operation, world, format!("{region} was taken out meanwhile"))
@@ -64,9 +64,28 @@ pub(super) fn close(operation: &Operation, world: &World) -> Todo {
             _ => {}
         }
     }
+    if let Some(why) = operation.failed.clone().or_else(|| taken_over(operation, world)) {
+        return Todo::enter(operation, Phase::Ended(Outcome::Aborted { why: why.clone() }), world, why);
+    }
     let outcome = Outcome::Done { late: operation.late.clone() };
     let detail = format!("done, {} shards late", operation.late.len());
     Todo::enter(operation, Phase::Ended(outcome), world, detail)
+}
+
+/// Why a drill that closes did not let its region back: a person has touched it, and the drill did not turn round or the
+/// region is not active.
+fn taken_over(operation: &Operation, world: &World) -> Option<String> {
+    let (region, row) = subject(operation, world)?;
+    let drill = matches!(operation.spec.kind, Kind::Drill { .. });
+    let back = operation.leg == Leg::Back && row.state == State::Active;
+    (drill && !back).then(|| format!("a person has taken {region} over"))
+}
+
+/// The region that a switchover has cordoned, if nobody has touched it since.
+pub(super) fn cordoned<'a>(operation: &'a Operation, world: &'a World) -> Option<&'a Region> {
+    let (region, row) = subject(operation, world)?;
+    let own = row.state == State::Cordoned && row.held_by == Some(operation.id);
+    (own && matches!(operation.spec.kind, Kind::Switchover { .. })).then_some(region)
 }
 
 /// Whether this is a drill on its way out that has its region.
@@ -104,6 +123,6 @@ fn subject<'a>(operation: &'a Operation, world: &'a World) -> Option<(&'a Region
     Some((region, world.desired.regions.get(region)?))
 }
 
-fn set(world: &World, region: &Region, to: State, held_by: Option<OperationId>) -> Todo {
+pub(super) fn set(world: &World, region: &Region, to: State, held_by: Option<OperationId>) -> Todo {
     Todo::Change(Change::Region { region: region.clone(), expect: world.observed.version, to, held_by })
 }

@@ -8,7 +8,10 @@ use placement::{
     step,
 };
 
-use crate::worlds::{down, region, settle, three};
+use crate::worlds::{down, region, says, settle, three};
+
+const BURNING: Vitals = Vitals { burning: true, relay_lag: Duration::ZERO };
+const BEHIND: Vitals = Vitals { burning: false, relay_lag: Duration::from_secs(60) };
 
 fn failover(confirm: Option<&str>) -> Kind {
     Kind::Failover { region: region("eu"), outside: BTreeSet::new(), confirm: confirm.map(str::to_owned) }
@@ -56,18 +59,40 @@ fn planned_operations_wait_for_better_times_and_then_give_up() {
     world.desired.policy.paused = true;
     assert_eq!(step(&operation, &world), Step::Wait { until: None, why: Wait::Paused });
     world.desired.policy.paused = false;
-    world.observed.vitals.insert(region("us"), Vitals { burning: true, relay_lag: Duration::ZERO });
+    says(&mut world, "us", BURNING);
     let burning = step(&operation, &world);
     assert!(matches!(&burning, Step::Wait { why: Wait::Burning(_), until: Some(_) }), "{burning:?}");
     world.observed.now = world.observed.now.plus(world.desired.policy.movement.patience);
+    says(&mut world, "us", BURNING);
     assert_eq!(refused(step(&operation, &world)), "us burns its error budget");
-    world.observed.vitals.insert(region("us"), Vitals { burning: false, relay_lag: Duration::from_secs(60) });
+    says(&mut world, "us", BEHIND);
     assert_eq!(refused(step(&operation, &world)), "the relay of us is behind");
     world.observed.vitals.clear();
     down(&mut world, "us", "eu", 1_059, 1_060);
     assert_eq!(refused(step(&operation, &world)), "us, which is to get shards, is seen down");
     world.observed.sightings.clear();
     assert_eq!(journalled(step(&operation, &world)), Phase::Taking);
+}
+
+#[test]
+fn the_last_words_of_a_region_hold_nothing_up() {
+    for last in [BURNING, BEHIND] {
+        let mut world = three();
+        let moves = Kind::Move { shards: [(Shard::new(8), region("ap"))].into() };
+        let operation = Operation::begin(OperationId(1), Spec::asked("ada", moves), world.observed.now);
+        says(&mut world, "eu", last);
+        let fresh_for = world.desired.policy.movement.fresh_for;
+        world.observed.now = world.observed.now.plus(fresh_for);
+        assert!(matches!(step(&operation, &world), Step::Wait { .. }), "it spoke lately");
+        let mut later = world.clone();
+        later.observed.now = later.observed.now.plus(Duration::from_micros(1));
+        assert_eq!(journalled(step(&operation, &later)), Phase::Taking, "it has died since");
+        for shard in 4..8 {
+            world.observed.shards.get_mut(&Shard::new(shard)).unwrap().home = region("ap");
+        }
+        world.desired.regions.get_mut(&region("eu")).unwrap().state = State::Drained;
+        assert_eq!(journalled(step(&operation, &world)), Phase::Taking, "it is out");
+    }
 }
 
 #[test]
@@ -102,6 +127,56 @@ fn a_planned_operation_makes_room_for_the_failover_of_a_region_that_died() {
     operation.phase = Phase::Preflight;
     let waits = step(&operation, &world);
     assert!(matches!(waits, Step::Wait { why: Wait::TargetDown(_), .. }), "{waits:?}");
+}
+
+#[test]
+fn a_planned_operation_makes_room_for_shards_whose_home_is_out() {
+    let mut world = three();
+    let mut operation =
+        Operation::begin(OperationId(1), Spec::asked("ada", Kind::Rebalance), world.observed.now);
+    says(&mut world, "us", BURNING);
+    world.desired.regions.get_mut(&region("eu")).unwrap().state = State::Fenced;
+    let why = "4 shards have a home that does not serve: their evacuation comes first";
+    assert_eq!(refused(step(&operation, &world)), why);
+    for phase in [Phase::Taking, Phase::Moving, Phase::HandingOver, Phase::Verifying] {
+        operation.phase = phase;
+        assert_eq!(journalled(step(&operation, &world)), Phase::Aborting { why: why.to_owned() });
+    }
+    // What can have no other home is no reason to end anything.
+    for row in world.desired.regions.values_mut() {
+        row.spec.capacity = 5;
+    }
+    operation.phase = Phase::Moving;
+    assert_eq!(journalled(step(&operation, &world)), Phase::HandingOver);
+}
+
+#[test]
+fn a_switchover_makes_room_for_a_failover_that_its_own_cordon_is_against() {
+    let mut world = three();
+    let spec = Spec::asked("ada", Kind::Switchover { region: region("us"), outside: BTreeSet::new() });
+    let mut operation = Operation::begin(OperationId(1), spec, world.observed.now);
+    operation.phase = Phase::Moving;
+    for observer in ["ap", "us"] {
+        down(&mut world, "eu", observer, 900, 1_000);
+    }
+    // Only us has room for the shards of eu.
+    world.desired.regions.get_mut(&region("ap")).unwrap().spec.capacity = 4;
+    let us = world.desired.regions.get_mut(&region("us")).unwrap();
+    (us.state, us.held_by) = (State::Cordoned, Some(operation.id));
+    let after = journalled(step(&operation, &world));
+    assert!(matches!(&after, Phase::Aborting { why } if why.starts_with("eu is down")), "{after:?}");
+    // A person's cordon stays, and with it there is no room.
+    world.desired.regions.get_mut(&region("us")).unwrap().held_by = None;
+    assert_eq!(journalled(step(&operation, &world)), Phase::HandingOver);
+}
+
+#[test]
+fn an_operation_that_an_older_version_journalled_is_read() {
+    let spec = Spec::asked("ada", Kind::Drill { region: region("eu") });
+    let operation = Operation::begin(OperationId(1), spec, three().observed.now);
+    let mut row = serde_json::to_value(&operation).unwrap();
+    assert!(row.as_object_mut().unwrap().remove("failed").is_some());
+    assert_eq!(serde_json::from_value::<Operation>(row).unwrap(), operation);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 use kernel::{Region, Shard, Timestamp};
 use placement::{
     Degraded, Jurisdiction, MapVersion, Placing, RegionRow, RegionSpec, Role, ShardRow, Sighting, Verdict,
-    World,
+    Vitals, World,
 };
 
 pub(crate) fn region(name: &str) -> Region {
@@ -55,6 +55,14 @@ pub(crate) fn settle(world: &mut World, home: &str, law: &str, count: usize) {
 pub(crate) fn down(world: &mut World, subject: &str, observer: &str, since: u64, seen_at: u64) {
     let sighting = Sighting { verdict: Verdict::Down, since: at(since), seen_at: at(seen_at) };
     world.observed.sightings.insert((region(subject), region(observer)), sighting);
+}
+
+/// What `name` says about itself now.
+pub(crate) fn says(world: &mut World, name: &str, vitals: Vitals) {
+    let now = world.observed.now;
+    let itself = Sighting { verdict: Verdict::Up, since: now, seen_at: now };
+    world.observed.sightings.insert((region(name), region(name)), itself);
+    world.observed.vitals.insert(region(name), vitals);
 }
 
 /// Three regions with 32 slots each, twelve shards of one law spread evenly.

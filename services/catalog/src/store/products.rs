@@ -3,12 +3,14 @@
 use std::collections::{HashMap, HashSet};
 
 use contracts::catalog::{
-    AttributeValue, ImageId, ImageView, NamedValue, OptionView, ProductId, ProductRecord, SkuId, SkuRecord,
+    AttributeValue, ImageId, ImageView, NamedValue, OptionView, ProductId, ProductRecord, SettleImported,
+    SkuId, SkuRecord,
 };
 use kernel::{Failure, Result, Timestamp};
 use platform_db::DbResult;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder, QuerySelect,
+    ColumnTrait, Condition, ConnectionTrait, EntityTrait, FromQueryResult, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::CaseStatement,
 };
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -110,8 +112,8 @@ pub(crate) async fn products_of(
     for id in ids {
         by_shard.entry(super::shard_number(id.shard())).or_default().push(id.uuid());
     }
-    let wanted = by_shard.into_iter().fold(sea_orm::Condition::any(), |any, (shard, ids)| {
-        any.add(sea_orm::Condition::all().add(sku::Column::Shard.eq(shard)).add(sku::Column::Id.is_in(ids)))
+    let wanted = by_shard.into_iter().fold(Condition::any(), |any, (shard, ids)| {
+        any.add(Condition::all().add(sku::Column::Shard.eq(shard)).add(sku::Column::Id.is_in(ids)))
     });
     let rows: Vec<Home> = sku::Entity::find()
         .select_only()
@@ -160,6 +162,7 @@ pub(crate) async fn codes(
 #[derive(Clone, Debug, FromQueryResult)]
 pub(crate) struct Imported {
     pub(crate) id: Uuid,
+    pub(crate) title: String,
     pub(crate) import_hash: Option<Vec<u8>>,
     pub(crate) version: i64,
 }
@@ -172,6 +175,7 @@ pub(crate) async fn imported(
     let rows: Vec<Imported> = product::Entity::find()
         .select_only()
         .column(product::Column::Id)
+        .column(product::Column::Title)
         .column(product::Column::ImportHash)
         .column(product::Column::Version)
         .filter(product::Column::Id.is_in(ids))
@@ -180,6 +184,33 @@ pub(crate) async fn imported(
         .await
         .db()?;
     Ok(rows.into_iter().map(|row| (ProductId::from_uuid(row.id), row)).collect())
+}
+
+/// Products whose notes one statement writes.
+const SETTLED: usize = 128;
+
+/// Notes what files said of products that still have the version they were written with.
+pub(crate) async fn settle(connection: &impl ConnectionTrait, all: &[SettleImported]) -> Result<()> {
+    for some in all.chunks(SETTLED) {
+        let (mut said, mut these) = (CaseStatement::new(), Condition::any());
+        for it in some {
+            let id = it.product_id;
+            said = said.case(product::Column::Id.eq(id.uuid()), it.said.to_vec());
+            these = these.add(
+                Condition::all()
+                    .add(product::Column::Shard.eq(super::shard_number(id.shard())))
+                    .add(product::Column::Id.eq(id.uuid()))
+                    .add(product::Column::Version.eq(it.version)),
+            );
+        }
+        product::Entity::update_many()
+            .col_expr(product::Column::ImportHash, said.into())
+            .filter(these)
+            .exec(connection)
+            .await
+            .db()?;
+    }
+    Ok(())
 }
 
 /// The option values of a SKU.

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{CategoryId, ImportCounts, NamedValue, ProductId, SkuId};
+use crate::intake::Digest;
 
 /// A new SKU, or what it becomes.
 #[derive(Clone, Debug, Serialize, Deserialize, Validate, ToSchema)]
@@ -113,7 +114,7 @@ pub struct ReplaceProduct {
     pub expected_version: Option<i64>,
 }
 
-/// A product from a file: matched by slug (the handle), SKUs by options.
+/// A product that an import takes in whole: matched by slug (the handle), SKUs by options.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ImportedProduct {
     /// The product; `slug` is set.
@@ -122,6 +123,39 @@ pub struct ImportedProduct {
     pub published: bool,
     /// Category by name, made at the top level when it does not exist.
     pub category: Option<String>,
+}
+
+/// A product as the rows of a file tell it; some of them may be wrong.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FileProduct {
+    /// The product; `slug` is set.
+    pub product: ProductInput,
+    /// Whether it goes on the shelf; none where that could not be read: it stays where it stands, a new one is a draft.
+    pub published: Option<bool>,
+    /// Category by name, made at the top level when it does not exist.
+    pub category: Option<String>,
+    /// Whether every row could be read. Else the SKUs and images that it has stay, named or not.
+    pub complete: bool,
+    /// The slug that an older version made of its handle, where that may lead to a product of another handle too. The product
+    /// that has it and the same title is this one.
+    pub former_slug: Option<String>,
+    /// Digest of what the file says of it that others keep (its prices). Where there is one, the product counts as taken in
+    /// once they have it: [`ImportedProductResult::unsettled`].
+    pub beside: Option<Digest>,
+}
+
+impl From<ImportedProduct> for FileProduct {
+    fn from(it: ImportedProduct) -> Self {
+        let ImportedProduct { product, published, category } = it;
+        Self {
+            product,
+            published: Some(published),
+            category,
+            complete: true,
+            former_slug: None,
+            beside: None,
+        }
+    }
 }
 
 /// What became of an imported product.
@@ -135,6 +169,21 @@ pub struct ImportedProductResult {
     pub counts: ImportCounts,
     /// Why it is not in.
     pub error: Option<String>,
+    /// To be handed to `settle_imported` once others have what the file says beside the catalog; none for a product that is as
+    /// before, or of which the file says nothing else.
+    #[serde(default)]
+    pub unsettled: Option<SettleImported>,
+}
+
+/// Says that all of what a file says of a product is taken in. Without it the next import applies the file again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SettleImported {
+    /// Which product.
+    pub product_id: ProductId,
+    /// Its version after the import; nothing happens when it moved on.
+    pub version: i64,
+    /// Digest of what the file says.
+    pub said: Digest,
 }
 
 /// Publishing and shelving.

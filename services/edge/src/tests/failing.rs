@@ -54,6 +54,30 @@ async fn with_odd_home<F: Future<Output = ()>, W: Future<Output = ()>>(
     }
 }
 
+/// The map of these regions, where `a` may not keep anybody's data.
+fn by_law(map: &[(&str, &str)]) -> World {
+    let mut world = described(map);
+    world.desired.regions.get_mut(&region("a")).unwrap().spec.jurisdictions.clear();
+    world
+}
+
+/// Where a region is reached, as another one believes.
+fn endpoint(site: &Running, name: &str) -> String {
+    site.regions.world().unwrap().desired.regions[&region(name)].spec.endpoint.clone()
+}
+
+/// Runs `work` while `c` serves, too, which may keep what `a` may not.
+async fn with_stand_in<F: Future<Output = ()>>(a: Running, work: impl FnOnce(Running, Running) -> F) {
+    let home = endpoint(&a, "b");
+    served([plain("c")], |[c]| {
+        let world = by_law(&[("a", &a.url()), ("b", &home), ("c", &c.url())]);
+        a.believes(world.clone());
+        c.believes(world);
+        work(a, c)
+    })
+    .await;
+}
+
 fn keyed(site: &Running, path: &str) -> reqwest::RequestBuilder {
     post(site, path).header("idempotency-key", "k-1").body("{}")
 }
@@ -226,18 +250,114 @@ async fn a_home_that_is_back_is_asked_again() {
 #[actix_web::test]
 async fn data_stay_where_their_law_is() {
     served([plain("a"), plain("c")], |[a, c]| async move {
-        let mut world = described(&[("a", &a.url()), ("b", NOBODY), ("c", &c.url())]);
-        world.desired.regions.get_mut(&region("a")).unwrap().spec.jurisdictions.clear();
-        a.believes(world.clone());
-        c.believes(world.clone());
+        let (at_a, at_c) = (a.url(), c.url());
+        let map = |at_c: &str| by_law(&[("a", &at_a), ("b", NOBODY), ("c", at_c)]);
+        a.believes(map(NOBODY));
+        c.believes(map(&at_c));
         let answer = get(&a, "/api/v1/cart").send().await.unwrap();
-        assert_eq!((answer.status().as_u16(), a.here.runs()), (503, 0));
+        assert_eq!(answer.status(), 503);
         let said: Value = answer.json().await.unwrap();
-        assert_eq!(said["regions"][1], serde_json::json!({ "region": "c", "endpoint": c.url() }));
-        // Once the home is known to be out, another region of the jurisdiction is asked.
+        assert_eq!(said["regions"][1], serde_json::json!({ "region": "c", "endpoint": NOBODY }));
+        // Another region of the jurisdiction is asked while the home is not there, whatever it is that was not done.
+        a.believes(map(&at_c));
+        let started = std::time::Instant::now();
+        while get(&a, "/api/v1/cart").send().await.unwrap().status() == 503 {
+            assert!(started.elapsed() < Duration::from_secs(20), "c is never asked again");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        for _ in 0..3 {
+            assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "c");
+            assert_eq!(json(post(&a, "/api/v1/cart/merge").body("{}")).await["body"], "{}");
+        }
+        // And once the home is known to be out.
+        let mut world = map(&at_c);
         world.desired.regions.get_mut(&region("b")).unwrap().state = placement::State::Fenced;
         a.believes(world);
         assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "c");
+        assert_eq!(a.here.runs(), 0);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_home_that_nobody_may_stand_in_for_is_asked_again() {
+    served([plain("a"), plain("b")], |[a, b]| async move {
+        // Of requests that may run twice, and of those that may not.
+        let kinds: [fn(&Running) -> reqwest::RequestBuilder; 2] =
+            [|a| get(a, "/api/v1/cart"), |a| post(a, "/api/v1/cart/merge")];
+        for request in kinds {
+            a.believes(by_law(&[("a", &a.url()), ("b", NOBODY)]));
+            let (status, code, _) = problem(request(&a)).await;
+            assert_eq!((status, code.as_str()), (503, "server.unavailable"));
+            a.believes(by_law(&[("a", &a.url()), ("b", &b.url())]));
+            let started = std::time::Instant::now();
+            while request(&a).send().await.unwrap().status() != 200 {
+                assert!(started.elapsed() < Duration::from_secs(20), "it is never asked again");
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            assert_eq!(json(request(&a)).await["region"], "b");
+        }
+        assert_eq!(a.here.runs(), 0);
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_slow_home_that_nobody_may_stand_in_for_is_waited_for() {
+    let impatient = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| {
+        edge.hedge = Duration::from_millis(20);
+        edge.failures = 1;
+        edge.pause = PATIENT;
+    };
+    let slow = |mut stream: TcpStream| async move {
+        tokio::time::sleep(Duration::from_millis(60)).await;
+        let answer = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 4\r\n\r\nslow";
+        stream.write_all(answer).await.unwrap();
+    };
+    with_odd_home(impatient, slow, |a, asked| async move {
+        a.believes(by_law(&[("a", &a.url()), ("b", &endpoint(&a, "b"))]));
+        for _ in 0..2 {
+            let answer = post(&a, "/api/v1/cart/merge").send().await.unwrap();
+            assert_eq!((answer.status().as_u16(), answer.text().await.unwrap().as_str()), (200, "slow"));
+        }
+        assert_eq!((a.here.runs(), asked.load(Ordering::SeqCst)), (0, 2));
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn a_region_that_stands_in_elsewhere_runs_again_only_what_is_harmless() {
+    let patient = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.failures = 100;
+    with_odd_home(
+        patient,
+        |stream| async { drop(stream) },
+        |a, asked| async move {
+            with_stand_in(a, |a, c| async move {
+                assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "c");
+                assert_eq!(json(keyed(&a, "/api/v1/orders")).await["body"], "{}");
+                let unsettled = problem(post(&a, "/api/v1/cart/merge").body("{}")).await;
+                assert_eq!(unsettled, (503, "edge.unsettled".to_owned(), true));
+                assert_eq!((a.here.runs(), c.here.runs(), asked.load(Ordering::SeqCst)), (0, 2, 3));
+            })
+            .await;
+        },
+    )
+    .await;
+}
+
+#[actix_web::test]
+async fn a_slow_home_is_not_waited_for_where_another_region_stands_in() {
+    let hedged = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.hedge = Duration::from_millis(50);
+    let silent = |stream: TcpStream| async move {
+        let _kept = stream;
+        std::future::pending::<()>().await;
+    };
+    with_odd_home(hedged, silent, |a, _| async move {
+        with_stand_in(a, |a, c| async move {
+            assert_eq!(json(get(&a, "/api/v1/cart")).await["region"], "c");
+            assert_eq!((a.here.runs(), c.here.runs()), (0, 1));
+        })
+        .await;
     })
     .await;
 }

@@ -82,7 +82,7 @@ fn rows_that_go_on_add_variants_and_images() {
     ]);
     assert_eq!(errors, []);
     let [only] = &parsed[..] else { panic!("{parsed:?}") };
-    assert!(only.product.published && only.product.category.as_deref() == Some("Tops"));
+    assert!(only.product.published == Some(true) && only.product.category.as_deref() == Some("Tops"));
     let it = product(only);
     assert_eq!((it.slug.as_deref(), it.brand.as_deref()), (Some("varsity-top"), Some("Acme")));
     assert_eq!(it.description, "<p>One\nTwo</p>");
@@ -129,7 +129,8 @@ fn default_title_means_no_options() {
     ]);
     assert_eq!(errors, []);
     assert!(parsed.iter().all(|it| product(it).options.is_empty() && product(it).skus[0].options.is_empty()));
-    assert_eq!(parsed.iter().map(|it| it.product.published).collect::<Vec<_>>(), [false, true, false]);
+    let published: Vec<_> = parsed.iter().map(|it| it.product.published).collect();
+    assert_eq!(published, [Some(false), Some(true), Some(false)]);
 }
 
 #[test]
@@ -148,7 +149,7 @@ fn a_handle_that_comes_again_later_is_the_same_product() {
         row("b", "B", "S"),
         row("a", "", "M"),
         row("c", "C", "S"),
-        row("A!", "", "L"),
+        row("A", "", "L"),
         row("a", "", "S"),
     ]);
     let found: Vec<(&str, usize)> = parsed.iter().map(|it| (it.handle.as_str(), it.offers.len())).collect();
@@ -206,6 +207,38 @@ fn wrong_rows_are_named_and_the_rest_is_in() {
 }
 
 #[test]
+fn a_product_with_a_wrong_row_is_incomplete_and_so_are_those_beside_a_row_of_nobody() {
+    let complete = |rows: &[&str]| {
+        let header = "Handle,Title,Option1 Name,Option1 Value,Variant Price";
+        let (parsed, errors) = import(format!("{header}\n{}\n", rows.join("\n")).as_bytes());
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        parsed.iter().map(|it| (it.handle.clone(), it.product.complete)).collect::<Vec<_>>()
+    };
+    let expected = |found: &[(&str, bool)]| -> Vec<(String, bool)> {
+        found.iter().map(|(handle, whole)| ((*handle).to_owned(), *whole)).collect()
+    };
+    let cheap = ["a,A,Size,S,5", "a,,,M,$19", "b,B,Size,S,5"];
+    assert_eq!(complete(&cheap), expected(&[("a", false), ("b", true)]));
+    for broken in ["\"b,B,Size,S,5", "b,B,Size,S,5,surplus"] {
+        let torn = ["a,A,Size,S,5", broken, "b,B,Size,M,5", "c,C,Size,S,5"];
+        assert_eq!(complete(&torn), expected(&[("a", false), ("b", false), ("c", true)]), "{broken}");
+    }
+}
+
+#[test]
+fn a_status_that_cannot_be_read_is_not_taken_for_a_draft() {
+    let (parsed, errors) = file(&[line(&[
+        ("Handle", "a"),
+        ("Title", "A"),
+        ("Variant Price", "5"),
+        ("Published", "true"),
+        ("Status", "activ"),
+    ])]);
+    assert_eq!(at(&errors), [(2, "Status")]);
+    assert_eq!((parsed[0].product.published, parsed[0].product.complete), (None, false));
+}
+
+#[test]
 fn ragged_garbled_and_open_rows_cost_themselves_only() {
     let mut text = b"\xef\xbb\xbfTitle,Handle,Price,Inventory quantity\r\nLamp,lamp,5.00\r\n,,,\r\n\r\nRug,rug,7,1,surplus\r\n".to_vec();
     text.extend_from_slice(b"Caf\xe9,cafe,3,1\r\nCup,cup,4,1\r\n\"Open,open,1,1\r\nEnd,end,2,2\r\n");
@@ -216,7 +249,7 @@ fn ragged_garbled_and_open_rows_cost_themselves_only() {
     assert!(errors[0].reason.contains("5 cells"), "{errors:?}");
     assert_eq!(errors[1].column.as_deref(), Some("Title"));
     assert!(
-        parsed.iter().all(|it| it.product.published),
+        parsed.iter().all(|it| it.product.published == Some(true)),
         "a file that says nothing of it lists what is sold"
     );
 }
@@ -243,11 +276,18 @@ fn reading_again_gives_the_same() {
 }
 
 #[test]
-fn handles_become_slugs() {
-    assert_eq!(handle_from("Ocean_Blue Shirt!"), "ocean-blue-shirt");
-    assert_eq!(handle_from("青花瓷"), "qing-hua-ci");
-    assert!(handle_from("***").starts_with("x-"));
-    assert!(handle_from(&"long ".repeat(100)).len() <= 200);
+fn different_handles_are_different_products() {
+    let row = |handle: &str| line(&[("Handle", handle), ("Title", handle), ("Variant Price", "5")]);
+    let (parsed, errors) = file(&[row("red_mug"), row("red-mug"), row("C++ Mug"), row("C Mug")]);
+    assert_eq!(errors, []);
+    let titles: Vec<&str> = parsed.iter().map(|it| product(it).title.as_str()).collect();
+    assert_eq!(titles, ["red_mug", "red-mug", "C++ Mug", "C Mug"]);
+    assert_eq!((parsed[1].handle.as_str(), parsed[3].handle.as_str()), ("red-mug", "c-mug"));
+    assert_eq!(parsed[0].product.former_slug.as_deref(), Some("red-mug"));
+}
+
+#[test]
+fn a_file_without_a_header_is_refused() {
     for text in ["a,b\n1,2\n", "", "\n\n"] {
         assert!(Survey::of(text.as_bytes()).is_err());
     }

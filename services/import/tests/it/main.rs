@@ -3,17 +3,18 @@
 
 use std::{io::Write, path::Path, sync::Arc};
 
+use async_trait::async_trait;
 use catalog::{CatalogConfig, CatalogService, MediaStore};
 use contracts::{
-    Ctx,
-    catalog::{Catalog, MoveProduct, ProductAction},
+    Ctx, Transport,
+    catalog::{Catalog, ImportedProduct, MoveProduct, ProductAction, ProductInput, ProductRecord, SkuInput},
     import::{ImportKind, ImportState, ImportView, Imports, ListImportErrors},
     inventory::Inventory,
-    pricing::{PricesOf, Pricing},
+    pricing::{PriceKind, PricesOf, Pricing, PricingClient, SetPrice},
 };
 use import::{ImportConfig, ImportService};
 use inventory::{InventoryConfig, InventoryService};
-use kernel::{Currency, SystemClock};
+use kernel::{Currency, Failure, Money, Result, SystemClock, code};
 use migrations::Migrator;
 use platform_cache::Caches;
 use platform_db::{Db, testing};
@@ -56,6 +57,13 @@ impl Site {
         Self { imports, catalog, pricing, inventory, db, folder }
     }
 
+    /// As the imports, where nobody keeps prices.
+    fn without_pricing(&self) -> Arc<ImportService> {
+        let pricing = Arc::new(PricingClient(Arc::new(Away)));
+        let (catalog, inventory) = (self.catalog.clone(), self.inventory.clone());
+        ImportService::new(self.db.clone(), catalog, pricing, inventory, ImportConfig::default()).unwrap()
+    }
+
     fn ctx(&self) -> Ctx {
         Ctx::system("test", self.db.now().plus(std::time::Duration::from_secs(600)))
     }
@@ -70,9 +78,12 @@ impl Site {
         self.imports.run_file(ImportKind::Products, path, Currency::USD, |_| {}).await.unwrap()
     }
 
+    async fn product(&self, slug: &str) -> ProductRecord {
+        self.catalog.product(&self.ctx(), slug.to_owned()).await.unwrap()
+    }
+
     async fn offer(&self, slug: &str) -> (i64, i64) {
-        let record = self.catalog.product(&self.ctx(), slug.to_owned()).await.unwrap();
-        let ids = vec![record.skus[0].id];
+        let ids = vec![self.product(slug).await.skus[0].id];
         let price = self
             .pricing
             .prices(&self.ctx(), PricesOf { sku_ids: ids.clone(), currency: None })
@@ -80,6 +91,16 @@ impl Site {
             .unwrap();
         let stock = self.inventory.availability(&self.ctx(), ids).await.unwrap();
         (price[0].price.amount, stock[0].available)
+    }
+}
+
+/// A domain that does not answer.
+struct Away;
+
+#[async_trait]
+impl Transport for Away {
+    async fn call(&self, _: &Ctx, _: &'static str, _: &'static str, _: Vec<u8>) -> Result<Vec<u8>> {
+        Err(Failure::new(code::UNAVAILABLE))
     }
 }
 
@@ -109,11 +130,75 @@ async fn the_second_import_changes_nothing_and_a_changed_row_changes_its_product
     assert_eq!(site.catalog.product(&site.ctx(), "top".to_owned()).await.unwrap().version, before.version);
 
     let changed = FILE.replace("5.00,7", "6.00,99").replace("top,Top,", "top,Wool Top,");
-    assert_eq!(counts(&site.products(&site.file(&changed)).await), (0, 1, 2, 0));
+    assert_eq!(counts(&site.products(&site.file(&changed)).await), (0, 2, 1, 0));
     assert_eq!(site.offer("lamp").await, (600, 7), "the price follows the file, the stock was set once");
     let after = site.catalog.product(&site.ctx(), "top".to_owned()).await.unwrap();
     assert_eq!((after.title.as_str(), after.version), ("Wool Top", before.version + 1));
     assert_eq!(after.skus, before.skus);
+}
+
+#[tokio::test]
+async fn a_price_that_staff_set_stays_until_the_file_says_another() {
+    let site = Site::new().await;
+    site.products(&site.file(FILE)).await;
+    let sku_id = site.product("lamp").await.skus[0].id;
+    let price = Money::new(450, Currency::USD);
+    let reduced =
+        SetPrice { sku_id, kind: PriceKind::List, price, compare_at: None, starts_at: None, ends_at: None };
+    site.pricing.set_prices(&site.ctx(), vec![reduced]).await.unwrap();
+    assert_eq!(counts(&site.products(&site.file(FILE)).await), (0, 0, 3, 0));
+    assert_eq!(site.offer("lamp").await, (450, 7));
+    let dearer = FILE.replace("5.00,7", "5.50,7");
+    assert_eq!(counts(&site.products(&site.file(&dearer)).await), (0, 1, 2, 0));
+    assert_eq!(site.offer("lamp").await, (550, 7));
+}
+
+#[tokio::test]
+async fn prices_that_an_import_did_not_come_to_are_set_by_the_next() {
+    let site = Site::new().await;
+    for (text, price) in [(FILE.to_owned(), 500), (FILE.replace("5.00,7", "6.00,7"), 600)] {
+        let path = site.file(&text);
+        let broke = site.without_pricing();
+        broke.run_file(ImportKind::Products, &path, Currency::USD, |_| {}).await.unwrap_err();
+        site.products(&path).await;
+        assert_eq!(site.offer("lamp").await.0, price);
+        assert_eq!(counts(&site.products(&path).await), (0, 0, 3, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_row_takes_nothing_off_sale_and_the_right_one_is_applied() {
+    let site = Site::new().await;
+    site.products(&site.file(FILE)).await;
+    let before = site.product("top").await;
+    let wrong_price = FILE.replace("M,9.50", "M,\"9,50\"");
+    let wrong_status = FILE.replace("Clothes,acme,true", "Clothes,acme,ture");
+    for wrong in [wrong_price, wrong_status] {
+        let path = site.file(&wrong);
+        assert_eq!(counts(&site.products(&path).await), (0, 1, 2, 1));
+        let kept = site.product("top").await;
+        assert!(kept.is_sold() && kept.skus == before.skus, "{wrong}");
+        assert_eq!(counts(&site.products(&path).await), (0, 0, 3, 1), "nothing the second time");
+        // The same without the row: it is meant to go.
+        let shorter = FILE.replace("top,,,,,,M,9.50,0\n", "");
+        site.products(&site.file(&shorter)).await;
+        assert_eq!(site.product("top").await.skus.len(), 1);
+        assert_eq!(counts(&site.products(&site.file(FILE)).await), (0, 1, 2, 0));
+        assert_eq!(site.product("top").await.skus, before.skus, "M is M again");
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_image_address_costs_no_image() {
+    let site = Site::new().await;
+    let text =
+        "Handle,Title,Price,Image Src\nlamp,Lamp,5,https://a.invalid/1.png\nlamp,,,https://a.invalid/2.png\n";
+    site.products(&site.file(text)).await;
+    let before = site.product("lamp").await;
+    let wrong = text.replace("https://a.invalid/2.png", "a.invalid/2.png");
+    assert_eq!(counts(&site.products(&site.file(&wrong)).await), (0, 1, 0, 1));
+    let images = site.product("lamp").await.images;
+    assert!(images.len() == 2 && images[1].url == before.images[1].url, "{images:?}");
 }
 
 #[tokio::test]
@@ -126,6 +211,36 @@ async fn what_staff_took_off_the_shelf_stays_off() {
     site.products(&site.file(&FILE.replace("lamp,Lamp,", "lamp,Bright Lamp,"))).await;
     let lamp = site.catalog.product(&site.ctx(), "lamp".to_owned()).await.unwrap();
     assert!(lamp.title == "Bright Lamp" && !lamp.on_shelf);
+}
+
+#[tokio::test]
+async fn handles_that_sound_alike_are_products_of_their_own_and_older_ones_keep_their_slug() {
+    let site = Site::new().await;
+    let made_before = ProductInput {
+        title: "C++ Mug".to_owned(),
+        slug: Some("c-mug".to_owned()),
+        description: String::new(),
+        brand: None,
+        category_id: None,
+        attributes: Vec::new(),
+        tags: Vec::new(),
+        options: Vec::new(),
+        skus: vec![SkuInput { code: None, options: Vec::new(), barcode: None, weight_grams: 0 }],
+        images: Vec::new(),
+    };
+    let made_before = ImportedProduct { product: made_before, published: true, category: None };
+    site.catalog.import_products(&site.ctx(), vec![made_before]).await.unwrap();
+    let before = site.product("c-mug").await;
+    let path = site.file("Title,Price\nC++ Mug,5\nC# Mug,6\n");
+    assert_eq!(counts(&site.products(&path).await), (1, 1, 0, 0));
+    let after = site.product("c-mug").await;
+    assert_eq!((after.id, after.title.as_str(), after.skus), (before.id, "C++ Mug", before.skus));
+    assert_eq!(site.offer("c-mug").await.0, 500);
+    assert_eq!(counts(&site.products(&path).await), (0, 0, 2, 0));
+    // Its handle leads to it by now, whatever it is called.
+    let renamed = site.file("Handle,Title,Price\nC++ Mug,Coffee Mug,5\n");
+    assert_eq!(counts(&site.products(&renamed).await), (0, 1, 0, 0));
+    assert_eq!(site.product("c-mug").await.title, "Coffee Mug");
 }
 
 #[tokio::test]

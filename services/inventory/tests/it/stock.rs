@@ -107,6 +107,19 @@ async fn first_stock_is_set_once() {
 }
 
 #[tokio::test]
+async fn a_sku_of_a_shard_that_is_not_there_is_refused() {
+    let f = fixture().await;
+    let sku_id = Id::derive(Shard::new(f.db.shards()), &[b"a"]);
+    let command = adjustment(sku_id, AdjustReason::Inbound, 1);
+    assert_eq!(f.service.adjust(&f.ctx(), command).await.unwrap_err().fields()[0].pointer, "/sku_id");
+    let level = SetSafetyStock { sku_id, safety_stock: 1 };
+    assert_eq!(f.service.set_safety_stock(&f.ctx(), level).await.unwrap_err().fields()[0].pointer, "/sku_id");
+    let first = [sku("a"), sku_id].map(|sku_id| InitialStock { sku_id, quantity: 1 }).to_vec();
+    assert_eq!(f.service.set_initial(&f.ctx(), first).await.unwrap_err().fields()[0].pointer, "/1/sku_id");
+    assert_eq!(f.available(sku("a")).await, 0, "all or none");
+}
+
+#[tokio::test]
 async fn availability_is_answered_in_the_order_asked() {
     let f = fixture().await;
     f.stock(sku("a"), 3).await;
@@ -195,6 +208,11 @@ async fn warehouses_are_added_and_changed() {
     f.service.replace_warehouse(&ctx, ReplaceWarehouse { id: bonn.id, warehouse: moved }).await.unwrap();
     let listed = f.service.warehouses(&ctx, ()).await.unwrap();
     assert_eq!(listed.iter().map(|w| w.code.as_str()).collect::<Vec<_>>(), ["bonn", "berlin"]);
+    let blank = WarehouseInput { name: " \u{200b}".to_owned(), ..warehouse("c") };
+    let refused = f.service.add_warehouse(&f.ctx(), blank.clone()).await.unwrap_err();
+    assert_eq!(refused.fields()[0].pointer, "/name");
+    let blank = ReplaceWarehouse { id: bonn.id, warehouse: blank };
+    assert_eq!(f.service.replace_warehouse(&ctx, blank).await.unwrap_err().fields()[0].pointer, "/name");
     let unknown = ReplaceWarehouse { id: Id::derive(Shard::new(0), &[b"x"]), warehouse: warehouse("x") };
     assert_eq!(f.service.replace_warehouse(&ctx, unknown).await.unwrap_err().status(), 404);
     let mut nowhere = adjustment(sku("a"), AdjustReason::Inbound, 1);

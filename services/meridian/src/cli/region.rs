@@ -84,6 +84,9 @@ pub enum RegionCommand {
         /// is named for it; a failover takes them only to regions that keep it, too. May be given again.
         #[arg(long, value_name = "REGION=JURISDICTION", value_parser = law)]
         jurisdiction: Vec<(Region, Jurisdiction)>,
+        /// Say what would be founded, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Show which shards a rebalance would move, why, and the plan's digest. Changes nothing.
     #[command(after_help = "Examples:\n  \
@@ -198,6 +201,31 @@ pub enum RegionCommand {
         #[arg(long)]
         dry_run: bool,
     },
+    /// Change a region's share of the shards. They move with the next `rebalance`.
+    #[command(after_help = "Example:\n  \
+        meridian region set eu-west --weight 2 && meridian region rebalance")]
+    Set {
+        /// The region.
+        #[arg(value_parser = name)]
+        region: Region,
+        #[command(flatten)]
+        share: Share,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show what holds for the map as a whole, or change it: pins, pace, pause. What is not named stays.
+    #[command(after_help = "Examples:\n  \
+        meridian region policy\n  \
+        meridian region policy --pin 3=eu-west --per-minute 30\n  \
+        meridian region policy --pause")]
+    Policy {
+        #[command(flatten)]
+        change: PolicyChange,
+        /// Say what would be done, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// Move all shards of a healthy region away, then drain it. No request fails.
     ///
     /// The way back is `uncordon`, then `rebalance`.
@@ -246,10 +274,14 @@ pub enum RegionCommand {
         why: String,
         #[command(flatten)]
         wait: Waiting,
+        /// Say what would end and what would follow, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
     },
     /// Hold the database to the invariants of regions and to the equations of orders, payments and stock.
     ///
-    /// Reads only. Exits 1 when something is wrong.
+    /// Reads only, and makes nothing. Exits 1 when something is wrong, and when the schema is of another version than this
+    /// binary, which does not know its rows. A shop without regions has no map: the rest is looked at.
     Verify {
         /// Look at what is this old at most; everything when absent.
         #[arg(long, value_name = "TIME")]
@@ -302,6 +334,44 @@ impl Waiting {
     }
 }
 
+/// A region's share.
+#[derive(Clone, Debug, Default, Args)]
+#[group(required = true, multiple = true)]
+pub struct Share {
+    /// Its part of the shards, in proportion to the other regions' weights; 0: none while there is room elsewhere.
+    #[arg(long, value_name = "WEIGHT")]
+    pub weight: Option<u16>,
+    /// The most shards that may live there.
+    #[arg(long, value_name = "SHARDS")]
+    pub capacity: Option<u16>,
+    /// Whether a failover away from there may begin without a person.
+    #[arg(long, value_name = "true|false")]
+    pub failover_ready: Option<bool>,
+}
+
+/// A change of what holds for the map as a whole.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PolicyChange {
+    /// A shard that must live in a region: the next `rebalance` brings it there, and keeps it. May be given again.
+    #[arg(long, value_name = "SHARD=REGION", value_parser = pin)]
+    pub pin: Vec<(Shard, Region)>,
+    /// A shard that may live anywhere again. May be given again.
+    #[arg(long, value_name = "SHARD", value_parser = shard)]
+    pub unpin: Vec<Shard>,
+    /// The most shards that change their home together.
+    #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub at_once: Option<u16>,
+    /// The most shards a minute in planned operations; a failover has no such limit.
+    #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub per_minute: Option<u16>,
+    /// Let nothing planned begin or go on. A failover that has fenced its region goes on.
+    #[arg(long, conflicts_with = "resume")]
+    pub pause: bool,
+    /// End the pause.
+    #[arg(long)]
+    pub resume: bool,
+}
+
 /// Shards from one to another, both included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ShardRange(pub u16, pub u16);
@@ -332,6 +402,19 @@ fn name(text: &str) -> Result<Region, String> {
         return Err("a region's name is made of a-z, 0-9 and -, such as eu-west".to_owned());
     }
     Ok(Region::new(text))
+}
+
+fn shard(text: &str) -> Result<Shard, String> {
+    match text.parse() {
+        Ok(ShardRange(from, to)) if from == to => Ok(Shard::new(from)),
+        _ => Err("a shard is a number from 0 to 1023".to_owned()),
+    }
+}
+
+fn pin(text: &str) -> Result<(Shard, Region), String> {
+    let (number, region) =
+        text.split_once('=').ok_or("a pin is written as SHARD=REGION, such as 3=eu-west")?;
+    Ok((shard(number)?, name(region)?))
 }
 
 fn law(text: &str) -> Result<(Region, Jurisdiction), String> {

@@ -7,7 +7,11 @@ use contracts::import::{ImportKind, ImportState, ImportView, ListImportErrors};
 use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{Currency, MAX_LIMIT};
 
-use crate::{cli::Import, compose::Shop};
+use crate::{
+    cli::Import,
+    compose::Shop,
+    exit::{Ended, Why},
+};
 
 /// Imports a file, shows its progress and what did not go in.
 pub(crate) async fn run(shop: &Shop, command: &Import) -> Result<()> {
@@ -19,6 +23,10 @@ pub(crate) async fn run(shop: &Shop, command: &Import) -> Result<()> {
     report(shop, &import).await?;
     if import.state == ImportState::Failed {
         bail!("{}: {}", file.display(), import.error.unwrap_or_default());
+    }
+    if import.failed > 0 {
+        let why = format!("{} of {} rows are not in: the report says why", import.failed, import.rows);
+        return Err(Ended::error(Why::Partly, why));
     }
     Ok(())
 }

@@ -1,10 +1,12 @@
 //! `meridian region`: the map of regions and the operations on it, over the database's journal.
 
 mod begin;
+mod database;
 mod follow;
 mod found;
 mod persons;
 mod planned;
+mod policy;
 mod ready;
 mod show;
 #[cfg(test)]
@@ -18,9 +20,8 @@ use std::{
 
 use anyhow::{Context as _, Result};
 use coordinator::{Journal, JournalError, Scene};
-use kernel::{Region, SystemClock};
+use kernel::Region;
 use placement::{Ask, Degraded, Digest, Kind, MapVersion, OperationId, World};
-use platform_db::{Db, EngineName};
 use serde::Serialize;
 
 use crate::{
@@ -32,16 +33,18 @@ use crate::{
 
 /// Runs a command on the journal of the database that `settings` name.
 pub(crate) async fn run(settings: Settings, args: &RegionArgs) -> Result<()> {
-    existing(&settings)?;
+    let (db, schema) = database::open(&settings).await?;
     if let RegionCommand::Verify { window } = &args.command {
-        return verify::run(settings, window.map(|window| window.0), args.output).await;
+        schema.is_ours()?;
+        return verify::run(db, settings, window.map(|window| window.0), args.output).await;
     }
-    let db = Db::open(&settings.database()?, Arc::new(SystemClock)).await?;
     let shards = db.every_shard().collect();
     let desk =
         Desk { journal: regions::journal(&db), person: person(), output: args.output, ask: prompt, put };
     match &args.command {
-        RegionCommand::Found { regions, jurisdiction } => desk.found(regions, jurisdiction, shards).await,
+        RegionCommand::Found { regions, jurisdiction, dry_run } => {
+            desk.found(regions, jurisdiction, shards, *dry_run).await
+        }
         command => desk.run(command).await,
     }
 }
@@ -54,21 +57,6 @@ fn put(text: &str) -> Result<()> {
         }
         _ => Ok(()),
     }
-}
-
-/// A look must not make what it looks at.
-fn existing(settings: &Settings) -> Result<()> {
-    let embedded = settings.database()?.engine == EngineName::Sqlite;
-    if embedded && !settings.data.join("meridian.db").exists() {
-        let folder = settings.data.display();
-        return Err(Ended::error(
-            Why::NotFound,
-            format!(
-                "there is no database in {folder}: name its folder with --data, or its URL with --database"
-            ),
-        ));
-    }
-    Ok(())
 }
 
 /// Who works, on what, and how they are answered.
@@ -103,6 +91,8 @@ impl Desk {
                     Degraded { read_only: *read_only, static_only: *static_only, queue: queue.unwrap_or(0) };
                 self.degrade(region, to, *dry_run).await
             }
+            C::Set { region, share, dry_run } => self.set(region, share, *dry_run).await,
+            C::Policy { change, dry_run } => self.policy(change, *dry_run).await,
             C::Switchover { region, outside, run } => {
                 let outside = outside.iter().cloned().collect();
                 self.begin(Kind::Switchover { region: region.clone(), outside }, None, run).await
@@ -111,7 +101,7 @@ impl Desk {
                 self.failover(region, confirm.as_deref(), outside, run).await
             }
             C::Drill { region, run } => self.begin(Kind::Drill { region: region.clone() }, None, run).await,
-            C::Abort { operation, why, wait } => self.abort(*operation, why, wait).await,
+            C::Abort { operation, why, wait, dry_run } => self.abort(*operation, why, wait, *dry_run).await,
             C::Timeline { operation } => self.timeline(*operation).await,
             C::WhyNotReady { region } => self.why_not_ready(region.as_ref()).await,
             C::Found { .. } | C::Verify { .. } => Ok(()),

@@ -25,7 +25,7 @@ fn region(world: &World, name: &Region, row: &RegionRow) -> RegionView {
     let homes = observed.shards.values().filter(|shard| shard.home == *name).count();
     let held = |lease: &&placement::Lease| lease.holder.region == *name && lease.held(observed.now);
     let leases = observed.leases.values().filter(held).count();
-    let vitals = observed.vitals.get(name);
+    let vitals = world.vitals().find(|(region, _)| *region == name).map(|(_, vitals)| vitals);
     let fresh_for = world.desired.policy.movement.fresh_for;
     let seen = observed.sightings.iter().filter(|((subject, by), _)| subject == name && by != name);
     RegionView {

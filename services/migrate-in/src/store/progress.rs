@@ -7,7 +7,10 @@ use sea_orm::{
     sea_query::Expr,
 };
 
-use super::entity::{error, made as made_entity, progress as progress_entity};
+use super::{
+    entity::{error, made as made_entity, progress as progress_entity},
+    source::START,
+};
 use crate::map::Wrong;
 pub(crate) use made_entity::Model as MadeRow;
 pub(crate) use progress_entity::Model as ProgressRow;
@@ -27,7 +30,7 @@ pub(crate) async fn start_pass(tx: &Tx, source: &str, name: &str, passes: i64) -
     let row = ProgressRow {
         source: source.to_owned(),
         name: name.to_owned(),
-        position: 0,
+        position: START,
         passes,
         rows_read: 0,
         created: 0,

@@ -19,6 +19,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 const STATEMENT: Duration = Duration::from_secs(60);
 /// Keys in one statement.
 const KEYS: usize = 500;
+/// Where reading by key begins: before every key.
+pub(crate) const START: i64 = i64::MIN;
+/// What tables are read by.
+const READ_BY: [(&str, &str); 5] =
+    [("users", "id"), ("products", "id"), ("skus", "id"), ("orders", "id"), ("payments", "order_id")];
+/// Types of columns that hold whole numbers, and are in the order of numbers.
+const WHOLE: [&str; 6] = ["tinyint", "smallint", "mediumint", "int", "bigint", "decimal"];
 
 /// How the connection to a source is encrypted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,25 +117,17 @@ impl Source {
 
     /// Tables and columns that the mapping names and that are not there.
     pub(crate) async fn missing(&self) -> Result<Vec<String>> {
-        let sql = "SELECT CAST(column_name AS CHAR) FROM information_schema.columns \
-                   WHERE table_schema = DATABASE() AND table_name = ?";
+        let sql = "SELECT CAST(column_name AS CHAR), CAST(data_type AS CHAR) \
+                   FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?";
         let mut missing = Vec::new();
         for table in self.mapping.tables() {
             let Some(theirs) = self.mapping.column(table, "table") else { continue };
-            let rows = self.query(sql.to_owned(), vec![theirs.into()]).await?;
-            let mut there = Vec::with_capacity(rows.len());
-            for row in &rows {
-                there.push(row.try_get_by_index::<String>(0).map_err(unreachable)?.to_lowercase());
+            let mut there = BTreeMap::new();
+            for row in self.query(sql.to_owned(), vec![theirs.into()]).await? {
+                let text = |at| row.try_get_by_index::<String>(at).map_err(unreachable);
+                there.insert(text(0)?.to_lowercase(), text(1)?.to_lowercase());
             }
-            if there.is_empty() {
-                missing.push(format!("tables.{table}.table: there is no table `{theirs}`"));
-                continue;
-            }
-            for (ours, column) in self.mapping.columns(table) {
-                if !there.contains(&column.to_lowercase()) {
-                    missing.push(format!("tables.{table}.{ours}: `{theirs}` has no column `{column}`"));
-                }
-            }
+            missing.extend(misfits(&self.mapping, table, theirs, &there));
         }
         Ok(missing)
     }
@@ -154,11 +153,17 @@ impl Source {
     /// Keys of orders that have payments, after `after`, in order.
     pub(crate) async fn orders_with_payments(&self, after: i64, limit: usize) -> Result<Vec<i64>> {
         let (table, order) = self.payments();
+        // As text: as a signed number an unsigned one may be another.
         let sql = format!(
-            "SELECT DISTINCT CAST(`{order}` AS SIGNED) FROM `{table}` WHERE `{order}` > ? ORDER BY 1 LIMIT {limit}"
+            "SELECT CAST(`{order}` AS CHAR) FROM `{table}` WHERE `{order}` > ? GROUP BY `{order}` \
+             ORDER BY `{order}` LIMIT {limit}"
         );
         let rows = self.query(sql, vec![after.into()]).await?;
-        rows.iter().map(|row| row.try_get_by_index(0).map_err(unreachable)).collect()
+        let key = |row: &sea_orm::QueryResult| {
+            let text: String = row.try_get_by_index(0).map_err(unreachable)?;
+            whole("payments", "order_id", &text)
+        };
+        rows.iter().map(key).collect()
     }
 
     fn payments(&self) -> (&str, &str) {
@@ -220,5 +225,72 @@ impl Source {
             Ok(rows) => rows.map_err(unreachable),
             Err(_) => Err(unreachable(format!("no answer within {} s", STATEMENT.as_secs()))),
         }
+    }
+}
+
+/// A key that rows are read by.
+pub(crate) fn whole(table: &str, column: &str, key: &str) -> Result<i64> {
+    key.parse().map_err(|_| {
+        let reason = format!("the key `{key}` is no whole number that 64 bits hold");
+        Failure::invalid(format!("tables.{table}.{column}"), reason)
+    })
+}
+
+/// What the mapping says of a table and is not so. `there`: the types of its columns, by name.
+fn misfits(mapping: &Mapping, table: &str, theirs: &str, there: &BTreeMap<String, String>) -> Vec<String> {
+    if there.is_empty() {
+        return vec![format!("tables.{table}.table: there is no table `{theirs}`")];
+    }
+    let wrong = |(ours, column): (&str, &str)| {
+        let reason = match there.get(&column.to_lowercase()) {
+            None => format!("`{theirs}` has no column `{column}`"),
+            Some(kind) if READ_BY.contains(&(table, ours)) && !WHOLE.contains(&kind.as_str()) => {
+                format!(
+                    "`{column}` of `{theirs}` is {kind}; rows are read in its order: it must be a whole number"
+                )
+            }
+            Some(_) => return None,
+        };
+        Some(format!("tables.{table}.{ours}: {reason}"))
+    };
+    mapping.columns(table).filter_map(wrong).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_rows_are_read_by_must_be_a_whole_number() {
+        let mapping = Mapping::read(None).unwrap();
+        let of = |table: &str, key: &str, kind: &str| {
+            let columns = mapping.columns(table).map(|(_, theirs)| (theirs.to_owned(), "varchar".to_owned()));
+            let mut there: BTreeMap<String, String> = columns.collect();
+            there.insert(key.to_owned(), kind.to_owned());
+            misfits(&mapping, table, table, &there)
+        };
+        for kind in ["bigint", "int", "decimal"] {
+            assert_eq!(of("users", "id", kind), Vec::<String>::new(), "{kind}");
+        }
+        let told = of("users", "id", "char");
+        assert!(
+            told.len() == 1 && told[0].starts_with("tables.users.id: `id` of `users` is char"),
+            "{told:?}"
+        );
+        let told = of("payments", "order_id", "varchar");
+        assert!(told.len() == 1 && told[0].starts_with("tables.payments.order_id: "), "{told:?}");
+        // Nothing is read in the order of these.
+        assert_eq!(of("payments", "id", "char").len(), 1, "only order_id, which is text in this one");
+        assert_eq!(of("brands", "id", "char"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_not_there_is_told() {
+        let mapping = Mapping::read(None).unwrap();
+        let none = misfits(&mapping, "users", "people", &BTreeMap::new());
+        assert_eq!(none, ["tables.users.table: there is no table `people`"]);
+        let one = BTreeMap::from([("id".to_owned(), "bigint".to_owned())]);
+        let told = misfits(&mapping, "brands", "brands", &one);
+        assert_eq!(told, ["tables.brands.name: `brands` has no column `name`"]);
     }
 }

@@ -103,7 +103,7 @@ pub(crate) mod refund {
         pub currency: String,
         pub state: String,
         pub reason: String,
-        /// Paid twice: not part of what the order's payment refunds.
+        /// Paid twice, or a wrong amount before the payment began again: not part of what the order's payment refunds.
         pub surplus: bool,
         pub provider_number: Option<String>,
         pub created_at: i64,

@@ -43,7 +43,7 @@ pub(crate) async fn refund(on: &impl ConnectionTrait, id: RefundId) -> Result<Op
     refund::Entity::find_by_id(key(id)).one(on).await.db()
 }
 
-/// A payment's refunds, newest first, without money that was paid twice.
+/// A payment's refunds, newest first, without money that never paid it: paid twice, or a wrong amount before it began again.
 pub(crate) async fn refunds(on: &impl ConnectionTrait, payment: PaymentId) -> Result<Vec<refund::Model>> {
     let (shard, id) = key(payment);
     refund::Entity::find()
@@ -113,6 +113,31 @@ pub(crate) async fn book(tx: &Tx, payment: PaymentId, amount: i64, went_back: bo
         .await
         .db()?;
     Ok(())
+}
+
+/// Lets a payment whose wrong money all went back begin again, as if none had come; false where some is still here, or was
+/// in a currency that is on the attempt only. Its refunds are not part of what it refunds from now on.
+pub(crate) async fn start_over(tx: &Tx, payment: &mut intent::Model) -> Result<bool> {
+    if payment.captured == 0 || payment.refunded_done != payment.captured {
+        return Ok(false);
+    }
+    refund::Entity::update_many()
+        .col_expr(refund::Column::Surplus, Expr::value(true))
+        .filter(refund::Column::Shard.eq(payment.shard))
+        .filter(refund::Column::IntentId.eq(payment.id))
+        .exec(tx)
+        .await
+        .db()?;
+    intent::Entity::update_many()
+        .col_expr(intent::Column::Refunded, Expr::value(0))
+        .col_expr(intent::Column::RefundedDone, Expr::value(0))
+        .filter(intent::Column::Shard.eq(payment.shard))
+        .filter(intent::Column::Id.eq(payment.id))
+        .exec(tx)
+        .await
+        .db()?;
+    (payment.captured, payment.refunded, payment.refunded_done, payment.paid_at) = (0, 0, 0, None);
+    Ok(true)
 }
 
 /// Ends a pending refund; false when it had ended.

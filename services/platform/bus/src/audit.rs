@@ -52,20 +52,26 @@ fn text(row: &QueryResult, at: usize) -> Result<String> {
     row.try_get_by_index(at).db()
 }
 
-/// Both sides of one moment: the sequencer moves them together.
+/// Both sides of one moment: the sequencer moves them together. A log is pruned from its beginning on, but for events that
+/// `retry` holds: they outlive their neighbours. So it has no gap from the first event on that nothing holds; where there is
+/// none all others were pruned.
 async fn log(db: &Db, most: Option<u32>) -> Result<Ailment> {
     let mut found = Ailment { rule: "events.log", looked_at: 0, wrong: Vec::new() };
     let snapshot = db.read().snapshot().await.db()?;
+    let unheld = "SELECT pos FROM event_log WHERE shard = ? AND pos > ? AND NOT EXISTS \
+                  (SELECT 1 FROM retry r WHERE r.shard = event_log.shard AND r.pos = event_log.pos) \
+                  ORDER BY pos LIMIT 1";
+    let counted = "SELECT count(*), coalesce(max(pos), 0) FROM event_log WHERE shard = ? AND pos >= ?";
     for row in rows(&snapshot, "SELECT shard, pos FROM shard_cursor ORDER BY shard", vec![]).await? {
         let (shard, end) = (int(&row, 0)?, long(&row, 1)?);
         let from = most.map_or(0, |most| (end - i64::from(most)).max(0));
-        let sql = "SELECT count(*), coalesce(min(pos), 0), coalesce(max(pos), 0) FROM event_log WHERE shard = ? AND pos > ?";
-        let counted = rows(&snapshot, sql, vec![shard.into(), from.into()]).await?;
-        let Some(counted) = counted.first() else { continue };
-        let (count, first, last) = (long(counted, 0)?, long(counted, 1)?, long(counted, 2)?);
         found.looked_at += 1;
-        // A log that was pruned begins later; one that was pruned to its end is empty.
-        if count > 0 && (last - first + 1 != count || last != end) {
+        let first = rows(&snapshot, unheld, vec![shard.into(), from.into()]).await?;
+        let Some(first) = first.first().map(|row| long(row, 0)).transpose()? else { continue };
+        let counted = rows(&snapshot, counted, vec![shard.into(), first.into()]).await?;
+        let Some(counted) = counted.first() else { continue };
+        let (count, last) = (long(counted, 0)?, long(counted, 1)?);
+        if last - first + 1 != count || last != end {
             found.wrong.push(format!(
                 "shard {shard}: {count} events from {first} to {last}, its cursor stands at {end}"
             ));

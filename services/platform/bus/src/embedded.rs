@@ -50,7 +50,7 @@ impl EmbeddedBus {
     fn spawn_all(&self, loops: &mut JoinSet<()>, stop: &CancellationToken) {
         let (db, config, token) = (self.db.clone(), Arc::clone(&self.config), stop.clone());
         let regions = self.regions.clone();
-        loops.spawn(async move { sequence::run(&db, &config, &regions, &token).await });
+        loops.spawn(async move { sequence::run(&db, &config, &regions, None, &token).await });
         let (db, config, token) = (self.db.clone(), Arc::clone(&self.config), stop.clone());
         let (sight, consumers) = (Arc::clone(&self.sight), self.consumers.clone());
         let others_sequence = self.regions.me().is_some();

@@ -14,13 +14,15 @@
 //!   regions. What every region needs for itself has [`Scope::Region`].
 //! - Leases keep two processes from doing the same work; nothing is safe because of them.
 //!
-//! Tables: `subscription_cursor`, `retry`; prunes `event_log` and `inbox`.
+//! Tables: `subscription_cursor`, `retry`; prunes `event_log` and `inbox`. An event that a broker kept for longer than the
+//! log, and that fails, gets its row in the log again.
 
 mod audit;
 mod beat;
 mod config;
 mod deliver;
 mod embedded;
+mod lag;
 mod open;
 mod port;
 mod prune;

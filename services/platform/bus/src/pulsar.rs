@@ -77,7 +77,9 @@ impl PulsarBus {
 
     fn spawn_all(&self, loops: &mut JoinSet<()>, stop: &CancellationToken) {
         let (site, token) = (Arc::clone(&self.site), stop.clone());
-        loops.spawn(async move { sequence::run(&site.db, &site.config, &site.regions, &token).await });
+        loops.spawn(async move {
+            sequence::run(&site.db, &site.config, &site.regions, Some(RELAY), &token).await;
+        });
         // Looks at the log's ends and at what the database holds about subscriptions; reads no events.
         let (site, token) = (Arc::clone(&self.site), stop.clone());
         loops.spawn(async move {

@@ -3,17 +3,37 @@
 use kernel::Result;
 use platform_db::Db;
 use platform_regions::Regions;
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use tokio_util::sync::CancellationToken;
 
-use crate::{BusConfig, beat::Beat};
+use crate::{BusConfig, beat::Beat, lag};
 
 /// Sequences until it is told to stop, and then what waits: what was committed by then has its position. In a shop of
-/// several regions the shards of this one.
-pub(crate) async fn run(db: &Db, config: &BusConfig, regions: &Regions, stop: &CancellationToken) {
+/// several regions the shards of this one, which also hears how far its events are behind: sequenced, and relayed where
+/// there is a `relay`.
+pub(crate) async fn run(
+    db: &Db,
+    config: &BusConfig,
+    regions: &Regions,
+    relay: Option<&'static str>,
+    stop: &CancellationToken,
+) {
+    let drained = watch::Sender::new(Instant::now());
+    tokio::join!(
+        sequence(db, config, regions, &drained, stop),
+        lag::tell(db, regions, relay, &drained, stop)
+    );
+}
+
+async fn sequence(
+    db: &Db,
+    config: &BusConfig,
+    regions: &Regions,
+    drained: &watch::Sender<Instant>,
+    stop: &CancellationToken,
+) {
     let written = db.outbox_signal();
     let mut beat = Beat::of(regions);
-    let mut sound = Instant::now();
     while !stop.is_cancelled() {
         tokio::select! {
             () = stop.cancelled() => {}
@@ -25,13 +45,15 @@ pub(crate) async fn run(db: &Db, config: &BusConfig, regions: &Regions, stop: &C
             () = written.notified() => tokio::time::sleep(config.gather).await,
         }
         beat.turn();
-        if let Err(failure) = drain(db, config, &mut beat).await {
-            tracing::warn!(?failure, "events were not sequenced");
-            regions.relay_is_behind(sound.elapsed());
-            stop.run_until_cancelled(tokio::time::sleep(config.poll)).await;
-        } else {
-            sound = Instant::now();
-            regions.relay_is_behind(std::time::Duration::ZERO);
+        let began = Instant::now();
+        match drain(db, config, &mut beat).await {
+            Ok(()) => {
+                drained.send_replace(began);
+            }
+            Err(failure) => {
+                tracing::warn!(?failure, "events were not sequenced");
+                stop.run_until_cancelled(tokio::time::sleep(config.poll)).await;
+            }
         }
     }
 }

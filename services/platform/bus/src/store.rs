@@ -1,5 +1,6 @@
 //! All SQL of the bus. Portable: `?` marks, no RETURNING, no upsert.
 
+mod lag;
 mod letters;
 mod prune;
 #[cfg(feature = "pulsar")]
@@ -13,14 +14,18 @@ use kernel::{Failure, Result, Shard, Timestamp};
 use platform_db::{Db, DbResult, Tx};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
-#[cfg(feature = "pulsar")]
-pub(crate) use self::replay::{advance_replay, begin_replay, relayed_cursors, replay_of};
 pub(crate) use self::{
+    lag::{oldest_behind, oldest_waiting},
     letters::{Place, dead_letters, revive, rewind},
     prune::{
         aged, delete_events, delete_inbox, delete_retries, first_position, least_cursors, subscriptions,
     },
     retry::{Outcome, Parked, Waiting, count_dead, count_live, note_retries, parked},
+};
+#[cfg(feature = "pulsar")]
+pub(crate) use self::{
+    replay::{advance_replay, begin_replay, relayed_cursors, replay_of},
+    retry::park_received,
 };
 
 /// Marks in one statement stay far below what SQLite (32,766) and MySQL (65,535) take.

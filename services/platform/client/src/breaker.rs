@@ -30,8 +30,8 @@ impl Breaker {
         Self { state: Mutex::new(State::Closed(0)), failures: failures.max(1), pause }
     }
 
-    /// Lets a request through, or not. Only one that loses nothing but a moment (`may_probe`) goes to see whether the other
-    /// side is back.
+    /// Lets a request through, or not. Only one that loses nothing but a moment, or that nobody else would do (`may_probe`),
+    /// goes to see whether the other side is back: somebody's must, or it never closes.
     pub fn enter(&self, may_probe: bool, now: Instant) -> Option<Pass<'_>> {
         let mut state = self.state();
         let probe = match *state {
@@ -110,7 +110,7 @@ mod tests {
         breaker.enter(true, now).unwrap().down(now);
         assert!(breaker.enter(true, now).is_none());
         let later = now + PAUSE;
-        assert!(breaker.enter(false, later).is_none(), "one that cannot be run here does not probe");
+        assert!(breaker.enter(false, later).is_none(), "one that somebody else can do does not probe");
         let mut probe = breaker.enter(true, later).unwrap();
         assert!(breaker.enter(true, later).is_none(), "one probe at a time");
         probe.answered();

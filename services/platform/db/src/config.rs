@@ -109,6 +109,12 @@ impl TidbConfig {
         if !named(&self.database) {
             return wrong("database", "must be 1 to 50 letters, digits or underscores");
         }
+        if !self.ca.as_os_str().is_empty() && self.tls != Tls::Verified {
+            return wrong(
+                "ca",
+                "is only looked at with tls = \"verified\": without, no certificate is checked",
+            );
+        }
         if !(4..=1_024).contains(&self.connections) {
             return wrong("connections", "must lie between 4 and 1024");
         }
@@ -182,5 +188,24 @@ impl DbConfig {
             return wrong("queue", "must lie between 1 and 1000000");
         }
         self.tidb.validate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_authority_that_nobody_would_ask_is_refused() {
+        let with = |tls| {
+            let tidb = TidbConfig { tls, ca: PathBuf::from("ca.pem"), ..TidbConfig::default() };
+            DbConfig { tidb, ..DbConfig::default() }.validate()
+        };
+        for tls in [Tls::Off, Tls::Required] {
+            let failure = with(tls).unwrap_err();
+            assert_eq!(failure.fields()[0].pointer, "database.tidb.ca", "{tls:?}");
+        }
+        with(Tls::Verified).unwrap();
+        DbConfig::default().validate().unwrap();
     }
 }

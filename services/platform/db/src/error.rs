@@ -4,7 +4,7 @@ use kernel::{Failure, code};
 use sea_orm::{DbErr, RuntimeErr, SqlErr, SqlxMySqlError, sqlx};
 
 /// A database error, as the cause of a [`Failure`].
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum Error {
     /// A unique key exists already; `constraint` begins with its table (`orders.shard, orders.id` from SQLite,
     /// `orders.PRIMARY` from TiDB).

@@ -66,10 +66,13 @@ pub(crate) async fn within<T>(
     deadline: Duration,
     statement: impl Future<Output = Result<T, DbErr>> + Send,
 ) -> Result<T, DbErr> {
-    tokio::time::timeout(deadline, statement).await.unwrap_or_else(|_| {
-        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database did not answer in time");
-        Err(DbErr::Conn(RuntimeErr::SqlxError(Arc::new(sqlx::Error::Io(late)))))
-    })
+    tokio::time::timeout(deadline, statement).await.unwrap_or_else(|_| Err(late()))
+}
+
+/// The failure of what did not come in time: it looks like a lost connection.
+pub(crate) fn late() -> DbErr {
+    let late = std::io::Error::new(std::io::ErrorKind::TimedOut, "the database did not answer in time");
+    DbErr::Conn(RuntimeErr::SqlxError(Arc::new(sqlx::Error::Io(late))))
 }
 
 #[async_trait]

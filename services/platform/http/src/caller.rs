@@ -77,19 +77,7 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
     let shared = Shared::of(req)?;
     let auth =
         shared.auth.as_ref().ok_or_else(|| Failure::internal("this process has no access to accounts"))?;
-    match auth.identify(ctx, token).await {
-        Ok(caller) => ctx.caller = caller,
-        Err(failure) => {
-            // Guessed tokens count against the address: their own bucket would be a new one each time.
-            if failure.is(code::UNAUTHENTICATED)
-                && shared.is_limited(req.head())
-                && let Some(address) = shared.address(req.head())
-            {
-                shared.limits.address(address).await?;
-            }
-            return Err(failure);
-        }
-    }
+    ctx.caller = auth.identify(ctx, token).await?;
     if let Caller::User { id, .. } = &ctx.caller {
         let span = tracing::Span::current();
         span.record("user.id", tracing::field::display(id));

@@ -48,6 +48,9 @@ pub struct Arrival {
     pub id: String,
     /// Where it comes from another region: what that one says about it.
     pub hop: Option<Hop>,
+    /// Whether it says that it was passed on, be that believed or not: it goes no further. Loops end without a clock that
+    /// agrees with others, and who only says so loses no more than the way home.
+    pub passed_on: bool,
     /// The shopper's address, where it is known.
     pub client: Option<IpAddr>,
     /// Whether it carries an idempotency key and goes to an operation that heeds it: running it again is harmless.

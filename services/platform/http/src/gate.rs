@@ -16,7 +16,7 @@ use actix_web::{
     error::InternalError,
     http::{
         Method, StatusCode, Uri,
-        header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+        header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
     },
 };
 use futures::{FutureExt, future::LocalBoxFuture};
@@ -25,8 +25,8 @@ use platform_trace::Fact;
 use tracing::{Instrument, Span, field::Empty};
 
 use crate::{
-    Arrival, Door, Entered, Hop, HttpError, UNSERVED_HEADER,
-    caller::{IDEMPOTENCY_KEY, RequestId, bearer},
+    Arrival, Door, Entered, HOP_HEADER, Hop, HttpError, UNSERVED_HEADER,
+    caller::{IDEMPOTENCY_KEY, RequestId},
     error::{PROBLEM_JSON, from_status, problem, status},
     error_page::Browser,
     fallback::for_programs,
@@ -111,6 +111,7 @@ where
     fn call(&self, mut req: ServiceRequest) -> Self::Future {
         let kind = Kind::of(req.path());
         let mut hop = None;
+        let passed_on = req.headers().contains_key(HOP_HEADER);
         if kind != Kind::Internal {
             hop = self.shared.hop(req.head());
             strip(&mut req);
@@ -119,7 +120,7 @@ where
             // Limits and logs speak of the shopper, not of the region in between.
             req.head_mut().peer_addr = hop.client.map(|client| (client, 0).into());
         }
-        let passage = Passage::new(&req, kind, hop, self.shared.clone(), self.meters.clone());
+        let passage = Passage::new(&req, kind, hop, passed_on, self.shared.clone(), self.meters.clone());
         req.extensions_mut().insert(passage.id.clone());
         if passage.method == Method::HEAD {
             // Handlers know GET; actix leaves the body out by what the client asked.
@@ -185,6 +186,8 @@ where
 struct Passage {
     kind: Kind,
     hop: Option<Hop>,
+    /// Whether it says that it was passed on.
+    passed_on: bool,
     id: RequestId,
     method: Method,
     uri: Uri,
@@ -201,6 +204,7 @@ impl Passage {
         req: &ServiceRequest,
         kind: Kind,
         hop: Option<Hop>,
+        passed_on: bool,
         shared: Arc<Shared>,
         meters: Rc<Meters>,
     ) -> Self {
@@ -227,6 +231,7 @@ impl Passage {
         Self {
             kind,
             hop,
+            passed_on,
             id,
             method,
             uri: req.uri().clone(),
@@ -246,14 +251,8 @@ impl Passage {
             return Err(Failure::new(code::HOST).detail(detail));
         }
         // A hop was counted where it came in.
-        if self.kind == Kind::Public && self.hop.is_none() && self.shared.is_limited(req.head()) {
-            let token =
-                req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
-            match (token, self.shared.address(req.head())) {
-                (Some(token), _) => self.shared.limits.key(token).await?,
-                (None, Some(address)) => self.shared.limits.address(address).await?,
-                (None, None) => {}
-            }
+        if self.kind == Kind::Public && self.hop.is_none() {
+            self.shared.count(req.head()).await?;
         }
         if self.hop.is_some() && self.shared.draining.load(Ordering::Acquire) {
             return Err(Failure::new(code::UNAVAILABLE).detail("this process is draining").retry_after(1));
@@ -276,6 +275,7 @@ impl Passage {
         Arrival {
             id: self.id.0.clone(),
             hop: self.hop.clone(),
+            passed_on: self.passed_on,
             client: self.shared.address(request.head()),
             keyed: heeds_key && request.headers().contains_key(IDEMPOTENCY_KEY),
             page: self.browser.is_some(),

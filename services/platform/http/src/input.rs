@@ -6,10 +6,10 @@ use actix_web::{FromRequest, HttpRequest, dev::Payload, http::header::CONTENT_TY
 use futures::future::LocalBoxFuture;
 use garde::Validate;
 use kernel::{Failure, Result, code};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
 
-use crate::{HttpError, body, caller::caller, shared::Shared};
+use crate::{HttpError, body, caller::caller, shared::Shared, strict::Strict};
 
 /// A JSON object as the body that fits `T` and its rules.
 ///
@@ -116,16 +116,15 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     if bytes.is_empty() {
         return Err(Failure::new(code::MALFORMED).detail("the body is empty; expected JSON"));
     }
-    // Every body of ours is an object. serde would also read one from its values in order, which no document promises.
-    if bytes.trim_ascii_start().starts_with(b"[") {
-        return Err(Failure::invalid("", "invalid type: sequence, expected an object"));
-    }
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let value = serde_path_to_error::deserialize(Strict(&mut reader)).map_err(|error| {
         let path = error.path().clone();
         let error = error.into_inner();
         if error.is_data() {
             misfit(&path, &without_position(&error), Place::Pointer)
+        } else if is_json_text(bytes) {
+            // serde_json calls a number beyond all bounds no JSON.
+            misfit(&path, "is not a value that fits here", Place::Pointer)
         } else {
             Failure::new(code::MALFORMED).detail(format!("the body is no JSON: {error}"))
         }
@@ -134,6 +133,10 @@ fn from_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
         .end()
         .map_err(|error| Failure::new(code::MALFORMED).detail(format!("the body is no JSON: {error}")))?;
     Ok(value)
+}
+
+fn is_json_text(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
 }
 
 fn from_query<T: DeserializeOwned>(query: &str) -> Result<T> {

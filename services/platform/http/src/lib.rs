@@ -41,6 +41,7 @@ mod owners;
 mod routes;
 mod server;
 mod shared;
+mod strict;
 #[cfg(test)]
 mod tests;
 

@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 
 use crate::{HttpError, Valid};
 
-/// A JSON body as [`Valid`] takes it, or `T::default()` where the request has none.
+/// A JSON body as [`Valid`] takes it, or `T::default()` where the request has none or `null`.
 #[derive(Debug)]
 pub struct Optional<T>(pub T);
 
@@ -28,8 +28,8 @@ where
 
     fn from_request(req: &HttpRequest, payload: &mut Payload) -> Self::Future {
         if has_body(req) {
-            let valid = Valid::<T>::from_request(req, payload);
-            Box::pin(async move { valid.await.map(|Valid(value)| Self(value)) })
+            let valid = Valid::<Option<T>>::from_request(req, payload);
+            Box::pin(async move { valid.await.map(|Valid(value)| Self(value.unwrap_or_default())) })
         } else {
             Box::pin(async { Ok(Self(T::default())) })
         }

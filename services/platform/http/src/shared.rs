@@ -1,7 +1,7 @@
 //! What all workers share.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr, SocketAddr},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicUsize},
@@ -12,13 +12,14 @@ use std::{
 use actix_web::{
     HttpRequest,
     dev::RequestHead,
-    http::header::{CONTENT_TYPE, HOST, HeaderMap},
+    http::header::{AUTHORIZATION, CONTENT_TYPE, HOST, HeaderMap, HeaderValue},
     web::Data,
 };
 use kernel::{Clock, Failure, Result, Timestamp};
 
 use crate::{
-    AssertionKey, Auth, Entrance, Hop, HttpServerConfig, limits::Limits, owners::Owners, routes::RouteTable,
+    AssertionKey, Auth, Entrance, Hop, HttpServerConfig, caller::bearer, limits::Limits, owners::Owners,
+    routes::RouteTable,
 };
 
 /// Where staff work.
@@ -74,11 +75,28 @@ impl Shared {
         if !self.trusts(peer) {
             return Some(peer);
         }
-        let named = head.headers().get_all("x-forwarded-for").filter_map(|value| value.to_str().ok());
-        let named: Vec<IpAddr> =
-            named.flat_map(|value| value.split(',')).filter_map(|ip| ip.trim().parse().ok()).collect();
-        // Each proxy appends: the last address that is none of ours is the one a proxy of ours has seen.
-        Some(named.into_iter().rev().find(|ip| !self.trusts(*ip)).unwrap_or(peer))
+        let named: Vec<&HeaderValue> = head.headers().get_all("x-forwarded-for").collect();
+        let latest = named.into_iter().rev().flat_map(|value| value.to_str().unwrap_or("?").rsplit(','));
+        // Each proxy appends: the last address that is none of ours is the one a proxy of ours has seen. An entry that is
+        // no address was written by a proxy of ours, too, and what stands before it by its client: nobody is named.
+        let seen =
+            latest.map(|entry| address_in(entry.trim())).find(|ip| !ip.is_some_and(|ip| self.trusts(ip)));
+        Some(seen.flatten().unwrap_or(peer))
+    }
+
+    /// Counts a request: with a token of ours against the token, else against the address. By its signature alone, since
+    /// the limit comes before all that costs more; a text that is no token would be a bucket of its own each time.
+    pub(crate) async fn count(&self, head: &RequestHead) -> Result<()> {
+        if !self.is_limited(head) {
+            return Ok(());
+        }
+        let token = head.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+        let ours = |token: &&str| self.auth.as_ref().is_some_and(|auth| auth.names(token).is_some());
+        match (token.filter(ours), self.address(head)) {
+            (Some(token), _) => self.limits.key(token).await,
+            (None, Some(address)) => self.limits.address(address).await,
+            (None, None) => Ok(()),
+        }
     }
 
     /// Whether requests of this client are counted: those from this machine itself are not, where so configured.
@@ -127,4 +145,11 @@ impl Shared {
     fn trusts(&self, address: IpAddr) -> bool {
         self.config.trusted_proxies.contains(&address.to_canonical())
     }
+}
+
+/// The address of an entry of `X-Forwarded-For`; some proxies write its port, too, and IPv6 in brackets.
+fn address_in(entry: &str) -> Option<IpAddr> {
+    let bare = || entry.strip_prefix('[')?.strip_suffix(']')?.parse::<Ipv6Addr>().ok();
+    let with_port = || entry.parse::<SocketAddr>().ok().map(|address| address.ip());
+    entry.parse().ok().or_else(with_port).or_else(|| bare().map(IpAddr::V6))
 }

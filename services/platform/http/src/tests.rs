@@ -1,6 +1,7 @@
 //! A small shop of its own, asked over the whole stack.
 
 mod document;
+mod entrance;
 mod identity;
 mod input;
 mod passage;
@@ -44,6 +45,15 @@ pub(crate) struct Basket {
     pub(crate) items: Vec<Item>,
     #[garde(inner(length(chars, max = 5)))]
     pub(crate) remark: Option<String>,
+    #[garde(skip)]
+    pub(crate) wrapping: Option<Wrapping>,
+}
+
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wrapping {
+    Paper,
+    Box,
 }
 
 #[derive(Debug, Serialize, Deserialize, Validate, ToSchema)]

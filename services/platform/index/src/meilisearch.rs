@@ -226,9 +226,7 @@ impl Shared {
 
     async fn check_version(&self) -> Result<()> {
         let version = self.client.get_version().await.map_err(|error| self.failed(error))?.pkg_version;
-        let mut numbers = version.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
-        let found = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-        if found >= OLDEST {
+        if release(&version) >= OLDEST {
             return Ok(());
         }
         let (major, minor) = OLDEST;
@@ -427,5 +425,32 @@ impl ProductIndex for Meilisearch {
         if let Err(error) = loaded {
             tracing::warn!(%error, "the Chinese dictionary could not be loaded");
         }
+    }
+}
+
+/// The first two numbers of a version; what is no number counts as 0.
+fn release(version: &str) -> (u32, u32) {
+    let mut numbers = version.split('.').map(|number| number.parse().unwrap_or(0));
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{OLDEST, release};
+
+    #[test]
+    fn versions_are_compared_by_number() {
+        assert_eq!(release("1.16.0"), (1, 16));
+        assert!(release("1.9.3") < OLDEST);
+        assert!(release("1.16.0-rc.2") >= OLDEST && release("2.0.0") >= OLDEST);
+    }
+
+    /// No test starts the compose file: its server must at least be one that is not refused.
+    #[test]
+    fn compose_starts_a_server_that_is_new_enough() {
+        let compose = include_str!("../../../../regions/local/compose.yaml");
+        let (_, tag) = compose.split_once("image: getmeili/meilisearch:v").unwrap();
+        let tag = tag.lines().next().unwrap();
+        assert!(release(tag) >= OLDEST, "{tag}");
     }
 }

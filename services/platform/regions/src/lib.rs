@@ -14,7 +14,7 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -39,6 +39,8 @@ pub struct Regions(Option<Arc<Known>>);
 struct Known {
     me: Region,
     world: watch::Sender<Arc<World>>,
+    /// Whether `world` is the database's, and not only what was known at the start.
+    read: AtomicBool,
     duty: watch::Sender<Arc<Duty>>,
     busy: busy::Counts,
     /// How far the relay is behind, in microseconds.
@@ -54,12 +56,14 @@ impl Regions {
         Self(None)
     }
 
-    /// Region `me`, which knows nothing yet but `world`.
+    /// Region `me`, which knows nothing yet but `world`: what is published first takes its place, whatever their versions. It
+    /// may be of another database, or of this one before it was set back.
     pub fn of(me: Region, world: World) -> Self {
         let duty = Duty::of(&me, &world);
         Self(Some(Arc::new(Known {
             me,
             world: watch::Sender::new(Arc::new(world)),
+            read: AtomicBool::new(false),
             duty: watch::Sender::new(Arc::new(duty)),
             busy: busy::Counts::default(),
             lag: AtomicU64::new(0),
@@ -78,18 +82,20 @@ impl Regions {
         self.0.as_ref().map(|known| known.world.borrow().clone())
     }
 
-    /// What was found last. Does nothing in a shop without regions, and when an older map than the known one was found: an
-    /// answer that was late.
-    pub fn publish(&self, world: World) {
-        let Some(known) = &self.0 else { return };
+    /// What was found in the database last, and whether it is what is known from now on. It is not in a shop without regions,
+    /// and where it is older than what was found before: an answer that was late.
+    pub fn publish(&self, world: World) -> bool {
+        let Some(known) = &self.0 else { return false };
         let duty = Duty::of(&known.me, &world);
         let published = known.world.send_if_modified(|current| {
+            let first = !known.read.swap(true, Ordering::AcqRel);
             let later = (world.observed.version, world.observed.now)
                 >= (current.observed.version, current.observed.now);
-            if later {
+            let taken = first || later;
+            if taken {
                 *current = Arc::new(world);
             }
-            later
+            taken
         });
         if published {
             *known.read_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
@@ -101,6 +107,20 @@ impl Regions {
                 changed
             });
         }
+        published
+    }
+
+    /// Whether this region is out, as far as is known; never in a shop without regions.
+    pub fn is_out(&self) -> bool {
+        self.0.as_ref().is_some_and(|known| is_out(&known.world.borrow(), &known.me))
+    }
+
+    /// Waits until this region is out: for ever in a shop without regions.
+    pub async fn until_out(&self) {
+        let Some(known) = &self.0 else { return std::future::pending().await };
+        let mut world = known.world.subscribe();
+        // It cannot fail: `known` holds the other end.
+        let _ = world.wait_for(|world| is_out(world, &known.me)).await;
     }
 
     /// Whether the background work of `shard` is this region's: it holds the shard's lease and should, as far as is known.
@@ -189,3 +209,12 @@ impl Regions {
         Some(here.map(|(shard, _)| *shard).collect())
     }
 }
+
+/// Whether `me` is out: a person or a failover took it out, or it is a witness. A region that the map does not know yet is
+/// not out.
+pub fn is_out(world: &World, me: &Region) -> bool {
+    world.desired.regions.get(me).is_some_and(|row| !row.serves())
+}
+
+#[cfg(test)]
+mod tests;

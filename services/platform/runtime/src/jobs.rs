@@ -145,8 +145,8 @@ impl JobRun {
         self.db.now()
     }
 
-    /// Whether the process is stopping or another process has taken over: a job that works in batches ends after the
-    /// current one.
+    /// Whether the process is stopping, another process has taken over, or the region is out: a job that works in batches ends
+    /// after the current one.
     pub fn stopping(&self) -> bool {
         self.stopping.is_cancelled()
     }

@@ -7,7 +7,7 @@ use contracts::{
     catalog::CatalogClient,
     pricing::{PriceChanged, PriceKind, PricesOf, Pricing, SetPrice, code},
 };
-use kernel::{Currency, Money, code as general};
+use kernel::{Currency, Id, Money, Shard, code as general};
 use platform_bus::Consumer;
 use pricing::{Forget, PricingConfig};
 
@@ -148,6 +148,7 @@ async fn bad_prices_are_named_and_nothing_is_set() {
         ),
         ("/prices/1/ends_at", sale(a, usd(1), f.after(DAY), f.after(DAY))),
         ("/prices/1/ends_at", SetPrice { ends_at: Some(f.db.now()), ..good.clone() }),
+        ("/prices/1/sku_id", list(Id::derive(Shard::new(f.db.shards()), &[b"a"]), usd(1))),
     ];
     for (pointer, price) in wrong {
         let window = pointer.ends_with("ends_at");

@@ -3,7 +3,7 @@
 use std::sync::{Arc, atomic::Ordering};
 
 use contracts::{
-    catalog::{CategoryChanged, ProductChanged},
+    catalog::{BrandChanged, CategoryChanged, ProductChanged},
     inventory::AvailabilityChanged,
     order::{OrderPaid, OrderedLine},
     pricing::PriceChanged,
@@ -12,7 +12,7 @@ use contracts::{
 use kernel::{Currency, Id, Money, Shard};
 use platform_bus::Consumer;
 
-use super::world::{category, product_id, shop, shop_with, sku_id};
+use super::world::{brand_id, category, product_id, shop, shop_with, sku_id};
 use crate::{SearchConfig, consumers, store};
 
 #[tokio::test]
@@ -138,6 +138,18 @@ async fn a_renamed_category_reaches_every_product_below_it() {
     assert_eq!(shop.total("cookware").await, 5);
     let facets = shop.find(SearchQuery::default()).await.facets;
     assert_eq!((facets.category[0].label.as_str(), facets.category[0].count), ("Cookware", 5));
+}
+
+#[tokio::test]
+async fn a_renamed_brand_reaches_all_its_products() {
+    let mut shop = shop(5).await;
+    assert_eq!(shop.total("acme").await, 5);
+    *shop.world.brand_name.lock().unwrap() = "Zenith".to_owned();
+    shop.hears(&BrandChanged { brand_id: brand_id() }).await;
+    shop.refresh().await;
+    assert_eq!((shop.total("zenith").await, shop.total("acme").await), (5, 0));
+    let facets = shop.find(SearchQuery::default()).await.facets;
+    assert_eq!((facets.brand[0].label.as_str(), facets.brand[0].count), ("Zenith", 5));
 }
 
 #[tokio::test]

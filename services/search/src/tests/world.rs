@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use contracts::{
     Ctx, Event, EventBody, Transport,
     catalog::{
-        BrandView, CatalogClient, CategoryRef, ListProducts, ProductChanged, ProductId, ProductRecord,
-        ProductState, ScanProducts, SkuId, SkuInfo, SkuRecord,
+        BrandId, BrandView, CatalogClient, CategoryRef, ListProducts, ProductChanged, ProductId,
+        ProductRecord, ProductState, ScanProducts, SkuId, SkuInfo, SkuRecord,
     },
     inventory::{Availability, InventoryClient},
     pricing::{PriceKind, PriceView, PricingClient},
@@ -42,6 +42,10 @@ pub(super) fn sku_id(n: u32) -> SkuId {
     Id::from_uuid(uuid::Uuid::from_u128((u128::from(n) << 64) | (1 << 20) | u128::from(n % 4)))
 }
 
+pub(super) fn brand_id() -> BrandId {
+    Id::derive(Shard::new(0), &[b"acme"])
+}
+
 pub(super) fn category() -> CategoryRef {
     CategoryRef {
         id: Id::derive(Shard::new(1), &[b"kitchen"]),
@@ -67,6 +71,7 @@ pub(super) struct Thing {
 pub(super) struct World {
     pub(super) things: Mutex<BTreeMap<u32, Thing>>,
     pub(super) category_name: Mutex<String>,
+    pub(super) brand_name: Mutex<String>,
     /// Held up: the scan waits after its first page until told to go on.
     pub(super) hold_scan: AtomicBool,
     pub(super) scanning: Notify,
@@ -106,9 +111,9 @@ impl World {
             title: thing.title.clone(),
             description: "<p>Words</p>".to_owned(),
             brand: Some(BrandView {
-                id: Id::derive(Shard::new(0), &[b"acme"]),
+                id: brand_id(),
                 slug: "acme".to_owned(),
-                name: "Acme".to_owned(),
+                name: self.brand_name.lock().unwrap().clone(),
             }),
             categories: vec![CategoryRef { name: self.category_name.lock().unwrap().clone(), ..category() }],
             attributes: Vec::new(),
@@ -193,7 +198,9 @@ impl Transport for World {
             ("catalog", "skus") => answer(self.skus(&read::<Vec<SkuId>>(&body))),
             ("catalog", "scan_products") => answer(self.scan(read(&body)).await),
             ("catalog", "list_products") => {
-                assert_eq!(read::<ListProducts>(&body).category, Some(category().id.to_string()));
+                let query: ListProducts = read(&body);
+                let asked = [Some(category().id.to_string()), Some(brand_id().to_string())];
+                assert!(asked.contains(&query.category.or(query.brand)));
                 answer(Page { items: self.records(|_, thing| thing.sold), next_cursor: None })
             }
             ("pricing", "every_price") => {
@@ -243,7 +250,11 @@ pub(super) async fn shop_with(things: u32, search: SearchConfig) -> Shop {
     let db = Db::open(&config, clock.clone()).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db.check_shards().await.unwrap();
-    let world = Arc::new(World { category_name: Mutex::new("Kitchen".to_owned()), ..World::default() });
+    let world = Arc::new(World {
+        category_name: Mutex::new("Kitchen".to_owned()),
+        brand_name: Mutex::new("Acme".to_owned()),
+        ..World::default()
+    });
     for n in 1..=things {
         world.put(n, &format!("Blue mug {n}"));
     }

@@ -99,7 +99,7 @@ pub(crate) async fn save(visitor: Visitor, posted: Posted) -> Answer {
     visitor.member("/account")?;
     let command = UpdateAccount {
         name: Some(posted.line("name")),
-        phone: posted.optional("phone").map(|phone| phone.replace([' ', '-', '(', ')'], "")),
+        phone: Some(posted.line("phone").replace([' ', '-', '(', ')'], "")),
         locale: posted.optional("locale"),
     };
     let issues = Issues::of(visitor.locale(), &command);

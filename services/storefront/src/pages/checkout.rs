@@ -33,7 +33,6 @@ pub(crate) struct AddressChoice {
 
 /// The order as it would be placed.
 pub(crate) struct Draft {
-    pub(crate) address_id: AddressId,
     pub(crate) quote: String,
     pub(crate) key: String,
     pub(crate) remark: Field,
@@ -63,9 +62,9 @@ struct Again {
     status: StatusCode,
 }
 
-/// `GET /checkout?address=`.
+/// `GET /checkout?address_id=`.
 pub(crate) async fn checkout(visitor: Visitor) -> Answer {
-    let chosen = visitor.param("address").parse().ok();
+    let chosen = visitor.param("address_id").parse().ok();
     show(&visitor, Again { chosen, ..Again::default() }).await
 }
 
@@ -99,10 +98,14 @@ async fn show(visitor: &Visitor, mut again: Again) -> Answer {
             None
         }
     };
-    let here = chosen.map(|id| id.to_string()).unwrap_or_default();
-    let here = link::with_params("/checkout", [("address", here.as_str())]);
+    let here = chosen.map_or_else(|| "/checkout".to_owned(), delivering_to);
     let frame = visitor.frame(visitor.text("checkout-title")).at(here);
     visitor.show(again.status, &view(frame, again, &addresses, chosen, quote.as_ref()))
+}
+
+/// The page with this address chosen.
+fn delivering_to(address: AddressId) -> String {
+    link::with_params("/checkout", [("address_id", address.to_string().as_str())])
 }
 
 fn view(
@@ -133,8 +136,7 @@ fn view(
             .unwrap_or_default(),
         sums: quote.map(|quote| Sums::new(locale, &quote.totals)),
         steps: quote.map(|quote| steps(locale, &quote.explanation)).unwrap_or_default(),
-        draft: quote.zip(chosen).map(|(quote, address_id)| Draft {
-            address_id,
+        draft: quote.filter(|_| chosen.is_some()).map(|quote| Draft {
             quote: quote.quote.clone(),
             key: token::random(),
             remark: Field::new(locale, "remark")
@@ -149,7 +151,8 @@ fn view(
 }
 
 /// `POST /checkout`: places the order and opens its payment. The form's key makes both happen once, however often it is
-/// sent.
+/// sent. It goes to the address that is ticked; the quote was signed for the one that was ticked when the page was made,
+/// so that another one is refused and the page shows what it comes to there.
 pub(crate) async fn place(visitor: Visitor, posted: Posted) -> Answer {
     visitor.member("/checkout")?;
     let address_id: AddressId = posted.id("address_id")?;
@@ -211,6 +214,11 @@ pub(crate) async fn pay(visitor: &Visitor, order: &OrderView, key: &str) -> Answ
     }
 }
 
+/// `POST /checkout/choice`: the page with the ticked address, for browsers without scripts.
+pub(crate) async fn choose(visitor: Visitor, posted: Posted) -> Answer {
+    Ok(visitor.go(&delivering_to(posted.id("address_id")?)))
+}
+
 /// `POST /checkout/address`: adds an address and chooses it.
 pub(crate) async fn add_address(visitor: Visitor, posted: Posted) -> Answer {
     visitor.member("/checkout")?;
@@ -219,10 +227,7 @@ pub(crate) async fn add_address(visitor: Visitor, posted: Posted) -> Answer {
     let mut status = StatusCode::UNPROCESSABLE_ENTITY;
     if issues.is_empty() {
         match visitor.shop().accounts.add_address(&visitor.ctx(), command).await {
-            Ok(address) => {
-                let id = address.id.to_string();
-                return Ok(visitor.go(&link::with_params("/checkout", [("address", id.as_str())])));
-            }
+            Ok(address) => return Ok(visitor.go(&delivering_to(address.id))),
             Err(failure) => {
                 status = StatusCode::from_u16(failure.status()).unwrap_or(status);
                 issues = Issues::from_failure(visitor.locale(), failure)?;

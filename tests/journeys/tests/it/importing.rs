@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use support::Shop;
 
-use crate::shelf::{CATALOG, available, fill, product, until};
+use crate::shelf::{CATALOG, available, fill, product, sku, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_second_import_changes_nothing_and_stock_is_set_once() -> Result<()> {
@@ -17,6 +17,41 @@ async fn the_second_import_changes_nothing_and_stock_is_set_once() -> Result<()>
     let after = product(&shop, "linen-shirt").await?;
     ensure!(before == after, "{report}\n{before}\n{after}");
     ensure!(available(&shop, "linen-shirt").await? == 50);
+    shop.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn prices_count_and_those_that_staff_set_stay() -> Result<()> {
+    let shop = Shop::start().await?;
+    fill(&shop)?;
+    let dearer = CATALOG.replace(",59.99,75.00", ",64.99,75.00");
+    let report = shop.import_products(&dearer)?;
+    ensure!(report.contains("0 created, 1 updated, 4 unchanged"), "{report}");
+    let price = async || -> Result<Option<i64>> {
+        Ok(product(&shop, "copper-lamp").await?["skus"][0]["price"]["amount"].as_i64())
+    };
+    ensure!(price().await? == Some(6_499));
+    let list = serde_json::json!({"prices": [{
+        "sku_id": sku(&shop, "copper-lamp").await?, "kind": "list", "price": {"amount": 4_999, "currency": "USD"},
+    }]});
+    let set = shop.admin().await?.put("/api/v1/admin/prices", &list).await?;
+    ensure!(set.status == 204, "{set:?}");
+    let report = shop.import_products(&dearer)?;
+    ensure!(report.contains("0 created, 0 updated, 5 unchanged"), "{report}");
+    ensure!(price().await? == Some(4_999));
+    shop.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_malformed_row_of_a_product_that_is_in_takes_nothing_off_sale() -> Result<()> {
+    let shop = Shop::start().await?;
+    fill(&shop)?;
+    let before = product(&shop, "linen-shirt").await?;
+    let wrong = CATALOG.replace("SHIRT-M,210,50,49.00", "SHIRT-M,210,50,\"49,00\"");
+    let report = shop.import_products(&wrong)?;
+    ensure!(report.contains("1 updated, 4 unchanged; 1 of 6 rows with errors"), "{report}");
+    let after = product(&shop, "linen-shirt").await?;
+    ensure!(after["skus"] == before["skus"], "{before}\n{after}");
     shop.finish().await
 }
 
@@ -71,7 +106,7 @@ async fn categories_come_from_paths_and_listed_children_are_ignored() -> Result<
     )?;
     let name = file.to_string_lossy().into_owned();
     for counts in ["3 created, 0 updated, 0 unchanged", "0 created, 0 updated, 3 unchanged"] {
-        let report = shop.run_command(&["import", "categories", &name], None)?;
+        let report = shop.import("categories", &name)?;
         ensure!(report.contains(&format!("{counts}; 1 of 3 rows with errors")), "{report}");
     }
     let tree = until(async || {
@@ -98,7 +133,7 @@ fn fixture(name: &str) -> String {
 fn import_whole(shop: &Shop, kind: &str, file: &str, counts: &str) -> Result<()> {
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data").join(file);
     if path.is_file() {
-        let report = shop.run_command(&["import", kind, &path.to_string_lossy()], None)?;
+        let report = shop.import(kind, &path.to_string_lossy())?;
         ensure!(report.contains(counts), "{file}: {report}");
     }
     Ok(())
@@ -153,7 +188,7 @@ async fn categories_of_a_real_tree() -> Result<()> {
     let shop = Shop::start().await?;
     let file = fixture("categories.json");
     for counts in ["9 created, 0 updated, 0 unchanged", "0 created, 0 updated, 9 unchanged"] {
-        let report = shop.run_command(&["import", "categories", &file], None)?;
+        let report = shop.import("categories", &file)?;
         ensure!(report.contains(&format!("{counts}; 1 of 7 rows with errors")), "{report}");
         ensure!(report.contains("pcmcat748300293073"), "the entry without a name is named: {report}");
     }

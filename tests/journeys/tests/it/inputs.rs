@@ -47,6 +47,19 @@ async fn wrong_input_names_its_field() -> Result<()> {
         .await?;
     ensure!(answer.status == 422 && answer.pointers() == ["/items"], "{answer:?}");
 
+    let answer = shopper.post("/api/v1/quotes", &json!({"items": [[lamp, 2]]})).await?;
+    ensure!(answer.status == 422 && answer.pointers() == ["/items/0"], "{answer:?}");
+    let huge = format!(r#"{{"items":[{{"sku_id":"{lamp}","quantity":1e400}}]}}"#);
+    let huge = shopper
+        .send(
+            Method::POST,
+            "/api/v1/quotes",
+            &[("Content-Type", "application/json")],
+            Some(huge.into_bytes()),
+        )
+        .await?;
+    ensure!(huge.status == 422 && huge.pointers() == ["/items/0/quantity"], "{huge:?}");
+
     let answer = shopper.post("/api/v1/orders", &json!({"address_id": address})).await?;
     ensure!(answer.status == 400 && answer.code() == "idempotency_key_missing", "{answer:?}");
     let broken = shopper
@@ -113,5 +126,28 @@ async fn limits_answer_429_and_say_when() -> Result<()> {
         "who does not ask for HTML gets a problem"
     );
     ensure!(guest.get("/healthz").await?.status == 200, "probes are not limited");
+    shop.finish().await
+}
+
+/// Who may not do it hears that before what is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_adjustment_of_stock_takes_a_permission_and_a_key() -> Result<()> {
+    let shop = Shop::start().await?;
+    fill(&shop)?;
+    let (admin, lamp) = (shop.admin().await?, sku(&shop, "copper-lamp").await?);
+    let clerk = json!({"permissions": ["inventory.read"]});
+    ensure!(admin.put("/api/v1/admin/roles/clerk", &clerk).await?.status < 300);
+    let (email, password) = ("clerk@example.com", "correct horse battery");
+    let account = json!({"email": email, "password": password, "roles": ["clerk"]});
+    ensure!(admin.post("/api/v1/admin/users", &account).await?.status == 201);
+    let mut clerk = shop.guest();
+    clerk.log_in(email, password).await?;
+
+    let path = "/api/v1/admin/stock/adjustments";
+    let adjust = json!({"sku_id": lamp, "delta": 1, "reason": "inbound"});
+    ensure!(clerk.post(path, &adjust).await?.status == 403);
+    let answer = admin.post(path, &adjust).await?;
+    ensure!(answer.status == 400 && answer.code() == "idempotency_key_missing", "{answer:?}");
+    ensure!(admin.post_once(path, &Client::key(), &adjust).await?.status == 201);
     shop.finish().await
 }

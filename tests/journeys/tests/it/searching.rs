@@ -74,6 +74,23 @@ async fn searches(shop: Shop) -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_renamed_brand_is_found_by_its_new_name() -> Result<()> {
+    let shop = Shop::start().await?;
+    fill(&shop)?;
+    let (admin, guest) = (shop.admin().await?, shop.guest());
+    let search = async |query: &str| guest.get(&format!("/api/v1/search?{query}")).await?.expect(200);
+    until(async || Ok((search("q=lumen").await?["total"] == 1).then_some(()))).await?;
+    let brands = admin.get("/api/v1/admin/brands").await?.expect(200)?;
+    let brand = brands["items"].as_array().context("items")?.iter().find(|it| it["name"] == "Lumen");
+    let id = brand.and_then(|it| it["id"].as_str()).context("Lumen")?;
+    let name = serde_json::json!({"name": "Brightwork"});
+    admin.put(&format!("/api/v1/admin/brands/{id}"), &name).await?.expect(200)?;
+    until(async || Ok((search("q=brightwork").await?["total"] == 1).then_some(()))).await?;
+    ensure!(search("q=lumen").await?["total"] == 0);
+    shop.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_index_is_checked_and_rebuilt() -> Result<()> {
     checks_and_rebuilds(Shop::start().await?).await
 }

@@ -176,6 +176,10 @@ async fn three_regions_sell_one_dies_the_others_go_on_and_nothing_is_left_runnin
 async fn on_tidb_the_same() -> Result<()> {
     let tidb = stack::Tidb::start()?;
     let url = format!("mysql://root@127.0.0.1:{}/{}", tidb.sql_port(), stack::Tidb::DATABASE);
+    let folder = tempfile::tempdir()?;
+    let data = folder.path().join("data");
+    let looked = meridian(&data)?.args(["--database", &url, "region", "verify"]).output()?;
+    ensure!(looked.status.code() == Some(3) && !data.exists(), "there is no shop yet: {looked:?}");
     let up = Up::start(&["--database".to_owned(), url])?;
     for (_, pid) in &up.regions {
         let line = fs::read_to_string(format!("/proc/{pid}/cmdline"))?;

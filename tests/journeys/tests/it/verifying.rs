@@ -90,3 +90,36 @@ async fn what_is_wrong_is_named_and_nothing_else() -> Result<()> {
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_schema_is_told_and_left_as_it_is() -> Result<()> {
+    let mut shop = Shop::builder().on(Parts::default()).start().await?;
+    until(async || Ok(shop.leftovers().await?.is_quiet().then_some(()))).await?;
+    shop.kill()?;
+    let (told, keys) = (verify(&shop)?, shop.data().join("keys"));
+    ensure!(!told.is_empty());
+    std::fs::rename(&keys, shop.data().join("away"))?;
+    verify(&shop)?;
+    ensure!(!keys.exists(), "a look made keys");
+
+    let later = "INSERT INTO seaql_migrations (version, applied_at) VALUES ('of_a_later_day', 0)";
+    let earlier = "DELETE FROM seaql_migrations WHERE version IN ('of_a_later_day', 'm0001_intake')";
+    for (damage, said) in [(later, "newer than this"), (earlier, "older than this")] {
+        shop.damage(damage).await?;
+        let noted = shop.number("SELECT count(*) FROM seaql_migrations").await?;
+        let Err(told) = verify(&shop) else { bail!("a schema that is {said}: nothing is said") };
+        ensure!(told.to_string().contains(said), "{told}");
+        ensure!(shop.number("SELECT count(*) FROM seaql_migrations").await? == noted, "a look migrated it");
+    }
+
+    // A database without a shop, and no database.
+    let folder = tempfile::tempdir()?;
+    for _ in 0..2 {
+        let Err(told) = shop.run_command_on(folder.path(), &["region", "verify"], None) else {
+            bail!("there is no shop, and nothing is said")
+        };
+        ensure!(told.to_string().contains("exit status: 3"), "{told}");
+        std::fs::File::create(folder.path().join("meridian.db"))?;
+    }
+    Ok(())
+}

@@ -156,4 +156,36 @@ fn a_shard_nobody_works_on_is_no_rest() {
     assert_eq!(rest(&store, NOW), Ok(()));
     assert_eq!(store.set_state(&region("eu"), 0, State::Fenced), Ok(Applied::Yes));
     assert_eq!(rest(&store, NOW).unwrap_err().invariant, 12, "its home is out and another one is there");
+    assert_eq!(store.set_state(&region("eu-north"), 0, State::Cordoned), Ok(Applied::Yes));
+    let later = NOW.plus(TTL);
+    assert_eq!(rest(&store, later).unwrap_err().invariant, 12, "who cannot have it may still work on it");
+    assert!(store.take(SHARD, &Instance::new(region("eu-north"), "a"), TTL, later).is_some());
+    assert_eq!(rest(&store, later), Ok(()));
+    assert_eq!(store.set_state(&region("eu-north"), 1, State::Fenced), Ok(Applied::Yes));
+    assert_eq!(rest(&store, later.plus(TTL)), Ok(()), "nobody may");
+}
+
+#[test]
+fn a_region_that_an_ended_switchover_keeps_is_noticed() {
+    let mut store = store();
+    let end = |store: &mut Store| {
+        let mut next = store.running().unwrap().clone();
+        next.version += 1;
+        next.phase = Phase::Ended(Outcome::Aborted { why: "tired".into() });
+        let effect = effect(store, Change::Journal(Box::new(next)));
+        assert_eq!(store.apply(&effect), Ok(Applied::Yes));
+        effect
+    };
+    end(&mut store);
+    let kind = Kind::Switchover { region: region("eu"), outside: BTreeSet::new() };
+    let id = store.begin(&Spec::asked("ada", kind), NOW).unwrap().unwrap();
+    let expect = store.world().observed.version;
+    let cordon = Change::Region { region: region("eu"), expect, to: State::Cordoned, held_by: Some(id) };
+    let cordon = effect(&store, cordon);
+    let before = store.clone();
+    assert_eq!(store.apply(&cordon), Ok(Applied::Yes));
+    assert_eq!(step(&before, &store, By::Coordinator(Some(&cordon)), NOW), Ok(()), "while it runs");
+    let before = store.clone();
+    let end = end(&mut store);
+    assert_eq!(broken(&before, &store, By::Coordinator(Some(&end))), 10);
 }

@@ -18,6 +18,35 @@ pub(crate) async fn whole_way(browser: &Browser) -> Result<()> {
     pay(browser).await
 }
 
+/// Orders to an address that was ticked after the page was made, without scripts: the page comes again with what it comes
+/// to there, and the order goes there. An order to the one that was ticked before would be the shop's mistake.
+pub(crate) async fn to_another_address(browser: &Browser) -> Result<()> {
+    browse(browser).await?;
+    choose(browser).await?;
+    register(browser).await?;
+    give_address(browser, "Ada").await?;
+    browser.click(".new-address summary").await?;
+    give_address(browser, "Grace").await?;
+    let (other, ticked) = ("input[name=address_id]:not(:checked)", ".choice:has(:checked) b");
+    browser.see(other).await?;
+    ensure!(browser.text(ticked).await? == "Grace", "the new one is chosen");
+    browser.click(other).await?;
+    browser.click("button.only-without-script").await?;
+    ensure!(browser.text(ticked).await? == "Ada" && browser.path().await? == "/checkout", "Ada is chosen");
+
+    browser.click(other).await?;
+    browser.click("#place-order button").await?;
+    browser.see("#issues").await?;
+    ensure!(browser.text(ticked).await? == "Grace", "what was ticked stays ticked");
+    browser.click("#place-order button").await?;
+    browser.see("button[value=succeed]").await?;
+    browser.open("/orders").await?;
+    browser.click("table.orders tbody a").await?;
+    let to = browser.text("aside address b").await?;
+    ensure!(to == "Grace", "it goes to {to}");
+    Ok(())
+}
+
 /// Finds the shirt by searching.
 async fn browse(browser: &Browser) -> Result<()> {
     until("there are products on the home page", async || {
@@ -69,10 +98,10 @@ async fn register(browser: &Browser) -> Result<()> {
     inspect(browser).await
 }
 
-/// Gives an address and places the order.
-async fn order(browser: &Browser) -> Result<()> {
+/// Adds an address.
+async fn give_address(browser: &Browser, recipient: &str) -> Result<()> {
     for (field, text) in [
-        ("recipient", "Ada 王"),
+        ("recipient", recipient),
         ("phone", "+1 206 555 0100"),
         ("line1", "1 Pine Street"),
         ("city", "Seattle"),
@@ -83,6 +112,12 @@ async fn order(browser: &Browser) -> Result<()> {
     }
     browser.click(".new-address button").await?;
     browser.see("#place-order button").await?;
+    Ok(())
+}
+
+/// Gives an address and places the order.
+async fn order(browser: &Browser) -> Result<()> {
+    give_address(browser, "Ada 王").await?;
     browser.fill("#f-remark", "Ring twice.").await?;
     inspect(browser).await?;
     browser.picture("checkout").await?;

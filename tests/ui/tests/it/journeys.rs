@@ -6,7 +6,7 @@ use support::{Shape, Shop};
 use crate::{
     browser::{Browser, Window},
     inspect::inspect,
-    journey::whole_way,
+    journey::{to_another_address, whole_way},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -39,6 +39,13 @@ async fn on_a_phone_in_chinese() -> Result<()> {
 async fn without_scripts() -> Result<()> {
     let shop = Shop::builder().with_sample().start().await?;
     Browser::with(shop.base(), Window::WITHOUT_SCRIPTS, whole_way).await?;
+    shop.finish().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_goes_to_the_address_that_is_ticked() -> Result<()> {
+    let shop = Shop::builder().with_sample().start().await?;
+    Browser::with(shop.base(), Window::WITHOUT_SCRIPTS, to_another_address).await?;
     shop.finish().await
 }
 

@@ -4,14 +4,16 @@ use std::collections::BTreeSet;
 
 use anyhow::Result;
 use coordinator::{Applied, JournalError};
-use kernel::Region;
-use placement::{Digest, Kind, OperationId, Spec};
-use serde_json::json;
+use kernel::{Region, Timestamp};
+use placement::{
+    Change, Digest, Effect, Kind, Leg, Operation, OperationId, Outcome, Phase, Spec, Step, World, step,
+};
+use serde_json::{Value, json};
 
 use super::{
     Desk, known, no_operation,
-    planned::{ask, make},
-    trouble,
+    planned::{another, ask, make},
+    show, trouble,
 };
 use crate::{
     cli::{Run, Waiting},
@@ -26,15 +28,18 @@ impl Desk {
     /// Begins an operation and shows how it goes, or only what it would do.
     pub(super) async fn begin(&self, kind: Kind, digest: Option<Digest>, run: &Run) -> Result<()> {
         let scene = self.scene().await?;
-        if let Some(region) = kind.region() {
+        for region in kind.region().into_iter().chain(outside(&kind)) {
             known(&scene.world, region)?;
         }
         let plan = make(&scene.world, &ask(&kind))?;
+        if let Some(shown) = digest.as_ref().filter(|shown| **shown != plan.digest()) {
+            return Err(another(&plan.digest(), shown.as_str()));
+        }
         if run.dry_run {
             return self.show_plan(&plan);
         }
         if plan.moves.is_empty() && matches!(kind, Kind::Move { .. } | Kind::Rebalance) {
-            return self.answer(&json!({"outcome": "done", "moves": 0}), || "nothing to move".to_owned());
+            return self.nothing_to_move(kind, scene.world.observed.now);
         }
         if scene.world.observed.leases.values().all(|lease| !lease.held(scene.world.observed.now)) {
             self.tell(
@@ -48,6 +53,16 @@ impl Desk {
         }
     }
 
+    /// Shows an operation that need not begin as one that is done, without a number.
+    fn nothing_to_move(&self, kind: Kind, now: Timestamp) -> Result<()> {
+        let mut operation = Operation::begin(OperationId(0), Spec::asked(&self.person, kind), now);
+        operation.phase = Phase::Ended(Outcome::Done { late: BTreeSet::new() });
+        operation.timeline.clear();
+        let mut shown = serde_json::to_value(view::operation(&operation, None))?;
+        shown["id"] = Value::Null;
+        self.answer(&shown, || "nothing to move".to_owned())
+    }
+
     /// A failover, once it is confirmed by the region's name.
     pub(super) async fn failover(
         &self,
@@ -57,7 +72,9 @@ impl Desk {
         run: &Run,
     ) -> Result<()> {
         let scene = self.scene().await?;
-        known(&scene.world, region)?;
+        for region in std::iter::once(region).chain(outside) {
+            known(&scene.world, region)?;
+        }
         let question = format!(
             "This fences {region}: it serves nothing as a home until a person lets it back. Its name, to confirm:"
         );
@@ -85,8 +102,14 @@ impl Desk {
         }
     }
 
-    /// Asks an operation to end.
-    pub(super) async fn abort(&self, operation: Option<u64>, why: &str, wait: &Waiting) -> Result<()> {
+    /// Asks an operation to end, or says what that would do.
+    pub(super) async fn abort(
+        &self,
+        operation: Option<u64>,
+        why: &str,
+        wait: &Waiting,
+        dry_run: bool,
+    ) -> Result<()> {
         let scene = self.scene().await?;
         let running = scene.operation.as_ref().map(|running| running.id);
         let id = match (operation.map(OperationId), running) {
@@ -99,6 +122,9 @@ impl Desk {
         if found.ended() {
             return Err(Ended::error(Why::Conflict, format!("operation {id} has ended already")));
         }
+        if dry_run {
+            return self.would_abort(&found, &scene.world);
+        }
         let why = format!("{why} ({})", self.person);
         if self.journal.abort(id, &why).await.map_err(trouble)? == Applied::Stale && found.abort.is_none() {
             self.tell(format!("operation {id} was asked to end before, or has just ended"));
@@ -107,6 +133,13 @@ impl Desk {
             Some(longest) => self.follow_abort(id, longest).await,
             None => self.begun(id).await,
         }
+    }
+
+    /// Shows what an abort would end, and what would follow.
+    fn would_abort(&self, operation: &Operation, world: &World) -> Result<()> {
+        let (shown, then) = (view::operation(operation, None), aborted(operation, world));
+        let said = json!({"operation": shown, "then": then, "dry_run": true});
+        self.answer(&said, || format!("would end {}: {then}", show::headline(&shown)))
     }
 
     /// What an operation is, right after it was asked for.
@@ -149,4 +182,33 @@ impl Desk {
             format!("{which} runs: wait for its end, or end it with `meridian region abort`"),
         )
     }
+}
+
+/// What follows when a person ends an operation now: the step it would take then says it.
+fn aborted(operation: &Operation, world: &World) -> &'static str {
+    let asked = Operation { abort: Some(String::new()), ..operation.clone() };
+    let next = match step(&asked, world) {
+        Step::Act(Effect { change: Change::Journal(next), .. }) => next,
+        Step::Act(_) | Step::Wait { .. } | Step::Ended => return "nothing: it is ending already",
+    };
+    match (&next.phase, next.leg) {
+        (Phase::Ended(Outcome::Refused { .. }), _) => "nothing to take back: nothing was changed yet",
+        (Phase::Aborting { .. }, _) if operation.spec.kind.planned() => {
+            "shards that moved go back where their old homes serve; what was announced is taken back"
+        }
+        (Phase::Aborting { .. }, _) => "shards that moved stay; what was announced is taken back",
+        (Phase::Taking, Leg::Back) => "the region is let back, and its shards go home",
+        _ => "nothing: it is ending already",
+    }
+}
+
+/// The regions that may take shards of any jurisdiction, as they were named.
+fn outside(kind: &Kind) -> impl Iterator<Item = &Region> {
+    let named = match kind {
+        Kind::Evacuate { outside } | Kind::Switchover { outside, .. } | Kind::Failover { outside, .. } => {
+            Some(outside)
+        }
+        Kind::Move { .. } | Kind::Rebalance | Kind::Drill { .. } => None,
+    };
+    named.into_iter().flatten()
 }

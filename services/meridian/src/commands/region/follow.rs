@@ -3,19 +3,23 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use coordinator::Coordinator;
+use coordinator::{Coordinator, Deed, JournalError};
 use kernel::Region;
-use placement::{Instance, Operation, OperationId, Outcome, Phase};
+use placement::{Instance, Operation, OperationId, Outcome, Phase, Spec};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Desk, no_operation, show, trouble};
+use super::{
+    Desk, no_operation,
+    planned::{ask, make},
+    show, trouble,
+};
 use crate::{
     exit::{Ended, Why},
     regions::view,
 };
 
 /// Between two looks.
-const TURN: Duration = Duration::from_millis(200);
+pub(super) const TURN: Duration = Duration::from_millis(200);
 /// For how long this process leads from each of its looks on, where nobody else does.
 const LEAD: Duration = Duration::from_secs(2);
 
@@ -27,14 +31,26 @@ impl Desk {
         self.answer(&shown, || show::end(&shown))?;
         match &ended.phase {
             Phase::Ended(Outcome::Done { .. }) => Ok(()),
-            Phase::Ended(Outcome::Refused { why }) => {
-                Err(Ended::error(Why::Failed, format!("refused, nothing was changed: {why}")))
-            }
+            Phase::Ended(Outcome::Refused { why }) => Err(self.refused(&ended.spec, why).await),
             Phase::Ended(Outcome::Aborted { why }) => {
                 Err(Ended::error(Why::Failed, format!("aborted: {why}")))
             }
             _ => Err(Ended::error(Why::Failed, "the operation is not over")),
         }
+    }
+
+    /// That it was refused. A plan that was shown is of one version of the map: where it is another one by now, somebody
+    /// changed the map meanwhile.
+    async fn refused(&self, spec: &Spec, why: &str) -> anyhow::Error {
+        let why_not = match (&spec.digest, self.journal.read().await) {
+            (Some(shown), Ok(scene))
+                if !make(&scene.world, &ask(&spec.kind)).is_ok_and(|plan| plan.digest() == *shown) =>
+            {
+                Why::Conflict
+            }
+            _ => Why::Failed,
+        };
+        Ended::error(why_not, format!("refused, nothing was changed: {why}"))
     }
 
     /// Until it is over: that it ended is what was asked for.
@@ -65,7 +81,7 @@ impl Desk {
         let coordinator = Coordinator::new(Arc::clone(&self.journal), me.clone(), LEAD);
         let (mut shown, mut waited) = (0, None);
         loop {
-            let now = self.journal.operation(id).await.map_err(trouble)?.ok_or_else(|| no_operation(id))?;
+            let now = self.insist(|| self.journal.operation(id)).await?.ok_or_else(|| no_operation(id))?;
             for entry in now.timeline.iter().skip(shown) {
                 self.tell(show::entry(entry.at, &entry.phase, &entry.detail));
             }
@@ -73,7 +89,7 @@ impl Desk {
             if now.ended() {
                 return Ok(now);
             }
-            let scene = self.journal.read().await.map_err(trouble)?;
+            let scene = self.insist(|| self.journal.read()).await?;
             let waits_for = view::operation(&now, Some(&scene.world)).waits_for;
             if waits_for != waited {
                 if let Some(why) = &waits_for {
@@ -84,13 +100,29 @@ impl Desk {
             // Regions lead, where one of them runs; two at once would do no harm.
             let led = scene.leader.as_ref().is_some_and(|lease| lease.held(scene.world.observed.now));
             let mine = scene.leader.as_ref().is_some_and(|lease| lease.holder == me);
-            let moved = if !led || mine {
-                coordinator.tick().await.map_err(trouble)? == coordinator::Deed::Changed
-            } else {
-                false
-            };
+            let moved = (!led || mine) && self.insist(|| coordinator.tick()).await? == Deed::Changed;
             if !moved {
                 sleep(TURN).await;
+            }
+        }
+    }
+
+    /// What a wait looks at, once the journal answers: a database that elects its leaders anew does not for a while, and
+    /// what is waited for goes on meanwhile. The wait has an end; this has none.
+    pub(super) async fn insist<T, F>(&self, look: impl Fn() -> F) -> Result<T>
+    where
+        F: Future<Output = coordinator::Result<T>>,
+    {
+        let mut told = false;
+        loop {
+            match look().await {
+                Err(JournalError::Unreachable(why)) => {
+                    if !std::mem::replace(&mut told, true) {
+                        self.tell(format!("no answer from the database, looking again: {why}"));
+                    }
+                    sleep(TURN).await;
+                }
+                answer => return answer.map_err(trouble),
             }
         }
     }

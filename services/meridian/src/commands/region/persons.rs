@@ -1,15 +1,13 @@
 //! What a person says about a region: cordon, uncordon, drain, fence, unfence.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use coordinator::Applied;
 use kernel::Region;
 use placement::{Degraded, RegionSpec, State};
 use serde_json::json;
-use tokio::time::{Instant, sleep};
+use tokio::time::{sleep, timeout};
 
-use super::{Desk, changed, known, trouble};
+use super::{Desk, changed, follow::TURN, known, trouble};
 use crate::{
     cli::Waiting,
     exit::{Ended, Why},
@@ -17,8 +15,6 @@ use crate::{
 
 /// A change is tried this often: a coordinator may be changing the same row.
 const TRIES: usize = 10;
-/// Between two looks.
-const TURN: Duration = Duration::from_millis(200);
 
 /// What a region does, or would do.
 fn less(to: Degraded, dry_run: bool) -> String {
@@ -36,48 +32,61 @@ fn less(to: Degraded, dry_run: bool) -> String {
     }
 }
 
+/// What a person's word means for a region in a state: the states to go through, none where it is there already; or why it
+/// means nothing there.
+type Word = fn(State) -> Result<&'static [State], &'static str>;
+
+const CORDON: Word = |state| match state {
+    State::Active => Ok(&[State::Cordoned]),
+    State::Cordoned => Ok(&[]),
+    State::Drained | State::Fenced => Err(
+        "cordoning keeps shards where they are, and it has none to keep; `uncordon` or `unfence` lets it back",
+    ),
+};
+
+const UNCORDON: Word = |state| match state {
+    State::Active => Ok(&[]),
+    State::Cordoned => Ok(&[State::Active]),
+    State::Drained => Ok(&[State::Cordoned, State::Active]),
+    State::Fenced => Err("look at it first, then `meridian region unfence` and `meridian region uncordon`"),
+};
+
+const UNFENCE: Word = |state| match state {
+    State::Fenced => Ok(&[State::Cordoned]),
+    State::Active | State::Cordoned | State::Drained => Err("only a fenced region is unfenced"),
+};
+
+const DRAIN: Word = |state| match state {
+    State::Active | State::Cordoned => Ok(&[State::Drained]),
+    State::Drained => Ok(&[]),
+    State::Fenced => Err("it is out already"),
+};
+
+const FENCE: Word = |state| match state {
+    State::Active | State::Cordoned | State::Drained => Ok(&[State::Fenced]),
+    State::Fenced => Ok(&[]),
+};
+
 impl Desk {
     pub(super) async fn cordon(&self, region: &Region, dry_run: bool) -> Result<()> {
-        match self.state(region).await? {
-            State::Active | State::Cordoned => self.become_one(region, &[State::Cordoned], dry_run).await,
-            out @ (State::Drained | State::Fenced) => Err(self.no(
-                region,
-                out,
-                "cordoning keeps shards where they are, \
-                 and it has none to keep; `uncordon` or `unfence` lets it back",
-            )),
-        }
+        self.say(region, CORDON, dry_run).await
     }
 
     pub(super) async fn uncordon(&self, region: &Region, dry_run: bool) -> Result<()> {
-        match self.state(region).await? {
-            State::Active | State::Cordoned => self.become_one(region, &[State::Active], dry_run).await,
-            State::Drained => self.become_one(region, &[State::Cordoned, State::Active], dry_run).await,
-            State::Fenced => Err(self.no(
-                region,
-                State::Fenced,
-                "look at it first, then `meridian region unfence` and `meridian region uncordon`",
-            )),
-        }
+        self.say(region, UNCORDON, dry_run).await
     }
 
     pub(super) async fn unfence(&self, region: &Region, dry_run: bool) -> Result<()> {
-        match self.state(region).await? {
-            State::Fenced => self.become_one(region, &[State::Cordoned], dry_run).await,
-            other => Err(self.no(region, other, "only a fenced region is unfenced")),
-        }
+        self.say(region, UNFENCE, dry_run).await
     }
 
     pub(super) async fn drain(&self, region: &Region, wait: &Waiting, dry_run: bool) -> Result<()> {
-        if self.state(region).await? == State::Fenced {
-            return Err(self.no(region, State::Fenced, "it is out already"));
-        }
-        self.become_one(region, &[State::Drained], dry_run).await?;
+        self.say(region, DRAIN, dry_run).await?;
         self.emptied(region, wait, dry_run).await
     }
 
     pub(super) async fn fence(&self, region: &Region, wait: &Waiting, dry_run: bool) -> Result<()> {
-        self.become_one(region, &[State::Fenced], dry_run).await?;
+        self.say(region, FENCE, dry_run).await?;
         self.emptied(region, wait, dry_run).await
     }
 
@@ -100,26 +109,34 @@ impl Desk {
         Err(changed())
     }
 
-    async fn state(&self, region: &Region) -> Result<State> {
-        let scene = self.scene().await?;
-        known(&scene.world, region)?;
-        let row = scene.world.desired.regions.get(region);
-        Ok(row.map_or(State::Fenced, |row| row.state))
-    }
-
-    fn no(&self, region: &Region, state: State, why: &str) -> anyhow::Error {
-        Ended::error(Why::Failed, format!("{region} is {}: {why}", state.name()))
-    }
-
-    /// Through these states to the last of them. Being there already is success.
-    async fn become_one(&self, region: &Region, states: &[State], dry_run: bool) -> Result<()> {
-        let from = self.state(region).await?;
-        let to = states.last().copied().unwrap_or(from);
-        if from != to && !dry_run {
-            for state in states {
-                self.set(region, *state).await?;
+    /// Has a person's word done. Each change is of the row that it was decided on: where somebody else was faster, it is
+    /// decided anew, so that no word undoes one that it did not know. Being there already is success.
+    async fn say(&self, region: &Region, word: Word, dry_run: bool) -> Result<()> {
+        let mut from = None;
+        for _ in 0..TRIES {
+            let scene = self.scene().await?;
+            let Some(row) = scene.world.desired.regions.get(region) else {
+                return known(&scene.world, region);
+            };
+            let way = word(row.state).map_err(|why| {
+                Ended::error(Why::Failed, format!("{region} is {}: {why}", row.state.name()))
+            })?;
+            let to = way.last().copied().unwrap_or(row.state);
+            let Some(next) = way.first().copied().filter(|_| !dry_run) else {
+                return self.said(region, from.unwrap_or(row.state), to, dry_run);
+            };
+            if self.journal.set_state(region, row.version, next).await.map_err(trouble)? == Applied::Yes {
+                let from = *from.get_or_insert(row.state);
+                if next == to {
+                    return self.said(region, from, to, dry_run);
+                }
             }
         }
+        Err(changed())
+    }
+
+    /// Answers what a word did, or would do.
+    fn said(&self, region: &Region, from: State, to: State, dry_run: bool) -> Result<()> {
         let said = json!({
             "region": region.as_str(), "from": from.name(), "to": to.name(), "dry_run": dry_run
         });
@@ -132,45 +149,36 @@ impl Desk {
         })
     }
 
-    async fn set(&self, region: &Region, to: State) -> Result<()> {
-        for _ in 0..TRIES {
-            let scene = self.scene().await?;
-            let Some(row) = scene.world.desired.regions.get(region) else {
-                return known(&scene.world, region);
-            };
-            if self.journal.set_state(region, row.version, to).await.map_err(trouble)? == Applied::Yes {
-                return Ok(());
-            }
-        }
-        Err(changed())
-    }
-
     /// Waits until the coordinator has found homes elsewhere for the shards of a region that is out.
     async fn emptied(&self, region: &Region, wait: &Waiting, dry_run: bool) -> Result<()> {
         let Some(longest) = wait.longest().filter(|_| !dry_run) else { return Ok(()) };
-        let until = Instant::now() + longest;
-        let mut told = None;
+        let mut left = None;
+        let ended = timeout(longest, self.until_empty(region, &mut left)).await;
+        ended.unwrap_or_else(|_| Err(Ended::error(Why::Late, late(region, left))))
+    }
+
+    /// `left` is how many shards were seen there last.
+    async fn until_empty(&self, region: &Region, left: &mut Option<usize>) -> Result<()> {
         loop {
-            let world = self.scene().await?.world;
-            let left = world.observed.shards.values().filter(|row| row.home == *region).count();
-            if left == 0 {
+            let world = self.insist(|| self.journal.read()).await?.world;
+            let now = world.observed.shards.values().filter(|row| row.home == *region).count();
+            if now == 0 {
                 self.tell(format!("{region} is home to no shard"));
                 return Ok(());
             }
-            if told != Some(left) {
-                self.tell(format!("{left} shards still live in {region}; the coordinator moves them"));
-                told = Some(left);
-            }
-            if Instant::now() >= until {
-                return Err(Ended::error(
-                    Why::Late,
-                    format!(
-                        "{left} shards still live in {region}, which is out: does a region run? Is there room elsewhere \
-                         (`meridian region why-not-ready`)? Others serve them meanwhile"
-                    ),
-                ));
+            if left.replace(now) != Some(now) {
+                self.tell(format!("{now} shards still live in {region}; the coordinator moves them"));
             }
             sleep(TURN).await;
         }
     }
+}
+
+/// That a region is not empty in time; `left` is none where the database never answered.
+fn late(region: &Region, left: Option<usize>) -> String {
+    let left = left.map_or_else(|| "shards may".to_owned(), |left| format!("{left} shards"));
+    format!(
+        "{left} still live in {region}, which is out: does a region run? Is there room elsewhere \
+         (`meridian region why-not-ready`)? Others serve them meanwhile"
+    )
 }

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::Result;
 use kernel::{Region, Shard};
-use placement::{Ask, Impossible, Kind, Plan, World, plan};
+use placement::{Ask, Digest, Impossible, Kind, Plan, World, plan};
 use serde::Serialize;
 
 use super::{Desk, known, names};
@@ -76,12 +76,7 @@ impl Desk {
         let scene = self.scene().await?;
         let digest = make(&scene.world, &Ask::Rebalance)?.digest();
         if !names(shown, &digest) {
-            return Err(Ended::error(
-                Why::Conflict,
-                format!(
-                    "the plan is now {digest}, not {shown}: look at it again with `meridian region plan`"
-                ),
-            ));
+            return Err(another(&digest, shown));
         }
         self.begin(Kind::Rebalance, Some(digest), run).await
     }
@@ -125,6 +120,14 @@ pub(super) fn make(world: &World, ask: &Ask) -> Result<Plan> {
         };
         Ended::error(why, impossible.to_string())
     })
+}
+
+/// That the plan is not the one that was shown.
+pub(super) fn another(now: &Digest, shown: &str) -> anyhow::Error {
+    Ended::error(
+        Why::Conflict,
+        format!("the plan is now {now}, not {shown}: look at it again with `meridian region plan`"),
+    )
 }
 
 fn table(plan: &Plan) -> String {

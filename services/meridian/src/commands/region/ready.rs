@@ -80,7 +80,7 @@ pub(super) fn reasons(scene: &Scene, name: &Region, row: &RegionRow) -> Vec<Stri
         note(true, format!("its shards have nowhere to go: {impossible}"));
     }
     let most = desired.policy.movement.most_relay_lag;
-    for (region, vitals) in &observed.vitals {
+    for (region, vitals) in world.vitals() {
         note(
             vitals.relay_lag > most,
             format!("the relay of {region} is {} s behind", vitals.relay_lag.as_secs()),

@@ -1,5 +1,8 @@
 //! Commands on a journal in memory, in virtual time.
 
+mod between;
+mod meanwhile;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use coordinator::{Applied, Journal, MemoryJournal};
@@ -93,7 +96,11 @@ impl Field {
 
     /// Runs a command while the regions live; its exit status.
     async fn run(&self, command: &C) -> u8 {
-        let desk = self.desk();
+        self.run_at(&self.desk(), command).await
+    }
+
+    /// The same at another desk.
+    async fn run_at(&self, desk: &Desk, command: &C) -> u8 {
         let living = async {
             loop {
                 self.live().await;
@@ -175,13 +182,16 @@ async fn a_dry_run_changes_nothing() {
 #[tokio::test]
 async fn what_does_not_exist_is_status_3() {
     let field = Field::new().await;
+    let outside = vec![region("us"), region("mars")];
     for command in [
         switchover("mars", now()),
+        C::Switchover { region: region("eu"), outside: outside.clone(), run: now() },
+        C::Failover { region: region("eu"), confirm: None, outside, run: now() },
         C::Cordon { region: region("mars"), dry_run: false },
         C::Move { shards: vec![ShardRange(5, 40)], to: region("us"), run: now() },
         C::Timeline { operation: None },
-        C::Abort { operation: None, why: "x".into(), wait: Waiting::default() },
-        C::Abort { operation: Some(7), why: "x".into(), wait: Waiting::default() },
+        C::Abort { operation: None, why: "x".into(), wait: Waiting::default(), dry_run: false },
+        C::Abort { operation: Some(7), why: "x".into(), wait: Waiting::default(), dry_run: false },
         C::WhyNotReady { region: Some(region("mars")) },
     ] {
         assert_eq!(field.run(&command).await, 3, "{command:?}");
@@ -189,6 +199,54 @@ async fn what_does_not_exist_is_status_3() {
     let clock = Arc::new(FakeClock::new(Timestamp::from_micros(0)));
     let desk = Desk { journal: Arc::new(MemoryJournal::new(clock)), ..field.desk() };
     assert_eq!(exit_status(&desk.run(&C::Plan).await.unwrap_err()), 3, "no map");
+}
+
+#[tokio::test]
+async fn an_operation_that_need_not_begin_has_the_shape_of_one_that_did() {
+    let field = Field::new().await;
+    let put = |text: &str| -> anyhow::Result<()> {
+        let shown: serde_json::Value = serde_json::from_str(text)?;
+        anyhow::ensure!(shown["id"].is_null() && shown["kind"] == "rebalance", "{shown}");
+        anyhow::ensure!(shown["outcome"] == "done" && shown["moves"] == 0, "{shown}");
+        anyhow::ensure!(shown["by"] == "ada" && shown["timeline"].is_array(), "{shown}");
+        Ok(())
+    };
+    let desk = Desk { put, ..field.desk() };
+    assert_eq!(field.run_at(&desk, &C::Rebalance { run: now() }).await, 0);
+    assert!(field.journal.operation(OperationId(1)).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn a_dry_abort_says_what_would_follow() {
+    let field = Field::new().await;
+    let abort = |dry_run| C::Abort { operation: None, why: "x".into(), wait: Waiting::default(), dry_run };
+    assert_eq!(field.run(&abort(true)).await, 3, "no operation runs");
+    assert_eq!(field.run(&switchover("eu", later())).await, 0);
+    let before = field.journal.store().running().cloned();
+    let put = |text: &str| -> anyhow::Result<()> {
+        let said: serde_json::Value = serde_json::from_str(text)?;
+        anyhow::ensure!(said["operation"]["kind"] == "switchover" && said["dry_run"] == true, "{said}");
+        anyhow::ensure!(said["then"] == "nothing to take back: nothing was changed yet", "{said}");
+        Ok(())
+    };
+    let desk = Desk { put, ..field.desk() };
+    assert_eq!(field.run_at(&desk, &abort(true)).await, 0);
+    assert_eq!(field.journal.store().running().cloned(), before);
+    assert_eq!(field.run(&abort(false)).await, 0);
+}
+
+#[tokio::test]
+async fn a_dry_foundation_founds_nothing() {
+    let field = Field::new().await;
+    let empty = Arc::new(MemoryJournal::new(field.clock.clone()));
+    let desk = Desk { journal: empty.clone(), ..field.desk() };
+    let regions = REGIONS.map(|name| (region(name), format!("http://{name}.test")));
+    let shards: Vec<Shard> = (0..12).map(Shard::new).collect();
+    desk.found(&regions, &[], shards.clone(), true).await.unwrap();
+    assert_eq!(empty.store().world().observed.version.0, 0);
+    desk.found(&regions, &[], shards.clone(), false).await.unwrap();
+    let conflict = desk.found(&regions, &[], shards, true).await.unwrap_err();
+    assert_eq!(exit_status(&conflict), 4, "there is a map");
 }
 
 fn degrade(name: &str, to: Degraded, dry_run: bool) -> C {
@@ -228,11 +286,19 @@ async fn one_operation_at_a_time() {
     desk.run(&switchover("eu", later())).await.unwrap();
     assert_eq!(exit_status(&other.run(&switchover("us", now())).await.unwrap_err()), 4);
     assert_eq!(
-        field.run(&C::Abort { operation: None, why: "enough".into(), wait: Waiting::default() }).await,
+        field
+            .run(&C::Abort {
+                operation: None,
+                why: "enough".into(),
+                wait: Waiting::default(),
+                dry_run: false
+            })
+            .await,
         0
     );
     assert_eq!(field.homes("eu"), 4);
-    let again = C::Abort { operation: Some(1), why: "enough".into(), wait: Waiting::default() };
+    let again =
+        C::Abort { operation: Some(1), why: "enough".into(), wait: Waiting::default(), dry_run: false };
     assert_eq!(field.run(&again).await, 4, "it has ended");
     let told =
         field.journal.store().operation(OperationId(1)).unwrap().timeline.last().unwrap().detail.clone();

@@ -4,9 +4,9 @@ use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use contracts::Event;
 use futures::Stream;
-use kernel::{Failure, Result, Shard};
+use kernel::{Failure, Result};
 use pulsar::{
-    Consumer, ConsumerOptions, Pulsar, SubType, TokioExecutor,
+    Consumer, ConsumerOptions, Payload, Pulsar, SubType, TokioExecutor,
     consumer::{InitialPosition, Message},
     proto::MessageIdData,
 };
@@ -20,7 +20,7 @@ use crate::{
     Sharing,
     deliver::{Courier, ParkedOf},
     retry::ParkedSet,
-    store::{self, Parked, Round},
+    store,
 };
 
 /// Takes a subscription's events from the broker. Several processes share them; what one leaves unacknowledged another gets.
@@ -87,7 +87,7 @@ impl Receiver {
                 });
             }
         }
-        Ok(Inlet { partitions, next: 0 })
+        Ok(Inlet { subscription: consumer.subscription(), partitions, next: 0 })
     }
 
     fn most(&self) -> usize {
@@ -107,7 +107,7 @@ impl Receiver {
         let Some(parked) = self.parked_before(stop).await? else { return Ok(false) };
         let db = &self.site.db;
         let Some(failed) = self.courier.deliver(&events, &parked, db.now()).await else { return Ok(false) };
-        self.park(failed).await?;
+        self.park(failed, &events).await?;
         Ok(true)
     }
 
@@ -129,24 +129,42 @@ impl Receiver {
         }
     }
 
-    /// Parks what failed, for the caretaker to try again. An event that is no longer in the log could not be found then: it
-    /// stays with the broker, and so does what was received with it.
-    async fn park(&self, failed: Vec<ParkedOf>) -> Result<()> {
+    /// Parks what failed, for the caretaker to try again from the log, which gets back what was pruned of it. An event behind
+    /// the log's end was never in it: nobody could try it again, so it is let go.
+    async fn park(&self, failed: Vec<ParkedOf>, events: &[Arc<Event>]) -> Result<()> {
         if failed.is_empty() {
             return Ok(());
         }
-        let rows: Vec<Parked> = failed.into_iter().map(|(row, _)| row).collect();
-        let places: Vec<(Shard, i64)> = rows.iter().map(|row| (row.shard, row.pos)).collect();
-        let found = store::events_at(&self.site.db, &places).await?.len();
-        if found < places.len() {
-            return Err(away("an event failed that was pruned from the log")
-                .detail("an old event cannot be consumed"));
-        }
         let subscription = self.courier.consumer.subscription();
-        store::write_round(&self.site.db, Round { subscription, moves: Vec::new(), parked: rows }).await?;
+        let ends = self.site.db.log_ends().await?;
+        let mut parked = Vec::with_capacity(failed.len());
+        for (row, _) in failed {
+            let event = events.iter().find(|event| (event.shard, event.pos) == (row.shard, row.pos));
+            match event {
+                Some(event) if ends.get(&row.shard).is_some_and(|end| row.pos <= *end) => {
+                    parked.push((row, Arc::clone(event)));
+                }
+                _ => {
+                    let_go(subscription, &format!("event {} of shard {}: {}", row.pos, row.shard, row.error))
+                }
+            }
+        }
+        store::park_received(&self.site.db, subscription, parked).await?;
         self.site.sight.look.notify_one();
         Ok(())
     }
+}
+
+/// Tells of a message that is none of ours. It is acknowledged like any other: else it would come again for ever, and what
+/// lies behind it never.
+fn let_go(subscription: &'static str, what: &str) {
+    tracing::error!(subscription, what, "a message that is no event of this shop is let go");
+    metrics::counter!("bus_foreign_total", "subscription" => subscription).increment(1);
+}
+
+/// The event of a message; None where it holds none.
+fn event_in(subscription: &'static str, payload: &Payload) -> Option<Event> {
+    message::event(payload).inspect_err(|failure| let_go(subscription, &format!("{failure:?}"))).ok()
 }
 
 async fn subscribe(
@@ -177,6 +195,7 @@ async fn subscribe(
 
 /// All partitions a subscription takes from.
 struct Inlet {
+    subscription: &'static str,
     partitions: Vec<Partition>,
     /// Where to look first: none starves.
     next: usize,
@@ -194,12 +213,13 @@ struct Batch {
 }
 
 impl Inlet {
-    /// Waits for a message, then takes what else is there, up to `most` events and the end of a message batch.
+    /// Waits for a message, then takes what else is there, up to `most` events (or as many messages that hold none) and the
+    /// end of a message batch.
     async fn batch(&mut self, most: usize) -> Result<Batch> {
         let mut batch = Batch { events: Vec::new(), entries: Vec::new() };
         let (index, message) = self.any().await?;
         self.entry(index, message, &mut batch).await?;
-        while batch.events.len() < most {
+        while batch.events.len().max(batch.entries.len()) < most {
             let more = futures::poll!(std::pin::pin!(self.any()));
             let Poll::Ready(more) = more else { break };
             let (index, message) = more?;
@@ -229,7 +249,7 @@ impl Inlet {
     /// Takes the rest of the message batch that begins with `message`.
     async fn entry(&mut self, index: usize, mut message: Message<Vec<u8>>, batch: &mut Batch) -> Result<()> {
         loop {
-            batch.events.push(message::event(&message.payload)?);
+            batch.events.extend(event_in(self.subscription, &message.payload));
             let id = message.message_id();
             let place = id.batch_index.unwrap_or(0);
             if place + 1 >= message.message_id.batch_size.unwrap_or(1) {
@@ -266,5 +286,38 @@ fn received(message: Option<Result<Message<Vec<u8>>, pulsar::Error>>) -> Result<
         Some(Ok(message)) => Ok(message),
         Some(Err(error)) => Err(away(error.to_string())),
         None => Err(away("the subscription ended")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use pulsar::proto::{KeyValue, MessageMetadata};
+
+    use super::*;
+
+    const OURS: [(&str, &str); 4] =
+        [("shard", "3"), ("pos", "7"), ("at", "1"), ("topic", "test.happened.v1")];
+
+    fn message(properties: &[(&str, &str)]) -> Payload {
+        let property =
+            |(key, value): &(&str, &str)| KeyValue { key: (*key).to_owned(), value: (*value).to_owned() };
+        let properties = properties.iter().map(property).collect();
+        Payload {
+            metadata: MessageMetadata { properties, ..MessageMetadata::default() },
+            data: b"{}".to_vec(),
+        }
+    }
+
+    #[test]
+    fn a_message_that_holds_no_event_is_passed_over() {
+        let event = event_in("test.one", &message(&OURS)).unwrap();
+        assert_eq!((event.shard.number(), event.pos, event.topic.as_str()), (3, 7, "test.happened.v1"));
+        assert!(event_in("test.one", &message(&[])).is_none());
+        for left_out in OURS {
+            let rest: Vec<_> = OURS.into_iter().filter(|property| *property != left_out).collect();
+            assert!(event_in("test.one", &message(&rest)).is_none(), "without {left_out:?}");
+        }
+        let odd = [OURS[0], ("pos", "seven"), OURS[2], OURS[3]];
+        assert!(event_in("test.one", &message(&odd)).is_none());
     }
 }

@@ -71,6 +71,8 @@ impl Relay {
     }
 
     async fn session(&mut self, stop: &CancellationToken) -> Result<()> {
+        // Who asks how far it is behind knows it by its cursors, broker or not.
+        store::cursors(&self.site.db, RELAY).await?;
         self.site.client().await?;
         self.site.troubles.clear("relay");
         let cursors = store::cursors(&self.site.db, RELAY).await?;

@@ -60,17 +60,20 @@ impl Site {
         Ok(client)
     }
 
-    /// Lets the next one who asks connect anew. All loops meet a broker's loss at about the same time: a client that is
-    /// younger than that was made after it.
+    /// Lets the next one who asks connect anew, and look again whether the topics are there: the broker that comes back may
+    /// have lost them. All loops meet a broker's loss at about the same time: a client that is younger than that was made
+    /// after it.
     pub(crate) async fn forget_client(&self) {
         const AT_ONCE: Duration = Duration::from_secs(1);
         let mut shared = self.client.lock().await;
         if shared.as_ref().is_some_and(|(made, _)| made.elapsed() > AT_ONCE) {
             shared.take();
         }
+        drop(shared);
+        self.ready.lock().await.clear();
     }
 
-    /// Makes sure, once a process, that a domain's topic is there. Creates what is missing; what is there and different is
+    /// Makes sure, once a connection, that a domain's topic is there. Creates what is missing; what is there and different is
     /// left to `meridian bus setup`, and refused when publishing to it would not be safe.
     pub(crate) async fn prepare(&self, domain: &str) -> Result<()> {
         let mut ready = self.ready.lock().await;
@@ -168,5 +171,24 @@ impl Troubles {
         let troubles = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lines: Vec<String> = troubles.iter().map(|(who, what)| format!("{who}: {what}")).collect();
         (!lines.is_empty()).then(|| lines.join("; "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kernel::SystemClock;
+    use platform_db::testing;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_broker_that_was_lost_is_looked_at_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let db = Db::open(&testing::sqlite(folder.path()), Arc::new(SystemClock)).await.unwrap();
+        let site = Site::new(db, BusConfig::default(), Regions::single()).unwrap();
+        site.ready.lock().await.insert("order".to_owned());
+        site.prepare("order").await.unwrap();
+        site.forget_client().await;
+        assert!(site.ready.lock().await.is_empty(), "its topics may be gone");
     }
 }

@@ -1,7 +1,11 @@
 //! Rows of `retry`: events that failed.
 
 use std::collections::{HashMap, HashSet};
+#[cfg(feature = "pulsar")]
+use std::sync::Arc;
 
+#[cfg(feature = "pulsar")]
+use contracts::Event;
 use kernel::{Failure, Result, Shard, Timestamp};
 use platform_db::{Db, DbResult, Tx};
 use sea_orm::Value;
@@ -51,17 +55,25 @@ fn error_value(error: &str) -> Value {
     error.chars().take(ERROR).collect::<String>().into()
 }
 
+/// Which of these places a table has; `select` ends where their condition belongs.
+async fn there(
+    tx: &Tx,
+    select: &str,
+    mut values: Vec<Value>,
+    places: &[(Shard, i64)],
+) -> Result<HashSet<(Shard, i64)>> {
+    values.extend(places.iter().flat_map(|(shard, pos)| [number(*shard), (*pos).into()]));
+    let keys = vec!["(shard = ? AND pos = ?)"; places.len()].join(" OR ");
+    let rows = query(tx, format!("{select} ({keys})"), values).await?;
+    rows.iter().map(|row| Ok((shard(row, 0)?, row.try_get_by_index(1).db()?))).collect()
+}
+
 /// Inserts the rows that are not there yet.
 pub(super) async fn park(tx: &Tx, subscription: &str, parked: &[Parked]) -> Result<()> {
     for chunk in parked.chunks(KEYS) {
-        let mut values: Vec<Value> = vec![subscription.into()];
-        values.extend(chunk.iter().flat_map(|parked| [number(parked.shard), parked.pos.into()]));
-        let keys = vec!["(shard = ? AND pos = ?)"; chunk.len()].join(" OR ");
-        let sql = format!("SELECT shard, pos FROM retry WHERE subscription = ? AND ({keys})");
-        let mut there: HashSet<(Shard, i64)> = HashSet::new();
-        for row in query(tx, sql, values).await? {
-            there.insert((shard(&row, 0)?, row.try_get_by_index(1).db()?));
-        }
+        let places: Vec<_> = chunk.iter().map(|parked| (parked.shard, parked.pos)).collect();
+        let select = "SELECT shard, pos FROM retry WHERE subscription = ? AND";
+        let there = there(tx, select, vec![subscription.into()], &places).await?;
         for parked in chunk.iter().filter(|parked| !there.contains(&(parked.shard, parked.pos))) {
             let sql = "INSERT INTO retry (subscription, shard, pos, attempts, next_at, error, dead) VALUES (?, ?, ?, ?, ?, ?, ?)";
             let values = vec![
@@ -72,6 +84,47 @@ pub(super) async fn park(tx: &Tx, subscription: &str, parked: &[Parked]) -> Resu
                 parked.next_at.micros().into(),
                 error_value(&parked.error),
                 false.into(),
+            ];
+            execute(tx, sql.to_owned(), values).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Parks events that a broker brought. It may keep them for longer than the log does: what was pruned gets its row in the
+/// log again, where a retry reads it and a dead letter keeps it.
+#[cfg(feature = "pulsar")]
+pub(crate) async fn park_received(
+    db: &Db,
+    subscription: &'static str,
+    parked: Vec<(Parked, Arc<Event>)>,
+) -> Result<()> {
+    let (rows, events): (Vec<Parked>, Vec<Arc<Event>>) = parked.into_iter().unzip();
+    db.write(Shard::new(0), (rows, events), move |tx, (rows, events)| {
+        Box::pin(async move {
+            put_back(tx, events).await?;
+            park(tx, subscription, rows).await
+        })
+    })
+    .await
+}
+
+/// Inserts the events that the log does not have any more.
+#[cfg(feature = "pulsar")]
+async fn put_back(tx: &Tx, events: &[Arc<Event>]) -> Result<()> {
+    for chunk in events.chunks(KEYS) {
+        let places: Vec<_> = chunk.iter().map(|event| (event.shard, event.pos)).collect();
+        let there = there(tx, "SELECT shard, pos FROM event_log WHERE", Vec::new(), &places).await?;
+        for event in chunk.iter().filter(|event| !there.contains(&(event.shard, event.pos))) {
+            let sql = "INSERT INTO event_log (shard, pos, topic, aggregate, at, body, trace) VALUES (?, ?, ?, ?, ?, ?, ?)";
+            let values = vec![
+                number(event.shard),
+                event.pos.into(),
+                event.topic.clone().into(),
+                event.aggregate.clone().into(),
+                event.at.micros().into(),
+                event.body.clone().into(),
+                event.trace.clone().into(),
             ];
             execute(tx, sql.to_owned(), values).await?;
         }
@@ -149,4 +202,56 @@ async fn count_by_subscription(db: &Db, dead: bool) -> Result<HashMap<String, u6
     let sql = "SELECT subscription, COUNT(*) FROM retry WHERE dead = ? GROUP BY subscription".to_owned();
     let rows = query(db.read(), sql, vec![dead.into()]).await?;
     rows.iter().map(|row| Ok((row.try_get_by_index(0).db()?, count(row, 1)?))).collect()
+}
+
+#[cfg(all(test, feature = "pulsar"))]
+mod tests {
+    use kernel::FakeClock;
+    use migrations::Migrator;
+    use platform_db::testing;
+    use sea_orm_migration::MigratorTrait;
+
+    use super::*;
+    use crate::store::{dead_letters, events_at};
+
+    fn event(pos: i64, body: &str) -> Arc<Event> {
+        Arc::new(Event {
+            shard: Shard::new(3),
+            pos,
+            topic: "test.happened.v1".to_owned(),
+            aggregate: "a".to_owned(),
+            at: Timestamp::from_micros(1),
+            body: body.as_bytes().to_vec(),
+            trace: None,
+        })
+    }
+
+    fn row(pos: i64) -> Parked {
+        let (shard, next_at, error) = (Shard::new(3), Timestamp::from_micros(0), "broken".to_owned());
+        Parked { shard, pos, attempts: 1, next_at, error }
+    }
+
+    #[tokio::test]
+    async fn what_is_parked_is_in_the_log_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
+        let db = Db::open(&testing::config(folder.path()), clock).await.unwrap();
+        db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
+        park_received(&db, "test.one", vec![(row(7), event(7, "seven"))]).await.unwrap();
+        // The log's own row counts, and again changes nothing.
+        let both = vec![(row(7), event(7, "other")), (row(8), event(8, "eight"))];
+        park_received(&db, "test.one", both).await.unwrap();
+        park_received(&db, "test.two", vec![(row(8), event(8, "eight"))]).await.unwrap();
+        let places = [(Shard::new(3), 7), (Shard::new(3), 8)];
+        let kept = events_at(&db, &places).await.unwrap();
+        let kept: Vec<_> = kept.iter().map(|event| (event.pos, event.body.as_slice())).collect();
+        assert_eq!(kept, [(7, b"seven".as_slice()), (8, b"eight".as_slice())]);
+        let waiting = parked(&db, "test.one", 10).await.unwrap();
+        assert!(waiting.iter().all(|waiting| waiting.aggregate.as_deref() == Some("a")), "{waiting:?}");
+        assert_eq!(waiting.len(), 2);
+        let dead = Outcome::Failed { attempts: 4, next_at: db.now(), error: "still".to_owned(), dead: true };
+        note_retries(&db, "test.one", vec![(places[0], dead)]).await.unwrap();
+        let letters = dead_letters(&db, None, 10).await.unwrap();
+        assert_eq!((letters.len(), letters[0].pos, letters[0].topic.as_str()), (1, 7, "test.happened.v1"));
+    }
 }

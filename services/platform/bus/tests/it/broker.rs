@@ -85,6 +85,14 @@ pub(crate) async fn stored(config: &PulsarConfig) -> Vec<(Shard, i64)> {
     found
 }
 
+/// Puts a message of somebody else into the topic `test`: it says nothing about itself.
+pub(crate) async fn intrude(config: &PulsarConfig) {
+    let client = Pulsar::builder(config.url.as_str(), TokioExecutor).build().await.unwrap();
+    let topic = format!("persistent://{}/{}/test-partition-0", config.tenant, config.namespace);
+    let mut producer = client.producer().with_topic(topic).with_name("somebody-else").build().await.unwrap();
+    producer.send_non_blocking("hello").await.unwrap().await.unwrap();
+}
+
 /// Messages that the broker has taken in for the topic `test` since it runs.
 pub(crate) async fn taken_in(config: &PulsarConfig) -> u64 {
     let PulsarConfig { admin_url, tenant, namespace, .. } = config;

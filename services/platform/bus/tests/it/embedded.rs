@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use kernel::Shard;
 use platform_bus::{Bus, BusConfig, Consumer, EmbeddedBus, Pruned};
+use platform_db::Db;
 use platform_regions::Regions;
 
-use crate::stand::{DAY, Engine, Recorder, Running, config, eventually, fixture, number, publish};
+use crate::stand::{DAY, Engine, Recorder, Running, change, config, eventually, fixture, number, publish};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn too_many_parked_events_stop_the_reading() {
@@ -106,6 +107,32 @@ async fn prune_keeps_what_somebody_needs() {
     running.quiet().await;
     assert_eq!((recorder.numbers("new"), late.seen().len()), (vec![9], 1));
     running.stop().await;
+}
+
+/// What the audit says of the log.
+async fn gaps(db: &Db) -> Vec<String> {
+    let found = platform_bus::examine(db, None).await.unwrap();
+    found.into_iter().find(|found| found.rule == "events.log").unwrap().wrong
+}
+
+#[tokio::test]
+async fn an_event_that_outlives_its_neighbours_is_no_gap() {
+    let f = fixture(Engine::Embedded).await;
+    publish(&f.db, 1, "a", 0..9).await;
+    assert_eq!(gaps(&f.db).await, Vec::<String>::new());
+    // A dead letter keeps its event when the log is pruned before and behind it.
+    let letter = "INSERT INTO retry (subscription, shard, pos, attempts, next_at, error, dead) \
+                  VALUES ('test.one', 1, 2, 4, 0, 'broken', true)";
+    change(&f.db, letter).await;
+    change(&f.db, "DELETE FROM event_log WHERE pos IN (1, 3, 4)").await;
+    assert_eq!(gaps(&f.db).await, Vec::<String>::new());
+    change(&f.db, "DELETE FROM event_log WHERE pos = 7").await;
+    assert_eq!(gaps(&f.db).await, ["shard 1: 4 events from 5 to 9, its cursor stands at 9"]);
+    // A shard that rests: all is pruned but the letter's event.
+    change(&f.db, "DELETE FROM event_log WHERE pos > 2").await;
+    assert_eq!(gaps(&f.db).await, Vec::<String>::new());
+    change(&f.db, "DELETE FROM retry").await;
+    assert_eq!(gaps(&f.db).await, ["shard 1: 1 events from 2 to 2, its cursor stands at 9"]);
 }
 
 #[tokio::test]

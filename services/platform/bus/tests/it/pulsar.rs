@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use kernel::Shard;
-use platform_bus::{BusConfig, Peer, PulsarConfig};
+use platform_bus::{BusConfig, Peer, PulsarConfig, Selection};
 use platform_db::{Db, Rows};
 use platform_regions::Regions;
 
@@ -104,6 +104,55 @@ async fn the_log_is_not_pruned_before_it_is_relayed() {
     let running = Running::start(&f, &[&recorder]);
     running.quiet().await;
     assert_eq!(recorder.numbers("a"), (0..8).collect::<Vec<_>>());
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
+async fn a_message_of_somebody_else_stops_nothing() {
+    let f = fixture(Engine::Pulsar).await;
+    platform_bus::setup(&f.config).await.unwrap();
+    broker::intrude(&f.config.pulsar).await;
+    let recorder = Recorder::new("test.one", &f.db);
+    let running = Running::start(&f, &[&recorder]);
+    for shard in 0..3 {
+        publish(&f.db, shard, &format!("a{shard}"), 0..5).await;
+    }
+    // Nothing is left with the broker, the intruder neither.
+    running.quiet().await;
+    for shard in 0..3 {
+        assert_eq!(recorder.numbers(&format!("a{shard}")), (0..5).collect::<Vec<_>>());
+    }
+    assert_eq!(running.bus.trouble(), None);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
+async fn an_event_that_fails_after_the_log_was_pruned_can_be_tried_again() {
+    let f = fixture(Engine::Pulsar).await;
+    let running = Running::start(&f, &[]);
+    publish(&f.db, 1, "a", 0..5).await;
+    publish(&f.db, 1, "bad", 5..6).await;
+    running.quiet().await;
+    // Relayed and old: the log forgets it, the broker keeps it for whoever comes.
+    f.clock.advance(8 * DAY);
+    assert_eq!(running.bus.prune().await.unwrap().events, 6);
+    running.stop().await;
+    let recorder = Recorder::new("test.one", &f.db);
+    recorder.breaks(5);
+    let running = Running::start(&f, &[&recorder]);
+    eventually("dead", async || {
+        f.clock.advance(Duration::from_secs(60));
+        running.bus.dead_letters(None, 10).await.unwrap().items.len() == 1
+    })
+    .await;
+    running.quiet().await;
+    assert_eq!(recorder.numbers("a"), (0..5).collect::<Vec<_>>());
+    recorder.heals();
+    assert_eq!(running.bus.replay_dead(Selection::All).await.unwrap(), 1);
+    running.quiet().await;
+    assert_eq!(recorder.numbers("bad"), [5]);
     running.stop().await;
 }
 

@@ -11,7 +11,7 @@ use platform_bus::{Consumer, Scope};
 use platform_db::Rows;
 use platform_regions::Regions;
 
-use crate::stand::{Engine, Fixture, Happened, Recorder, Running, eventually, fixture};
+use crate::stand::{Engine, Fixture, Happened, Recorder, Running, change, eventually, fixture};
 
 fn region(name: &str) -> Region {
     Region::new(name)
@@ -137,4 +137,21 @@ async fn a_shard_is_busy_until_its_cursor_is_written() {
     write(&f, 0..2, 5..9).await;
     eu.running.stop().await;
     assert!(all(&eu.once, 2, 5), "what is not its own stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_that_get_no_position_are_behind() {
+    let f = fixture(Engine::Embedded).await;
+    let eu = Place::start(&f, "eu", world(1, &[(0, "eu"), (1, "us")]));
+    // Somebody has the position that the next event of shard 0 wants: nothing of this region is sequenced.
+    let log = "INSERT INTO event_log (shard, pos, topic, aggregate, at, body) VALUES (0, 1, 'x', 'x', 0, '')";
+    change(&f.db, log).await;
+    write(&f, 0..2, 0..1).await;
+    f.clock.advance(Duration::from_secs(30));
+    eventually("behind", async || eu.regions.relay_lag() >= Duration::from_secs(30)).await;
+    change(&f.db, "DELETE FROM event_log WHERE shard = 0").await;
+    // The other region's event waits for the other region.
+    eventually("caught up", async || eu.regions.relay_lag() < Duration::from_secs(30)).await;
+    assert_eq!(eu.once.numbers("s1"), Vec::<u32>::new());
+    eu.running.stop().await;
 }

@@ -11,7 +11,7 @@ use contracts::{Event, EventBody};
 use kernel::{Clock, Failure, FakeClock, Result, Shard, Timestamp, code};
 use migrations::Migrator;
 use platform_bus::{Bus, BusConfig, Consumer, Scope};
-use platform_db::{Db, Rows, testing};
+use platform_db::{Db, DbResult, Rows, testing};
 use platform_regions::Regions;
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
@@ -286,4 +286,12 @@ pub(crate) async fn publish(db: &Db, shard: u16, to: &str, numbers: impl IntoIte
 pub(crate) async fn number(db: &Db, sql: &str) -> i64 {
     let statement = Statement::from_string(db.read().get_database_backend(), sql);
     db.read().query_one_raw(statement).await.unwrap().unwrap().try_get_by_index(0).unwrap()
+}
+
+/// Changes what the bus keeps, behind its back.
+pub(crate) async fn change(db: &Db, sql: &'static str) {
+    let changed = db.write(Shard::new(1), (), move |tx, ()| {
+        Box::pin(async move { tx.execute_unprepared(sql).await.db().map(|_| ()) })
+    });
+    changed.await.unwrap();
 }

@@ -3,14 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
-use kernel::Result;
+use kernel::{Failure, Result};
 use sea_orm::Value;
-use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot},
+    time::Instant,
+};
 use tracing::{Instrument, Span};
 
 use super::{Core, session::Again, transact::Effort};
 use crate::{
-    DbConfig, Error, Rows, error,
+    DbConfig, Error, Rows,
+    read::late,
     work::{closed, overloaded},
     write::Settled,
 };
@@ -129,48 +133,50 @@ impl Gatherer {
 }
 
 impl Core {
+    /// Tells every member how it ended. The group and its members have one deadline: whoever waits through an outage hears of
+    /// it then, however many wait beside.
     async fn settle(&self, group: Vec<Waiting>) {
         metrics::histogram!("db_group_size")
             .record(f64::from(u32::try_from(group.len()).unwrap_or(u32::MAX)));
+        let until = Instant::now() + self.config.deadline;
         let mut unknown = false;
         if group.len() > 1 {
             let mut all = Rows::new();
             for member in &group {
                 all.extend(&member.rows);
             }
-            match self.insert(&all, &mut unknown).await {
-                Ok(()) => {
-                    for member in group {
-                        member.tell(Ok(()));
-                    }
-                    return;
+            match self.insert(&all, until, &mut unknown).await {
+                Ok(()) => return group.into_iter().for_each(|member| member.tell(Ok(()))),
+                // One member's rows did it, or all were there already: each by itself finds out.
+                Err(error @ (Error::Duplicate { .. } | Error::Other(_))) => {
+                    tracing::debug!(?error, members = group.len(), "a group runs one by one");
                 }
-                Err(failure) => tracing::debug!(?failure, members = group.len(), "a group runs one by one"),
+                // Tried until the deadline: a member by itself would fare no better.
+                Err(error) => {
+                    return group.into_iter().for_each(|member| member.tell(Err(error.clone().into())));
+                }
             }
         }
         futures::stream::iter(group)
             .for_each_concurrent(ALONE, |member| async move {
                 let mut unknown = unknown;
-                let outcome = match self.insert(&member.rows, &mut unknown).await {
+                let outcome = match self.insert(&member.rows, until, &mut unknown).await {
                     // Its ids are its own: the commit whose outcome was unknown had taken place.
-                    Err(failure)
-                        if unknown
-                            && member.settled == Settled::ByIds
-                            && matches!(error::cause(&failure), Some(Error::Duplicate { .. })) =>
-                    {
-                        Ok(())
-                    }
-                    outcome => outcome,
+                    Err(Error::Duplicate { .. }) if unknown && member.settled == Settled::ByIds => Ok(()),
+                    outcome => outcome.map_err(Failure::from),
                 };
                 member.tell(outcome);
             })
             .await;
     }
 
-    /// Inserts rows in a transaction of their own, again where TiDB asks for it. `unknown` becomes true when a commit was
-    /// sent and its answer lost.
-    async fn insert(&self, rows: &Rows, unknown: &mut bool) -> Result<()> {
-        let mut effort = Effort::until(self.config.deadline);
+    /// Inserts rows in a transaction of their own, again where TiDB asks for it. Does not begin when the time is over, unless
+    /// it is to find out about a commit. `unknown` becomes true when one was sent and its answer lost.
+    async fn insert(&self, rows: &Rows, until: Instant, unknown: &mut bool) -> Result<(), Error> {
+        if Instant::now() >= until && !*unknown {
+            return Err(late().into());
+        }
+        let mut effort = Effort::until(until);
         loop {
             let Err(error) = self.insert_once(rows, unknown).await else {
                 self.committed(rows.publishes, Vec::new());
@@ -178,7 +184,7 @@ impl Core {
             };
             match Again::after(&error) {
                 Some(again) if again != Again::Duplicate && effort.another(again).await => {}
-                _ => return Err(error.into()),
+                _ => return Err(error),
             }
         }
     }

@@ -67,7 +67,7 @@ impl Scan {
 }
 
 pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Result<usize> {
-    let mut effort = Effort::until(YIELD);
+    let mut effort = Effort::until(Instant::now() + YIELD);
     let from = core.scan.from(&shards)?;
     loop {
         let failure = match once(core, &shards, from, most).await {

@@ -43,8 +43,8 @@ pub(super) struct Effort {
 }
 
 impl Effort {
-    pub(super) fn until(deadline: Duration) -> Self {
-        Self { until: Instant::now() + deadline, tries: 0, duplicates: 0 }
+    pub(super) fn until(until: Instant) -> Self {
+        Self { until, tries: 0, duplicates: 0 }
     }
 
     /// Waits before another try; false when there should be none.
@@ -67,7 +67,7 @@ impl Effort {
 }
 
 async fn settle(core: &Core, work: &mut dyn Work) {
-    let mut effort = Effort::until(core.config.deadline);
+    let mut effort = Effort::until(Instant::now() + core.config.deadline);
     while let Some(again) = attempt(core, work).await {
         if !effort.another(again).await {
             return;

@@ -141,6 +141,22 @@ async fn through(trouble: fn(&Tidb)) {
     assert_eq!(number(&db, gaps).await, 0);
 }
 
+/// A TiDB of its own, and a database on it whose writes are told within a second or two.
+async fn impatient(folder: &tempfile::TempDir) -> (Arc<Tidb>, Db) {
+    let tidb = Arc::new(tokio::task::spawn_blocking(|| Tidb::start().unwrap()).await.unwrap());
+    let address = TidbConfig { port: tidb.sql_port(), connections: 12, ..TidbConfig::default() };
+    let config = DbConfig { engine: EngineName::Tidb, tidb: address, ..testing::sqlite(folder.path()) };
+    let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
+    // Tables take longer to make than a write may.
+    drop(open(&config, &clock).await);
+    let (short, long) = (Duration::from_millis(500), Duration::from_secs(1));
+    let config = DbConfig {
+        tidb: TidbConfig { acquire: short, statement: short, deadline: long, ..config.tidb },
+        ..config
+    };
+    (tidb, Db::open(&config, clock).await.unwrap())
+}
+
 /// Waits until a few hundred more requests are answered.
 async fn wait_for_more(told: &Told, than: i64) -> i64 {
     let deadline = Instant::now() + Duration::from_secs(90);
@@ -169,4 +185,27 @@ async fn ten_seconds_of_standstill_lose_and_double_nothing() {
 #[ignore = "starts TiDB: cargo xtask test --real"]
 async fn a_graceful_restart_loses_and_doubles_nothing() {
     through(|tidb| tidb.restart().unwrap()).await;
+}
+
+/// A group that cannot be stored is not tried again member by member, eight at a time: that would be many deadlines.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts TiDB: cargo xtask test --real"]
+async fn who_waits_together_is_told_together() {
+    const MEMBERS: u16 = 256;
+    let folder = tempfile::tempdir().unwrap();
+    let (tidb, db) = impatient(&folder).await;
+    let append = |n: u16| {
+        let shard = Shard::new(n % 16);
+        let (db, rows) = (db.clone(), Rows::new().event(&db, shard, &event()).unwrap());
+        async move { db.append(shard, rows).await }
+    };
+    append(0).await.unwrap();
+    tidb.pause().unwrap();
+    let all = futures::future::join_all((0..MEMBERS).map(append));
+    // Member by member, eight at a time, would be at least eight further seconds.
+    let told = tokio::time::timeout(Duration::from_secs(6), all).await;
+    tidb.resume().unwrap();
+    for outcome in told.expect("all are told at about the same time") {
+        assert_eq!(outcome.unwrap_err().code(), "server.unavailable");
+    }
 }

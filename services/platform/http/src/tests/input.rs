@@ -10,10 +10,11 @@ async fn post(body: &str) -> Reply {
 
 #[actix_web::test]
 async fn a_good_body_is_taken() {
-    let reply = post(r#"{"items":[{"sku":"a","quantity":1}]}"#).await;
+    let reply = post(r#"{"items":[{"sku":"a","quantity":1}],"remark":null,"wrapping":"box"}"#).await;
     assert_eq!(reply.status, 201);
     assert_eq!(reply.headers["location"], "/api/v1/baskets/1");
     assert_eq!(reply.json()["items"][0]["sku"], "a");
+    assert_eq!(reply.json()["wrapping"], "box");
 }
 
 #[actix_web::test]
@@ -37,6 +38,15 @@ async fn wrong_types_missing_and_unknown_fields_are_named_by_pointer() {
         ("[]", "", "invalid type: sequence, expected an object"),
         (r#"[[{"sku":"a","quantity":1}],null]"#, "", "invalid type: sequence, expected an object"),
         ("7", "", "invalid type: integer `7`, expected an object"),
+        (r#"{"items":[["a",1]]}"#, "/items/0", "invalid type: sequence, expected an object"),
+        (r#"{"items":[],"wrapping":{"paper":null}}"#, "/wrapping", "invalid type: map, expected a string"),
+        (r#"{"items":[],"wrapping":5}"#, "/wrapping", "invalid type: integer `5`, expected a string"),
+        (
+            r#"{"items":[],"wrapping":"foil"}"#,
+            "/wrapping",
+            "unknown variant `foil`, expected `paper` or `box`",
+        ),
+        (r#"{"items":[{"sku":"a","quantity":1e400}]}"#, "/items/0/quantity", "is not a value that fits here"),
     ] {
         let reply = post(body).await;
         assert_eq!(reply.problem(422), "request.invalid", "{body}");
@@ -62,7 +72,8 @@ async fn broken_rules_are_named_by_pointer_all_at_once() {
 
 #[actix_web::test]
 async fn what_is_no_json_is_400() {
-    for body in ["", "{", "{\"items\":[]} x", "\u{1}", "{'items':[]}"] {
+    let after = r#"{"items":[{"sku":"a","quantity":1e400}]} x"#;
+    for body in ["", "{", "{\"items\":[]} x", "\u{1}", "{'items':[]}", after] {
         assert_eq!(post(body).await.problem(400), "request.malformed", "{body:?}");
     }
 }
@@ -127,4 +138,38 @@ async fn head_is_get_without_a_body() {
     let reply = Shop::new().ask(request(Method::HEAD, &path)).await;
     assert_eq!(reply.status, 200);
     assert!(reply.headers.contains_key("etag"));
+}
+
+#[actix_web::test]
+async fn a_body_that_may_be_left_out_may_be_null() {
+    #[derive(Debug, Default, Deserialize, Validate)]
+    struct Reason {
+        #[garde(length(max = 3))]
+        reason: Option<String>,
+    }
+
+    #[post("/optional")]
+    async fn tell(Optional(body): Optional<Reason>) -> Answer {
+        Ok(ok(body.reason))
+    }
+
+    let routes: Routes = Arc::new(|cfg| {
+        cfg.map(|cfg| cfg.service(tell));
+    });
+    let mut shop = Shop::new();
+    shop.server = shop.server.routes([routes]);
+    let ask = async |body: &'static str| {
+        let request =
+            TestRequest::post().uri("/optional").insert_header(("content-type", "application/json"));
+        shop.ask(request.insert_header(("content-length", body.len())).set_payload(body)).await
+    };
+    assert_eq!(ask(r#"{"reason":"why"}"#).await.json(), "why");
+    assert_eq!(ask("").await.json(), Value::Null);
+    for none in ["null", " null ", "{}"] {
+        let reply = ask(none).await;
+        assert_eq!((reply.status, reply.json()), (200, Value::Null), "{none}");
+    }
+    let wrong = ask(r#"{"reason":"too long"}"#).await;
+    assert_eq!((wrong.problem(422), wrong.fields()[0].0.as_str()), ("request.invalid".to_owned(), "/reason"));
+    assert_eq!(ask("[null]").await.problem(422), "request.invalid");
 }

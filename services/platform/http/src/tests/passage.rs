@@ -150,6 +150,41 @@ async fn callers_are_limited_by_address_token_and_user() {
 }
 
 #[actix_web::test]
+async fn what_is_no_token_of_ours_counts_against_the_address_even_where_nobody_looks_at_it() {
+    let shop = Shop::with(|config| config.rate_limit.per_address = 2);
+    let app = init_service(shop.server.app().unwrap()).await;
+    let ask = async |token: &str| {
+        let request = TestRequest::get()
+            .uri("/api/openapi.json")
+            .insert_header(("authorization", format!("Bearer {token}")))
+            .peer_addr(([10, 0, 0, 1], 1).into());
+        Reply::of(try_call_service(&app, request.to_request()).await.unwrap()).await.status
+    };
+    let foreign = TokenSigner::new(&[9; 32]).unwrap();
+    let session: SessionId = Ids::new(Arc::new(SystemClock)).mint(Shard::new(7));
+    let lifetime = Duration::from_secs(900);
+    let claims = AccessClaims::new(Shop::user(), session, BTreeSet::new(), vec![], NOW, lifetime);
+    let statuses = [ask("guess").await, ask("another").await, ask(&foreign.issue(&claims).unwrap()).await];
+    assert_eq!(statuses, [200, 200, 429]);
+    let ours = shop.token(Shop::user(), []);
+    assert_eq!(ask(&ours).await, 200, "who has a token of ours is no part of the crowd at an address");
+}
+
+#[actix_web::test]
+async fn a_request_with_a_bad_token_is_counted_once() {
+    let shop = Shop::with(|config| config.rate_limit.per_address = 2);
+    let app = init_service(shop.server.app().unwrap()).await;
+    let ask = async || {
+        let request = TestRequest::get()
+            .uri("/api/v1/ctx")
+            .insert_header(("authorization", "Bearer guess"))
+            .peer_addr(([10, 0, 0, 1], 1).into());
+        Reply::of(try_call_service(&app, request.to_request()).await.unwrap()).await.status
+    };
+    assert_eq!([ask().await, ask().await, ask().await], [401, 401, 429]);
+}
+
+#[actix_web::test]
 async fn every_answer_carries_the_headers_that_keep_browsers_safe() {
     let shop = Shop::new();
     for path in ["/api/v1/ctx", "/api/v1/nothing", "/healthz"] {
@@ -188,7 +223,22 @@ async fn a_trusted_proxy_names_the_caller_and_nobody_else_does() {
     assert_eq!(address(&[], "1.2.3.4"), "10.0.0.1");
     assert_eq!(address(&["10.0.0.1"], "1.2.3.4"), "1.2.3.4");
     assert_eq!(address(&["10.0.0.1", "10.0.0.2"], "6.6.6.6, 1.2.3.4, 10.0.0.2"), "1.2.3.4");
-    assert_eq!(address(&["10.0.0.1"], "nonsense"), "10.0.0.1");
+    // Some proxies write the port, too, and IPv6 in brackets.
+    let written = [
+        ("127.0.0.1, 5.6.7.8:1234", "5.6.7.8"),
+        ("[2001:db8::1]", "2001:db8::1"),
+        ("[2001:db8::1]:443", "2001:db8::1"),
+        ("2001:db8::1", "2001:db8::1"),
+    ];
+    for (forwarded, named) in written {
+        assert_eq!(address(&["10.0.0.1"], forwarded), named, "{forwarded}");
+    }
+    // What stands before an entry that cannot be read is the client's own word.
+    for forwarded in
+        ["nonsense", "127.0.0.1, unknown", "127.0.0.1, 5.6.7.8:x", "127.0.0.1, [::1", "127.0.0.1,"]
+    {
+        assert_eq!(address(&["10.0.0.1"], forwarded), "10.0.0.1", "{forwarded}");
+    }
 }
 
 /// A shop with a page for browsers that are turned away.

@@ -5,6 +5,7 @@ use std::{panic::AssertUnwindSafe, time::Duration};
 use futures::FutureExt;
 use kernel::{Failure, Result, Shard, code};
 use platform_db::Db;
+use platform_regions::Regions;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,6 +26,7 @@ pub struct Ran {
 #[derive(Clone)]
 pub(crate) struct Runner {
     pub(crate) db: Db,
+    pub(crate) regions: Regions,
     pub(crate) holder: String,
     pub(crate) history: u32,
     pub(crate) lease: Duration,
@@ -65,7 +67,7 @@ impl Runner {
         let started = tokio::time::Instant::now();
         let outcome = tokio::select! {
             outcome = work(job, run) => outcome,
-            () = self.renew(lease, stopping) => Err(Failure::internal("the lease was lost")),
+            failure = self.interrupted(lease, stopping) => Err(failure),
         };
         metrics::histogram!("job_duration_seconds", "job" => job.name)
             .record(started.elapsed().as_secs_f64());
@@ -87,9 +89,21 @@ impl Runner {
         Ok(ran)
     }
 
+    /// Keeps the lease; returns why the work must end, once it had a moment to end by itself.
+    async fn interrupted(&self, lease: &str, stopping: CancellationToken) -> Failure {
+        let why = tokio::select! {
+            () = self.renew(lease) => Failure::internal("the lease was lost"),
+            () = self.regions.until_out() => out(),
+        };
+        stopping.cancel();
+        // Two runs at once are wasteful but harmless.
+        tokio::time::sleep(self.lease / 3).await;
+        why
+    }
+
     /// Keeps the lease; returns when another process has taken it. A database that cannot be asked is asked again: the
     /// job itself fails if it stays away.
-    async fn renew(&self, lease: &str, stopping: CancellationToken) {
+    async fn renew(&self, lease: &str) {
         loop {
             tokio::time::sleep(self.lease / 3).await;
             match self.db.lease(lease, Shard::new(0), &self.holder, self.lease).await {
@@ -98,10 +112,12 @@ impl Runner {
                 Err(failure) => tracing::warn!(lease, ?failure, "the lease was not renewed"),
             }
         }
-        stopping.cancel();
-        // Two runs at once are wasteful but harmless, so the work gets a moment to end by itself.
-        tokio::time::sleep(self.lease / 3).await;
     }
+}
+
+/// Why a region runs no job.
+pub(crate) fn out() -> Failure {
+    Failure::new(code::UNAVAILABLE).detail("this region is out: another one runs the jobs")
 }
 
 async fn work(job: &Job, run: JobRun) -> Result<String> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::{
     Job, JobView, JobsConfig,
-    run::{Ran, Runner},
+    run::{self, Ran, Runner},
     store,
 };
 use crate::Tasks;
@@ -54,11 +54,18 @@ impl Jobs {
         }
         let holder = db.ids().uuid(Shard::new(0)).to_string();
         let stopping = tasks.token();
-        let runner = Runner { db, holder, history: config.history.max(1), lease: config.lease, stopping };
+        let runner = Runner {
+            db,
+            regions: regions.clone(),
+            holder,
+            history: config.history.max(1),
+            lease: config.lease,
+            stopping,
+        };
         Ok(Self(Arc::new(Inner { jobs: named, runner, config, tasks })))
     }
 
-    /// Starts the clockwork, when the configuration wants it.
+    /// Starts the clockwork, when the configuration wants it. It rests while this region is out.
     pub fn schedule(&self) {
         if !self.0.config.scheduled {
             return;
@@ -70,15 +77,16 @@ impl Jobs {
     }
 
     /// Runs a job now, whatever its interval, and waits for its end; while another run is under way it waits for that one
-    /// first. `request.not_found` when there is no such job here.
+    /// first. `request.not_found` when there is no such job here, `server.unavailable` in a region that is out.
     pub async fn run_now(&self, name: &str) -> kernel::Result<Ran> {
         self.run_as(name, self.new_id()).await
     }
 
     /// Runs a job now in the background and returns the run's id, under which the history will show it.
-    /// `request.conflict` while it runs already.
+    /// `request.conflict` while it runs already, `server.unavailable` in a region that is out.
     pub fn start(&self, name: &str) -> kernel::Result<Uuid> {
         let (job, turn) = self.find(name)?;
+        self.in_service()?;
         if turn.try_lock().is_err() {
             return Err(Failure::new(code::CONFLICT).detail(format!("job {name} is running")));
         }
@@ -109,6 +117,11 @@ impl Jobs {
         self.0.jobs.get(name).ok_or_else(|| Failure::not_found("job"))
     }
 
+    /// Whether this region runs jobs.
+    fn in_service(&self) -> kernel::Result<()> {
+        if self.0.runner.regions.is_out() { Err(run::out()) } else { Ok(()) }
+    }
+
     fn new_id(&self) -> Uuid {
         self.0.runner.db.ids().uuid(Shard::new(0))
     }
@@ -119,6 +132,7 @@ impl Jobs {
         // The wait for another process has an end; the run has its own.
         let patience = tokio::time::Instant::now() + job.timeout.saturating_mul(2);
         loop {
+            self.in_service()?;
             if let Some(ran) = self.0.runner.run(job, id, || async { Ok(true) }).await? {
                 return Ok(ran);
             }
@@ -141,6 +155,9 @@ impl Jobs {
             }
             // A tenth of jitter keeps processes that were started together from asking together.
             pause = job.interval.mul_f64(rand::random_range(0.9..1.1));
+            if self.in_service().is_err() {
+                continue;
+            }
             let _turn = turn.lock().await;
             if let Err(failure) = self.0.runner.run(job, self.new_id(), || self.is_due(job)).await {
                 tracing::warn!(job = name, ?failure, "job was not run");

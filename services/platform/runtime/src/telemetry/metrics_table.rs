@@ -60,6 +60,11 @@ pub const METRICS: &[Metric] = &[
     ),
     counter("bus_consumed_total", &["subscription"], "Events consumed."),
     gauge("bus_dead_letters", &["subscription"], "Events that could not be consumed and wait for a person."),
+    counter(
+        "bus_foreign_total",
+        &["subscription"],
+        "Messages of the broker that are no events of this shop, and were let go.",
+    ),
     gauge(
         "bus_lag",
         &["subscription"],

@@ -8,8 +8,10 @@ use std::{
     time::Duration,
 };
 
-use kernel::{Failure, Shard};
+use kernel::{Failure, Region, Shard};
+use placement::{Degraded, MapVersion, RegionRow, RegionSpec, Role, State, World};
 use platform_db::Db;
+use platform_regions::Regions;
 use platform_runtime::{Job, JobRunView, Jobs, JobsConfig, Tasks};
 
 use crate::fixture;
@@ -17,8 +19,29 @@ use crate::fixture;
 const HOUR: Duration = Duration::from_secs(3_600);
 
 fn jobs(db: &Db, tasks: &Tasks, jobs: Vec<Job>) -> Jobs {
+    jobs_in(&Regions::single(), db, tasks, jobs)
+}
+
+fn jobs_in(regions: &Regions, db: &Db, tasks: &Tasks, jobs: Vec<Job>) -> Jobs {
     let config = JobsConfig { first_within: Duration::from_millis(10), history: 3, ..JobsConfig::default() };
-    Jobs::new(db.clone(), jobs, config, &platform_regions::Regions::single(), tasks.clone()).unwrap()
+    Jobs::new(db.clone(), jobs, config, regions, tasks.clone()).unwrap()
+}
+
+/// Tells `regions`, which are of `us`, that it is in this state.
+fn tell(regions: &Regions, state: State) {
+    let spec = RegionSpec {
+        role: Role::Full,
+        endpoint: String::new(),
+        capacity: 1,
+        weight: 1,
+        jurisdictions: [].into(),
+        failover_ready: true,
+        degraded: Degraded::default(),
+    };
+    let mut world = World::default();
+    world.desired.regions.insert(Region::new("us"), RegionRow { state, ..RegionRow::new(spec) });
+    world.observed.version = MapVersion(regions.world().unwrap().observed.version.0 + 1);
+    assert!(regions.publish(world));
 }
 
 /// A job that counts its runs and fails when two overlap.
@@ -33,6 +56,15 @@ fn counting(name: &'static str, interval: Duration, runs: &Arc<AtomicU32>) -> Jo
             Ok(format!("run {}", runs.fetch_add(1, Ordering::SeqCst) + 1))
         })
     })
+}
+
+async fn until(holds: impl Fn() -> bool) {
+    let wait = async {
+        while !holds() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
 }
 
 async fn history(jobs: &Jobs) -> Vec<JobRunView> {
@@ -110,12 +142,7 @@ async fn the_clockwork_of_several_processes_runs_a_job_once_an_interval() {
     }
     let reached = |wanted: u32| {
         let runs = Arc::clone(&runs);
-        let wait = async move {
-            while runs.load(Ordering::SeqCst) < wanted {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        async { tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap() }
+        until(move || runs.load(Ordering::SeqCst) >= wanted)
     };
     reached(1).await;
     // The clock stands still: nobody's time has come, however often they look.
@@ -127,4 +154,67 @@ async fn the_clockwork_of_several_processes_runs_a_job_once_an_interval() {
     reached(2).await;
     tasks.stop(Duration::from_secs(5)).await;
     assert_eq!(runs.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_is_out_leaves_jobs_to_the_others() {
+    let f = fixture().await;
+    let (tasks, runs) = (Tasks::new(), Arc::new(AtomicU32::new(0)));
+    let us = Regions::of(Region::new("us"), World::default());
+    for state in [State::Drained, State::Fenced] {
+        tell(&us, state);
+        let here = jobs_in(&us, &f.db, &tasks, vec![counting("test.count", HOUR, &runs)]);
+        for refused in [here.start("test.count").unwrap_err(), here.run_now("test.count").await.unwrap_err()]
+        {
+            assert_eq!(refused.status(), 503);
+            assert!(refused.message().contains("this region is out"), "{refused:?}");
+        }
+        assert_eq!(here.start("test.nothing").unwrap_err().status(), 404);
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+    // Its clockwork looks in vain, however often; another region's does not.
+    let often = Duration::from_millis(2);
+    jobs_in(&us, &f.db, &tasks, vec![counting("test.here", often, &runs)]).schedule();
+    let elsewhere = Arc::new(AtomicU32::new(0));
+    jobs(&f.db, &tasks, vec![counting("test.there", often, &elsewhere)]).schedule();
+    until(|| elsewhere.load(Ordering::SeqCst) == 1).await;
+    for _ in 0..20 {
+        f.db.lease("test", Shard::new(0), "me", HOUR).await.unwrap();
+    }
+    assert_eq!(runs.load(Ordering::SeqCst), 0);
+    // Let back, it works again.
+    tell(&us, State::Cordoned);
+    until(|| runs.load(Ordering::SeqCst) == 1).await;
+    tasks.stop(Duration::from_secs(5)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_ends_and_its_lease_with_it_when_the_region_is_taken_out() {
+    let f = fixture().await;
+    let tasks = Tasks::new();
+    let us = Regions::of(Region::new("us"), World::default());
+    tell(&us, State::Active);
+    let batches = Job::every("test.batches", HOUR, |run| async move {
+        while !run.stopping() {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Ok("as far as it came".to_owned())
+    });
+    let here = jobs_in(&us, &f.db, &tasks, vec![batches]);
+    let running = here.run_now("test.batches");
+    let fencing = async {
+        while history(&here).await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        tell(&us, State::Fenced);
+    };
+    let within = Duration::from_secs(20);
+    let (ran, ()) = tokio::time::timeout(within, async { tokio::join!(running, fencing) }).await.unwrap();
+    assert_eq!(ran.unwrap().message, "as far as it came");
+    // The clock stands still, so that no lease runs out: another region gets the one that was let go.
+    let runs = Arc::new(AtomicU32::new(0));
+    let there = jobs(&f.db, &tasks, vec![counting("test.batches", HOUR, &runs)]);
+    let ran = tokio::time::timeout(within, there.run_now("test.batches")).await.unwrap().unwrap();
+    assert!(ran.ok);
+    tasks.stop(Duration::from_secs(5)).await;
 }

@@ -160,11 +160,22 @@ impl Model for Control {
             Property::always("12 at rest every shard is served", |model: &Self, state: &State| {
                 !model.at_rest(state) || audit::rest(&state.store, state.now).is_ok() || no_way_out(state)
             }),
+            Property::always(
+                "10 a switchover that is taken back lifts its cordon",
+                |model: &Self, state: &State| {
+                    let untouched = state.persons == model.persons && state.store.running().is_none();
+                    let eu = &state.store.world().desired.regions[&region("eu")];
+                    !(untouched && eu.state == RegionState::Cordoned && ended(state, "switchover", "Aborted"))
+                },
+            ),
             // What the bounds must not exclude.
             Property::sometimes("a move is done", |_, state: &State| ended(state, "move", "Done")),
             Property::sometimes("a move is aborted", |_, state: &State| ended(state, "move", "Aborted")),
             Property::sometimes("a switchover is done", |_, state: &State| {
                 ended(state, "switchover", "Done")
+            }),
+            Property::sometimes("a switchover is aborted", |_, state: &State| {
+                ended(state, "switchover", "Aborted")
             }),
             Property::sometimes("a failover is done", |_, state: &State| ended(state, "failover", "Done")),
             Property::sometimes("a drill is done", |_, state: &State| ended(state, "drill", "Done")),

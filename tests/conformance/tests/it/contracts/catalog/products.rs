@@ -3,8 +3,9 @@
 use contracts::{
     Permission,
     catalog::{
-        CategoryInput, ImageInput, ImportedProduct, ListProducts, MoveProduct, ProductAction, ProductId,
-        ProductInput, ProductState, ReplaceProduct, ScanProducts, SkuId, SkuInput, code,
+        CategoryInput, FileProduct, ImageInput, ImportedProduct, ImportedProductResult, ListProducts,
+        MoveProduct, ProductAction, ProductId, ProductInput, ProductState, ReplaceProduct, ScanProducts,
+        SkuId, SkuInput, code,
     },
 };
 use kernel::{Result, Shard, code as general};
@@ -184,9 +185,7 @@ pub(crate) async fn products_of_a_file_stand_for_themselves(shop: &Fixture) -> R
         from_file("imported-3", vec![sku(None, &[])]),
     ];
     let taken = catalog.import_products(&importer, file.clone()).await?;
-    let counts = |it: &contracts::catalog::ImportedProductResult| {
-        (it.counts.created, it.counts.updated, it.counts.unchanged)
-    };
+    let counts = |it: &ImportedProductResult| (it.counts.created, it.counts.updated, it.counts.unchanged);
     assert_eq!(taken.iter().map(counts).collect::<Vec<_>>(), [(1, 0, 0), (0, 0, 0), (1, 0, 0)]);
     assert_eq!(taken.iter().map(|it| it.sku_ids.len()).collect::<Vec<_>>(), [2, 0, 1]);
     assert!(taken[1].product_id.is_none() && taken[1].error.as_ref().is_some_and(|it| it.contains("/skus")));
@@ -199,5 +198,31 @@ pub(crate) async fn products_of_a_file_stand_for_themselves(shop: &Fixture) -> R
     let long = vec![from_file("imported-4", vec![sku(None, &[])]); 501];
     refused(catalog.import_products(&importer, long).await, general::INVALID, &["/"]);
     refused(catalog.import_products(&staff(&[]), Vec::new()).await, general::FORBIDDEN, &[]);
+    what_a_file_says_beside_the_catalog_is_settled(shop, from_file("imported-5", vec![sku(None, &[])])).await
+}
+
+async fn what_a_file_says_beside_the_catalog_is_settled(shop: &Fixture, it: ImportedProduct) -> Result<()> {
+    let catalog = &shop.contracts.catalog;
+    let importer = staff(&[Permission::ImportRun]);
+    let priced = |price: u8| FileProduct { beside: Some([price; 32]), ..it.clone().into() };
+    let take = async |price: u8| -> Result<ImportedProductResult> {
+        Ok(catalog.import_file_products(&importer, vec![priced(price)]).await?.remove(0))
+    };
+    let first = take(1).await?;
+    let again = take(1).await?;
+    assert_eq!((first.counts.created, again.counts.updated), (1, 1), "nobody has set its price yet");
+    let [old, new] = [first, again].map(|it| it.unsettled.expect("something to settle"));
+    assert_eq!((old.said, old.version + 1), (new.said, new.version));
+    catalog.settle_imported(&importer, vec![old]).await?;
+    let last = take(1).await?;
+    assert_eq!(last.counts.updated, 1, "it moved on since the first");
+    catalog.settle_imported(&importer, last.unsettled.into_iter().collect()).await?;
+    let same = take(1).await?;
+    assert_eq!((same.counts.unchanged, same.unsettled), (1, None));
+    assert_eq!(take(2).await?.counts.updated, 1, "another price");
+    catalog.settle_imported(&importer, Vec::new()).await?;
+    refused(catalog.settle_imported(&importer, vec![new; 501]).await, general::INVALID, &["/"]);
+    refused(catalog.settle_imported(&staff(&[]), Vec::new()).await, general::FORBIDDEN, &[]);
+    refused(catalog.import_file_products(&staff(&[]), Vec::new()).await, general::FORBIDDEN, &[]);
     Ok(())
 }

@@ -1,0 +1,62 @@
+use std::{rc::Rc, sync::Mutex};
+
+use actix_web::http::header::HeaderName;
+use futures::{FutureExt, future::LocalBoxFuture};
+use kernel::Region;
+
+use super::*;
+
+const KEY: AssertionKey = AssertionKey::new([7; 32]);
+
+/// An entrance that serves everything here, and keeps what it was told about the way of each request.
+struct Told {
+    region: Region,
+    ways: Arc<Mutex<Vec<(bool, bool)>>>,
+}
+
+struct Listener(Arc<Mutex<Vec<(bool, bool)>>>);
+
+impl Entrance for Told {
+    fn region(&self) -> &Region {
+        &self.region
+    }
+
+    fn answered(&self, _: bool) {}
+
+    fn map_age(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn door(&self) -> Result<Rc<dyn Door>> {
+        Ok(Rc::new(Listener(self.ways.clone())))
+    }
+}
+
+impl Door for Listener {
+    fn enter(self: Rc<Self>, arrival: Arrival, inward: Inward) -> LocalBoxFuture<'static, Entered> {
+        self.0.lock().unwrap().push((arrival.passed_on, arrival.hop.is_some()));
+        async move { Entered::Answer(inward(arrival.request).await) }.boxed_local()
+    }
+}
+
+#[actix_web::test]
+async fn what_says_that_it_was_passed_on_is_known_as_such_though_clocks_disagree() {
+    let ways = Arc::new(Mutex::new(Vec::new()));
+    let told = Arc::new(Told { region: Region::new("eu-west"), ways: ways.clone() });
+    let mut shop = Shop::new();
+    shop.server = shop.server.entrance(told, KEY);
+    let path = "/api/v1/ctx";
+    let hop = Hop { from: Region::new("us-east"), client: None, left: Duration::from_secs(5) };
+    let vouched = |now| KEY.vouch(&hop, "GET", path, now).unwrap();
+    let passed_on = |assertion: String| {
+        TestRequest::get()
+            .uri(path)
+            .insert_header((HeaderName::from_static(HOP_HEADER), "us-east"))
+            .insert_header((HeaderName::from_static(ASSERTION_HEADER), assertion))
+    };
+    assert_eq!(shop.get(path).await.status, 200);
+    assert_eq!(shop.ask(passed_on(vouched(NOW))).await.status, 200);
+    // A region whose clock is a minute behind.
+    assert_eq!(shop.ask(passed_on(vouched(NOW.minus(Duration::from_mins(1))))).await.status, 200);
+    assert_eq!(*ways.lock().unwrap(), [(false, false), (true, true), (true, false)]);
+}
