@@ -153,6 +153,8 @@ mod tests {
 
     #[tokio::test]
     async fn verifying_makes_nothing() {
+        // The binary installs it first of all.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let settings = settings(folder.path());
         open_database(&settings).await.unwrap();

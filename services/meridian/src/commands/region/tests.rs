@@ -14,7 +14,7 @@ use placement::{
 
 use super::Desk;
 use crate::{
-    cli::{Output, RegionCommand as C, Run, ShardRange, Waiting},
+    cli::{Output, PolicyChange, RegionCommand as C, Run, Share, ShardRange, Waiting},
     exit_status,
 };
 
@@ -364,4 +364,36 @@ async fn readiness_names_every_reason() {
     let row = scene.world.desired.regions[&region("us")].clone();
     let why = super::ready::reasons(&scene, &region("us"), &row).join("; ");
     assert!(why.contains("ap sees it down now") && why.contains("eu sees it down now"), "{why}");
+}
+
+#[tokio::test]
+async fn shares_and_the_policy_of_the_map_are_a_persons() {
+    let field = Field::new().await;
+    let desired = || field.journal.store().world().desired.clone();
+    let set = |name: &str, weight: u16, dry_run: bool| {
+        let share = Share { weight: Some(weight), ..Share::default() };
+        C::Set { region: region(name), share, dry_run }
+    };
+    let policy = |change: PolicyChange| C::Policy { change, dry_run: false };
+    assert_eq!(field.run(&set("eu", 3, true)).await, 0);
+    assert_eq!(desired().regions[&region("eu")].spec.weight, 1, "a dry run");
+    assert_eq!(field.run(&set("eu", 3, false)).await, 0);
+    assert_eq!(desired().regions[&region("eu")].spec.weight, 3);
+    assert_eq!(desired().regions[&region("eu")].spec.capacity, 12, "what is not named stays");
+    assert_eq!(field.run(&set("mars", 3, false)).await, 3);
+
+    let pin = |shard: u16, name: &str| PolicyChange {
+        pin: vec![(Shard::new(shard), region(name))],
+        ..PolicyChange::default()
+    };
+    assert_eq!(field.run(&policy(pin(4, "us"))).await, 0);
+    assert_eq!(field.run(&policy(PolicyChange { pause: true, ..PolicyChange::default() })).await, 0);
+    assert_eq!(desired().policy.pins, [(Shard::new(4), region("us"))].into());
+    assert!(desired().policy.paused);
+    for nothing in [pin(12, "us"), pin(4, "mars")] {
+        assert_eq!(field.run(&policy(nothing)).await, 3);
+    }
+    let back = PolicyChange { unpin: vec![Shard::new(4)], resume: true, ..PolicyChange::default() };
+    assert_eq!(field.run(&policy(back)).await, 0);
+    assert!(desired().policy.pins.is_empty() && !desired().policy.paused);
 }
