@@ -14,7 +14,7 @@ use placement::{
 
 use super::Desk;
 use crate::{
-    cli::{Output, PolicyChange, RegionCommand as C, Run, Share, ShardRange, Waiting},
+    cli::{Output, PolicyChange, RegionCommand as C, Run, ShardRange, Share, Waiting},
     exit_status,
 };
 
