@@ -47,9 +47,10 @@ async fn sequence(
         beat.turn();
         let began = Instant::now();
         match drain(db, config, &mut beat).await {
-            Ok(()) => {
+            Ok(true) => {
                 drained.send_replace(began);
             }
+            Ok(false) => {}
             Err(failure) => {
                 tracing::warn!(?failure, "events were not sequenced");
                 stop.run_until_cancelled(tokio::time::sleep(config.poll)).await;
@@ -58,19 +59,21 @@ async fn sequence(
     }
 }
 
-async fn drain(db: &Db, config: &BusConfig, beat: &mut Beat) -> Result<()> {
+/// Takes what there is; false where some of it was left to another sequencer.
+async fn drain(db: &Db, config: &BusConfig, beat: &mut Beat) -> Result<bool> {
     let full = usize::try_from(config.sequence).unwrap_or(usize::MAX);
     loop {
         let moved = match beat.shards() {
-            None => db.sequence_once(config.sequence).await?,
+            None => db.sequence(None, config.sequence).await?,
             Some(shards) => {
                 let _busy = beat.busy(shards.iter().copied());
-                db.sequence_of(shards, config.sequence).await?
+                db.sequence(Some(shards), config.sequence).await?
             }
         };
+        let Some(moved) = moved else { return Ok(false) };
         metrics::counter!("bus_sequenced_total").increment(u64::try_from(moved).unwrap_or(u64::MAX));
         if moved < full {
-            return Ok(());
+            return Ok(true);
         }
         beat.turn();
     }

@@ -17,22 +17,27 @@ impl Db {
     /// compare-and-set on `shard_cursor`. Returns how many it moved. Two sequencers at once do no harm: one of them fails
     /// its compare-and-set and moves nothing. No clock is involved; who commits late is sequenced later.
     pub async fn sequence_once(&self, most: u32) -> Result<usize> {
-        self.sequence(None, most).await
+        self.sequence(None, most).await.map(Option::unwrap_or_default)
     }
 
     /// The same for some shards only.
     pub async fn sequence_of(&self, shards: &BTreeSet<Shard>, most: u32) -> Result<usize> {
-        if shards.is_empty() { Ok(0) } else { self.sequence(Some(shards), most).await }
+        self.sequence(Some(shards), most).await.map(Option::unwrap_or_default)
     }
 
-    async fn sequence(&self, only: Option<&BTreeSet<Shard>>, most: u32) -> Result<usize> {
+    /// The same for some shards or for all; None where what waits was left to another sequencer, which was faster again and
+    /// again (or whose events stand where these belong).
+    pub async fn sequence(&self, only: Option<&BTreeSet<Shard>>, most: u32) -> Result<Option<usize>> {
+        if only.is_some_and(BTreeSet::is_empty) {
+            return Ok(Some(0));
+        }
         let shards =
             || only.map_or_else(|| self.every_shard().collect(), |only| only.iter().copied().collect());
         let moved = match &self.0.engine {
-            Engine::Sqlite(_) => self.sequence_embedded(only.map(|_| shards()), most).await?,
+            Engine::Sqlite(_) => Some(self.sequence_embedded(only.map(|_| shards()), most).await?),
             Engine::Tidb(tidb) => tidb.sequence(shards(), most).await?,
         };
-        if moved > 0 {
+        if moved.is_some_and(|moved| moved > 0) {
             self.0.log.send_modify(|count| *count += 1);
         }
         Ok(moved)

@@ -139,8 +139,8 @@ impl Tidb {
         self.core.queue - self.core.room.available_permits() + self.appender.waiting()
     }
 
-    /// Up to `most` events of these shards from `outbox` to `event_log`.
-    pub(crate) async fn sequence(&self, shards: Vec<Shard>, most: u32) -> Result<usize> {
+    /// Up to `most` events of these shards from `outbox` to `event_log`; None where they were left to another sequencer.
+    pub(crate) async fn sequence(&self, shards: Vec<Shard>, most: u32) -> Result<Option<usize>> {
         sequence::sequence(&self.core, shards, most).await
     }
 

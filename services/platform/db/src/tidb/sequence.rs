@@ -66,12 +66,12 @@ impl Scan {
     }
 }
 
-pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Result<usize> {
+pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Result<Option<usize>> {
     let mut effort = Effort::until(Instant::now() + YIELD);
     let from = core.scan.from(&shards)?;
     loop {
         let failure = match once(core, &shards, from, most).await {
-            Ok(moved) => return Ok(moved),
+            Ok(moved) => return Ok(Some(moved)),
             Err(failure) => failure,
         };
         match cause(&failure).and_then(Again::after) {
@@ -79,7 +79,7 @@ pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Resu
             Some(again) if again != Again::Lost => {
                 if !effort.another(Again::Conflict(9007)).await {
                     core.scan.again();
-                    return Ok(0);
+                    return Ok(None);
                 }
             }
             _ => {
