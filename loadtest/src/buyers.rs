@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng, seq::SliceRandom};
 use serde_json::json;
-use support::{Answer, Client, Shape, Shop};
+use support::{Answer, Client, Parts, Shape, Shop};
 
 use crate::{
     Proof,
@@ -21,7 +21,7 @@ const ANSWERED: Duration = Duration::from_secs(60);
 const AGAIN: Duration = Duration::from_millis(200);
 
 /// How many.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Size {
     /// Buyers, all at once.
     pub buyers: usize,
@@ -31,12 +31,14 @@ pub struct Size {
     pub skus: usize,
     /// How the shop is cut.
     pub shape: Shape,
+    /// What it runs on.
+    pub parts: Parts,
 }
 
 /// `buyers` buyers want one unit each of one SKU with `units` units: exactly `units` orders. Then they want several SKUs
 /// at once, named in different order by each: nobody waits for ever and the last units are sold.
 pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
-    let shop = Shop::builder().shape(size.shape).start().await?;
+    let shop = Shop::builder().shape(size.shape).on(size.parts).start().await?;
     let skus = stock(&shop, size.skus + 1, size.units).await?;
     let (hot, together) = skus.split_first().ok_or_else(|| anyhow::anyhow!("at least one SKU"))?;
     eprintln!("opening {} accounts …", size.buyers);

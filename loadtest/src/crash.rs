@@ -6,7 +6,7 @@ use anyhow::{Context, Result, ensure};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use stack::Redis;
-use support::{Shape, Shop};
+use support::{Parts, Shape, Shop};
 
 use crate::{
     Proof,
@@ -30,7 +30,7 @@ pub enum Victim {
 }
 
 /// How much.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Size {
     /// Runs, each on a fresh shop.
     pub runs: u64,
@@ -42,6 +42,8 @@ pub struct Size {
     pub shape: Shape,
     /// What is killed.
     pub victim: Victim,
+    /// What the shop runs on.
+    pub parts: Parts,
 }
 
 /// Places and pays orders while the victim is killed and restarted, then checks: no acknowledged order is lost, none is
@@ -50,8 +52,9 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let (mut acknowledged, mut kills) = (0, 0);
     for run in 0..size.runs {
         eprintln!("run {} of {}", run + 1, size.runs);
-        let (orders, killed) =
-            one(size, seed.wrapping_add(run)).await.with_context(|| format!("run with seed {seed}+{run}"))?;
+        let (orders, killed) = one(&size, seed.wrapping_add(run))
+            .await
+            .with_context(|| format!("run with seed {seed}+{run}"))?;
         acknowledged += orders;
         kills += killed;
     }
@@ -61,10 +64,10 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     Ok(())
 }
 
-async fn one(size: Size, seed: u64) -> Result<(usize, usize)> {
+async fn one(size: &Size, seed: u64) -> Result<(usize, usize)> {
     let mut rng = StdRng::seed_from_u64(seed);
     let redis = (size.victim == Victim::Redis).then(Redis::start).transpose()?;
-    let mut builder = Shop::builder().shape(size.shape);
+    let mut builder = Shop::builder().shape(size.shape).on(size.parts.clone());
     if let Some(redis) = &redis {
         builder = builder.set("REDIS__ENGINE", "redis").set("REDIS__NODES", json!([redis.address()]));
     }

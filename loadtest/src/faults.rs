@@ -8,11 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
-use stack::{Pulsar, Redis, Tidb};
-use support::{Client, Parts, Shape, Shop};
+use support::{Client, Shape, Shop};
 
 use crate::{
-    Proof,
+    Proof, Servers,
     audit::check,
     catalog::{UNITS, buyers, stock},
     readiness::{RECOVERY, says},
@@ -91,20 +90,20 @@ impl Fault {
 
     fn hurt(self, site: &Site) -> Result<()> {
         match self {
-            Self::PulsarKilled => site.pulsar.kill(),
-            Self::RedisKilledAndWiped => site.redis.kill(),
-            Self::TidbFrozen => site.tidb.pause(),
-            Self::TidbRestarted => site.tidb.stop(),
+            Self::PulsarKilled => site.servers.pulsar.kill(),
+            Self::RedisKilledAndWiped => site.servers.redis.kill(),
+            Self::TidbFrozen => site.servers.tidb.pause(),
+            Self::TidbRestarted => site.servers.tidb.stop(),
             Self::ProcessPaused => site.shop.pause_group(PAUSED, false),
         }
     }
 
     fn heal(self, site: &Site) -> Result<()> {
         match self {
-            Self::PulsarKilled => site.pulsar.restart(),
-            Self::RedisKilledAndWiped => site.redis.restart_wiped(),
-            Self::TidbFrozen => site.tidb.resume(),
-            Self::TidbRestarted => site.tidb.restart(),
+            Self::PulsarKilled => site.servers.pulsar.restart(),
+            Self::RedisKilledAndWiped => site.servers.redis.restart_wiped(),
+            Self::TidbFrozen => site.servers.tidb.resume(),
+            Self::TidbRestarted => site.servers.tidb.restart(),
             Self::ProcessPaused => site.shop.pause_group(PAUSED, true),
         }
     }
@@ -121,9 +120,7 @@ const OLD_PRICE: Duration = Duration::from_secs(12);
 
 /// Everything that can be hurt.
 struct Site {
-    tidb: Tidb,
-    pulsar: Pulsar,
-    redis: Redis,
+    servers: Servers,
     shop: Shop,
 }
 
@@ -149,14 +146,9 @@ pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
 
 impl Site {
     async fn start() -> Result<Self> {
-        let (tidb, pulsar, redis) = (Tidb::start()?, Pulsar::start()?, Redis::start()?);
-        let parts = Parts {
-            pulsar: Some((pulsar.url(), pulsar.admin_url())),
-            redis: Some(redis.address()),
-            tidb: Some(tidb.address()),
-        };
-        let shop = Shop::builder().as_shipped().shape(Shape::Twice).on(parts).start().await?;
-        Ok(Self { tidb, pulsar, redis, shop })
+        let servers = Servers::start().await?;
+        let shop = Shop::builder().as_shipped().shape(Shape::Twice).on(servers.parts()).start().await?;
+        Ok(Self { servers, shop })
     }
 }
 

@@ -23,9 +23,11 @@ mod history;
 mod holds;
 mod proof;
 mod readiness;
+mod servers;
 mod traffic;
 
 pub use proof::Proof;
+pub use servers::Servers;
 
 /// A failure with its cause: outside the shop nobody else sees it.
 fn told(failure: kernel::Failure) -> anyhow::Error {

@@ -5,11 +5,11 @@ use std::{io::Read, path::PathBuf, time::Duration};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use loadtest::{
-    Proof, buyers,
+    Proof, Servers, buyers,
     crash::{self, Victim},
     faults, load, real, regions,
 };
-use support::Shape;
+use support::{Parts, Shape};
 
 /// The shop's own allocator: part of it is measured in this process.
 #[global_allocator]
@@ -35,6 +35,9 @@ enum Scenario {
         /// Buyers, all at once.
         #[arg(long, default_value_t = 2_000)]
         buyers: usize,
+        /// On TiDB, Pulsar and Redis, not on the embedded parts.
+        #[arg(long)]
+        real: bool,
     },
     /// kill -9 at random moments.
     Crash {
@@ -45,8 +48,11 @@ enum Scenario {
         #[arg(long, default_value_t = 2_000)]
         orders: usize,
         /// Kill the Redis the shop runs over, not the shop.
-        #[arg(long)]
+        #[arg(long, conflicts_with = "real")]
         redis: bool,
+        /// On TiDB, Pulsar and Redis, not on the embedded parts.
+        #[arg(long)]
+        real: bool,
     },
     /// Pulsar killed, Redis wiped, TiDB frozen and restarted, a process paused, during orders; two processes of each service.
     Faults {
@@ -96,20 +102,42 @@ enum Scenario {
     },
 }
 
+/// The real parts, where they are wanted.
+async fn servers(real: bool) -> Result<Option<Servers>> {
+    Ok(if real { Some(Servers::start().await?) } else { None })
+}
+
+fn parts(servers: Option<&Servers>) -> Parts {
+    servers.map(Servers::parts).unwrap_or_default()
+}
+
 #[actix_web::main]
 async fn main() -> Result<()> {
     let cli = Cli::parse();
     match cli.scenario {
-        Scenario::Buyers { buyers } => {
-            let mut proof = Proof::begin("buyers", cli.seed);
-            let size = buyers::Size { buyers, units: 100, skus: 5, shape: Shape::AllInOne };
+        Scenario::Buyers { buyers, real } => {
+            let mut proof = Proof::begin(if real { "buyers-real" } else { "buyers" }, cli.seed);
+            let servers = servers(real).await?;
+            let size = buyers::Size {
+                buyers,
+                units: 100,
+                skus: 5,
+                shape: Shape::AllInOne,
+                parts: parts(servers.as_ref()),
+            };
             buyers::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }
-        Scenario::Crash { runs, orders, redis } => {
-            let (name, victim) = if redis { ("crash-redis", Victim::Redis) } else { ("crash", Victim::Shop) };
+        Scenario::Crash { runs, orders, redis, real } => {
+            let (name, victim) = match (redis, real) {
+                (true, _) => ("crash-redis", Victim::Redis),
+                (false, true) => ("crash-real", Victim::Shop),
+                (false, false) => ("crash", Victim::Shop),
+            };
             let mut proof = Proof::begin(name, cli.seed);
-            let size = crash::Size { runs, orders, kills: 8, shape: Shape::AllInOne, victim };
+            let servers = servers(real).await?;
+            let parts = parts(servers.as_ref());
+            let size = crash::Size { runs, orders, kills: 8, shape: Shape::AllInOne, victim, parts };
             crash::run(size, &mut proof, cli.seed).await?;
             proof.write(&cli.out)
         }

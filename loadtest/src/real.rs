@@ -12,10 +12,10 @@ use kernel::SystemClock;
 use migrations::Migrator;
 use platform_db::{Db, DbConfig, EngineName, TidbConfig};
 use sea_orm_migration::MigratorTrait;
-use stack::{Pulsar, Redis, Tidb};
+use stack::Tidb;
 use support::{Parts, Shop};
 
-use crate::{Proof, holds, load, told};
+use crate::{Proof, Servers, holds, load, told};
 
 /// How much.
 #[derive(Clone, Copy, Debug)]
@@ -31,9 +31,9 @@ pub struct Size {
 /// Measures everything in one run.
 pub async fn run(size: Size, proof: &mut Proof) -> Result<()> {
     proof.figure("clients", size.clients);
-    let start = || anyhow::Ok((Tidb::start()?, Pulsar::start()?, Redis::start()?));
-    let (tidb, pulsar, redis) = tokio::task::spawn_blocking(start).await??;
-    orders(&tidb, &redis, size, proof).await?;
+    let servers = Servers::start().await?;
+    orders(servers.parts(), size, proof).await?;
+    let Servers { tidb, pulsar, redis } = servers;
     by_hand::run(tidb_config(&tidb, "by_hand")?, size, proof).await?;
     let config = |name: &str| tidb_config(&tidb, name);
     holds::on_tidb(config("together")?, config("alone")?, size.clients, size.duration, proof).await?;
@@ -45,11 +45,10 @@ pub async fn run(size: Size, proof: &mut Proof) -> Result<()> {
 }
 
 /// Orders at a shop on TiDB and Redis; its events stay in the log.
-async fn orders(tidb: &Tidb, redis: &Redis, size: Size, proof: &mut Proof) -> Result<()> {
-    let parts = Parts { tidb: Some(tidb.address()), redis: Some(redis.address()), pulsar: None };
+async fn orders(parts: Parts, size: Size, proof: &mut Proof) -> Result<()> {
     let shop = Shop::builder()
         .as_shipped()
-        .on(parts)
+        .on(Parts { pulsar: None, ..parts })
         .set("HTTP__RATE_LIMIT__ENABLED", "false")
         .set("TELEMETRY__FILTER", "warn")
         .start()

@@ -132,9 +132,9 @@ fn made() -> NewTable {
         "migrate_in_made",
         vec![
             string_len("source", 16),
-            // brand or category
+            // brand or category; begun: a category that is going to be made
             string_len("kind", 10),
-            // Of a brand its name in lower case; of a category its key in the source.
+            // Of a brand its name in lower case; of a category, begun or there, its key in the source.
             string_len("name", 200),
             uuid_null("id"),
         ],

@@ -9,6 +9,7 @@ mod catalog;
 mod catalog_attributes;
 mod import;
 mod intake;
+mod intake_changes;
 mod inventory;
 mod inventory_quotas;
 mod order;
@@ -46,6 +47,7 @@ impl MigratorTrait for Migrator {
             Box::new(search_marks::Migration),
             Box::new(inventory_quotas::Migration),
             Box::new(intake::Migration),
+            Box::new(intake_changes::Migration),
         ]
     }
 }

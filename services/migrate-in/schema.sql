@@ -3,6 +3,9 @@
 --
 -- Primary keys are whole numbers that BIGINT holds. Money is decimal text with at most as many digits as its currency has. Moments
 -- are DATETIME or TIMESTAMP in the mapping's time zone, or whole seconds or milliseconds since 1970.
+--
+-- A column that every change of a row sets (`updated_at DATETIME NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP`)
+-- is not needed, but with one on the tables of a kind a later run reads only what changed: see mapping.toml.
 
 CREATE TABLE users (
   id            BIGINT PRIMARY KEY AUTO_INCREMENT,

@@ -4,7 +4,7 @@
 use std::fmt;
 
 use kernel::{Epoch, Shard};
-use placement::{Ask, Placing, World, duty, plan};
+use placement::{Ask, Entry, Kind, Operation, Phase, Placing, World, duty, plan};
 
 use crate::Scene;
 
@@ -95,4 +95,74 @@ fn forsaken(world: &World, shard: Shard) -> bool {
     let (observed, within) = (&world.observed, world.desired.policy.movement.fresh_for);
     let lease = observed.leases.get(&shard);
     lease.is_none_or(|lease| observed.now.since(lease.expires_at) > within)
+}
+
+/// Between two looks at one map: 5, no region that was out all the time took or renewed a lease. The map's version says that
+/// nobody was taken out or let back meanwhile. That a worker without a lease has no second effect is held elsewhere: rows do
+/// not say under which epoch they were written, since nothing is safe because of leases.
+pub fn renewed(before: &Scene, after: &Scene) -> Vec<Broken> {
+    let (old, new) = (&before.world.observed, &after.world.observed);
+    if old.version != new.version {
+        return Vec::new();
+    }
+    let out = new.leases.iter().filter(|(_, lease)| !after.world.desired.serves(&lease.holder.region));
+    let longer = out.filter(|(shard, lease)| {
+        let last = old.leases.get(*shard);
+        last.is_none_or(|last| lease.epoch > last.epoch || lease.expires_at > last.expires_at)
+    });
+    let broken = longer.map(|(shard, lease)| Broken {
+        invariant: 5,
+        what: format!("{}, which is out, took or renewed the lease of shard {shard}", lease.holder),
+    });
+    broken.collect()
+}
+
+/// Of the operations that began last: 9, all but the one that runs have ended, and each went through the protocol's steps in
+/// their order, none twice.
+pub fn journalled(scene: &Scene, operations: &[Operation]) -> Vec<Broken> {
+    let running = scene.operation.as_ref().map(|running| running.id);
+    let mut broken = Vec::new();
+    for one in operations {
+        if !one.ended() && running != Some(one.id) {
+            let what = format!("{} {} has not ended, and does not run", one.spec.kind.name(), one.id);
+            broken.push(Broken { invariant: 9, what });
+        }
+        if let Some(why) = off_the_path(one) {
+            let what = format!("{} {}: {why}", one.spec.kind.name(), one.id);
+            broken.push(Broken { invariant: 9, what });
+        }
+    }
+    broken
+}
+
+/// Where a timeline is no path of the protocol.
+fn off_the_path(operation: &Operation) -> Option<String> {
+    let timeline = &operation.timeline;
+    let last = timeline.last().map(|entry| entry.phase.as_str());
+    if timeline.first().is_none_or(|first| first.phase != Phase::Preflight.name()) {
+        return Some("it did not begin with preflight".to_owned());
+    }
+    if last != Some(operation.phase.name()) {
+        return Some(format!("it is in {}, its journal ends with {last:?}", operation.phase.name()));
+    }
+    let wrong = timeline.windows(2).find(|pair| matches!(pair, [from, to] if !follows(from, to)));
+    if let Some([from, to]) = wrong {
+        return Some(format!("{} came after {}", to.phase, from.phase));
+    }
+    let taken = timeline.iter().filter(|entry| entry.phase == Phase::Taking.name()).count();
+    let most = if matches!(operation.spec.kind, Kind::Drill { .. }) { 2 } else { 1 };
+    (taken > most).then(|| format!("its region was taken {taken} times"))
+}
+
+/// Whether a step may come after another; a drill turns round to `taking` from wherever it is on its way out.
+fn follows(from: &Entry, to: &Entry) -> bool {
+    matches!(
+        (from.phase.as_str(), to.phase.as_str()),
+        ("preflight", "taking" | "ended")
+            | ("taking", "moving" | "taking" | "aborting" | "ended")
+            | ("moving", "moving" | "handing-over" | "taking" | "aborting")
+            | ("handing-over", "verifying" | "taking" | "aborting")
+            | ("verifying", "closing" | "taking" | "aborting")
+            | ("closing" | "aborting", "ended")
+    )
 }

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use kernel::Timestamp;
-use placement::{Effect, Instance, OperationId, Spec, Step, Wait, duty, step};
+use placement::{Change, Effect, Instance, Operation, OperationId, Phase, Spec, Step, Wait, duty, step};
 
 use crate::{Applied, Journal, Result, Scene};
 
@@ -59,7 +59,30 @@ impl<J: Journal + ?Sized> Coordinator<J> {
         if self.journal.lead(&self.me, self.ttl).await?.is_none() {
             return Ok(Intent::Follow);
         }
-        Ok(Intent::decide(&self.journal.read().await?))
+        let mut scene = self.journal.read().await?;
+        let begins = |one: &Operation| one.phase == Phase::Preflight && one.spec.kind.planned();
+        if scene.operation.as_ref().is_some_and(begins) {
+            // What the database does not say holds nothing up.
+            scene.world.observed.servers = self.journal.servers().await.unwrap_or_default();
+        }
+        let mut intent = Intent::decide(&scene);
+        self.count(&scene, &mut intent).await;
+        Ok(intent)
+    }
+
+    /// Counts what waits of the moved shards' events where the operation goes on to its next phase, for its report. What cannot
+    /// be counted is left out: nothing waits for it.
+    async fn count(&self, scene: &Scene, intent: &mut Intent) {
+        let (Intent::Act(effect), Some(operation)) = (intent, &scene.operation) else { return };
+        let Change::Journal(next) = &mut effect.change else { return };
+        let goes_on = next.timeline.len() > operation.timeline.len();
+        if !goes_on || next.moves.is_empty() || !next.spec.kind.reported() {
+            return;
+        }
+        let shards = next.moves.iter().map(|step| step.shard).collect();
+        if let (Ok(events), Some(entry)) = (self.journal.events(&shards).await, next.timeline.last_mut()) {
+            entry.events = events;
+        }
     }
 
     /// Does it: at most one change, made whole or not at all. However much time has passed since the look, the change is

@@ -1,5 +1,6 @@
 //! A journal in the database: SQLite or TiDB.
 
+mod events;
 mod rows;
 
 use std::{
@@ -11,15 +12,19 @@ use std::{
 use async_trait::async_trait;
 use kernel::{Epoch, Failure, Region, Shard, Timestamp};
 use placement::{
-    Desired, Effect, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy, RegionSpec, Spec,
-    State, Verdict, Vitals,
+    Audit, Desired, Effect, Events, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy,
+    RegionSpec, Servers, Spec, State, Verdict, Vitals,
 };
 use platform_db::{Db, DbResult};
 
-use crate::{Applied, Journal, JournalError, Result, Scene, Store};
+use crate::{Applied, Journal, JournalError, Leaders, Result, Scene, Store};
 
 /// How long a call may take; then nobody knows whether its change was made.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// How long events may take to be counted: a failover goes on without.
+const COUNT_WITHIN: Duration = Duration::from_millis(200);
+/// How long the database's servers may take to be told: a planned operation goes on without.
+const SERVERS_WITHIN: Duration = Duration::from_millis(500);
 
 /// A journal in tables. Each change is one transaction: it locks the journal's one row (SQLite has one writer anyway), reads
 /// what is there, lets [`Store`] say what becomes of it, and writes the rows that differ. So the meaning is the store's, and
@@ -27,6 +32,16 @@ const DEADLINE: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct DatabaseJournal {
     db: Db,
+}
+
+/// An operation that a change has to know of, beside the one that runs.
+enum Known {
+    /// None.
+    Nothing,
+    /// The one that was asked for under a key, if any was.
+    Asked(Option<String>),
+    /// The one of this number.
+    Numbered(OperationId),
 }
 
 impl DatabaseJournal {
@@ -40,22 +55,24 @@ impl DatabaseJournal {
         T: Send + 'static,
         F: Fn(&mut Store, Timestamp) -> Result<T> + Send + Sync + 'static,
     {
-        self.change_knowing(None, change).await
+        self.change_knowing(Known::Nothing, change).await
     }
 
-    /// Makes a change that has to know of the operation which was asked for under a key.
-    async fn change_knowing<T, F>(&self, request: Option<String>, change: F) -> Result<T>
+    /// Makes a change that has to know of an operation which may have ended.
+    async fn change_knowing<T, F>(&self, known: Known, change: F) -> Result<T>
     where
         T: Send + 'static,
         F: Fn(&mut Store, Timestamp) -> Result<T> + Send + Sync + 'static,
     {
-        let write = self.db.write(Shard::new(0), (request, change), |tx, (request, change)| {
+        let write = self.db.write(Shard::new(0), (known, change), |tx, (known, change)| {
             Box::pin(async move {
                 let mut before = rows::load(tx).await?;
-                if let Some(request) = request {
-                    let asked = rows::asked(tx, request).await?;
-                    before.ended.extend(asked.filter(Operation::ended).map(|one| (one.id, one)));
-                }
+                let known = match known {
+                    Known::Nothing | Known::Asked(None) => None,
+                    Known::Asked(Some(request)) => rows::asked(tx, request).await?,
+                    Known::Numbered(id) => rows::operation(tx, *id).await?,
+                };
+                before.ended.extend(known.filter(Operation::ended).map(|one| (one.id, one)));
                 let now = tx.database_now().await?;
                 let mut after = before.clone();
                 let answer = change(&mut after, now);
@@ -113,7 +130,8 @@ impl Journal for DatabaseJournal {
 
     async fn begin(&self, spec: &Spec) -> Result<Option<OperationId>> {
         let spec = spec.clone();
-        self.change_knowing(spec.request.clone(), move |store, now| store.begin(&spec, now)).await
+        self.change_knowing(Known::Asked(spec.request.clone()), move |store, now| store.begin(&spec, now))
+            .await
     }
 
     async fn apply(&self, effect: &Effect) -> Result<Applied> {
@@ -134,6 +152,25 @@ impl Journal for DatabaseJournal {
         within(rows::operations(self.db.read(), most)).await
     }
 
+    async fn events(&self, shards: &BTreeSet<Shard>) -> Result<Option<Events>> {
+        match tokio::time::timeout(COUNT_WITHIN, events::count(self.db.read(), shards)).await {
+            Ok(counted) => counted.map(Some).map_err(|failure| unreachable(&failure)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    async fn servers(&self) -> Result<BTreeMap<Region, Servers>> {
+        let Some(leaders) = Leaders::of(self.db.clone()) else { return Ok(BTreeMap::new()) };
+        let asked = tokio::time::timeout(SERVERS_WITHIN, leaders.stores()).await;
+        asked.map_or_else(|_| Ok(BTreeMap::new()), |found| found.map_err(|failure| unreachable(&failure)))
+    }
+
+    async fn note(&self, operation: OperationId, audit: &Audit) -> Result<Applied> {
+        let audit = audit.clone();
+        self.change_knowing(Known::Numbered(operation), move |store, _| Ok(store.note(operation, &audit)))
+            .await
+    }
+
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
         let region = region.clone();
         self.change(move |store, _| store.set_state(&region, expect, to)).await
@@ -147,6 +184,16 @@ impl Journal for DatabaseJournal {
     async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied> {
         let policy = policy.clone();
         self.change(move |store, _| Ok(store.put_policy(expect, &policy))).await
+    }
+
+    async fn put_law(
+        &self,
+        expect: MapVersion,
+        shards: &BTreeSet<Shard>,
+        law: &Jurisdiction,
+    ) -> Result<Applied> {
+        let (shards, law) = (shards.clone(), law.clone());
+        self.change(move |store, _| store.put_law(expect, &shards, &law)).await
     }
 
     async fn take(&self, shard: Shard, worker: &Instance, ttl: Duration) -> Result<Option<Epoch>> {

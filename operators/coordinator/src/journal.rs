@@ -8,8 +8,8 @@ use std::{
 use async_trait::async_trait;
 use kernel::{Epoch, Region, Shard};
 use placement::{
-    Desired, Effect, Instance, Jurisdiction, Lease, MapVersion, Operation, OperationId, Policy, RegionSpec,
-    Spec, State, Verdict, Vitals, World,
+    Audit, Desired, Effect, Events, Instance, Jurisdiction, Lease, MapVersion, Operation, OperationId,
+    Policy, RegionSpec, Servers, Spec, State, Verdict, Vitals, World,
 };
 
 /// Why storage did not do something.
@@ -82,6 +82,18 @@ pub trait Journal: Send + Sync {
     /// The operations that began last, the latest first.
     async fn operations(&self, most: u32) -> Result<Vec<Operation>>;
 
+    /// How many events of these shards wait. None where storage has no events, or does not count them in time: whoever asks
+    /// goes on without.
+    async fn events(&self, shards: &BTreeSet<Shard>) -> Result<Option<Events>>;
+
+    /// The database's servers, by region. None where it does not place rows by region, or does not say in time: whoever asks
+    /// goes on without.
+    async fn servers(&self) -> Result<BTreeMap<Region, Servers>>;
+
+    /// Notes what the audit found after an operation; of each rule the first word counts. Stale where it has not ended, or all
+    /// of it was noted before.
+    async fn note(&self, operation: OperationId, audit: &Audit) -> Result<Applied>;
+
     /// A person changes a region's state; `expect` is the version of its row. The map's version grows, and an operation that
     /// holds the region loses it. Forbidden: a region that is out becoming active at once.
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied>;
@@ -91,6 +103,15 @@ pub trait Journal: Send + Sync {
 
     /// A person says how shards are to move and where they are pinned. The map's version grows.
     async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied>;
+
+    /// A person says under whose law shards are. The map's version grows. Forbidden: a shard that is not there, or whose home,
+    /// next home or pin keeps no data of that jurisdiction.
+    async fn put_law(
+        &self,
+        expect: MapVersion,
+        shards: &BTreeSet<Shard>,
+        law: &Jurisdiction,
+    ) -> Result<Applied>;
 
     /// Takes a shard's lease that is free or has run out, under the next epoch. None: it is held, or the shard's work is
     /// not that of the worker's region ([`placement::World::works`]).

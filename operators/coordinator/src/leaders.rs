@@ -5,8 +5,11 @@
 //! differs from the map is changed, however it came to differ. What is late costs milliseconds of distance.
 //!
 //! One policy a home and jurisdiction (TiDB's guidance is about ten in all), named `meridian_HOME_JURISDICTION`. Partitions
-//! with a policy of another name are somebody else's decision and are left alone. Policies are the whole cluster's: two shops
-//! in one cluster whose regions differ would undo each other's.
+//! with a policy of another name are somebody else's decision and are left alone. Policies are the whole cluster's: those of a
+//! shop in another database than `meridian` are named `meridian_DATABASE__HOME_JURISDICTION`, so that shops whose regions
+//! differ do not undo each other's. A policy that no partition has any more stays: the shop that made it is not told.
+
+mod stores;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +20,10 @@ use sea_orm::{ConnectionTrait, DbBackend, DbErr, Statement};
 
 /// What our policies' names begin with.
 const OURS: &str = "meridian_";
+/// The database whose policies' names do not tell it: the usual one.
+const USUAL: &str = "meridian";
+/// Longest name of a database that a policy's name tells as it is.
+const TOLD: usize = 24;
 /// TiDB's longest name of a policy.
 const LONGEST: usize = 64;
 
@@ -116,7 +123,16 @@ impl Leaders {
 
     /// What in the database differs from the map, in the order in which it is to be changed.
     pub async fn changes(&self, world: &World, servers: &BTreeSet<Region>) -> Result<Vec<Change>> {
-        Ok(changes(&seats(world, servers), &self.policies().await?, &self.partitions().await?))
+        let named = names_of(&self.database().await?);
+        Ok(changes(&named, &seats(world, servers), &self.policies().await?, &self.partitions().await?))
+    }
+
+    /// The name of the database.
+    async fn database(&self) -> Result<String> {
+        let rows = self.ask("SELECT DATABASE()").await?;
+        let name: Option<String> =
+            rows.first().map(|row| row.try_get_by_index(0).db()).transpose()?.flatten();
+        name.ok_or_else(|| Failure::internal("a connection to no database"))
     }
 
     /// Makes a change: one of the schema, which may take a second; a split lasts as long as the rows take to copy.
@@ -214,9 +230,25 @@ impl Change {
     }
 }
 
-/// The name of a seat's policy; none where it cannot be one.
-fn policy_name(seat: &Seat) -> Option<String> {
-    let name = format!("{OURS}{}_{}", seat.home, seat.jurisdiction);
+/// What the names of a database's policies begin with.
+fn names_of(database: &str) -> String {
+    let database = database.to_ascii_lowercase();
+    if database == USUAL {
+        return OURS.to_owned();
+    }
+    if is_plain(&database) && database.len() <= TOLD {
+        return format!("{OURS}{database}__");
+    }
+    // FNV-1a, 64 bits: the same in every version of the program.
+    let hash = database.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
+    format!("{OURS}{hash:016x}__")
+}
+
+/// The name of a seat's policy; none where it cannot be one. `named`: what names begin with.
+fn policy_name(named: &str, seat: &Seat) -> Option<String> {
+    let name = format!("{named}{}_{}", seat.home, seat.jurisdiction);
     (name.len() <= LONGEST && is_plain(&name)).then_some(name)
 }
 
@@ -226,9 +258,15 @@ fn is_plain(name: &str) -> bool {
 }
 
 /// What differs from the map: first the policies, then the partitions.
-fn changes(seats: &Seats, policies: &BTreeMap<String, Policy>, partitions: &[Partition]) -> Vec<Change> {
+fn changes(
+    named: &str,
+    seats: &Seats,
+    policies: &BTreeMap<String, Policy>,
+    partitions: &[Partition],
+) -> Vec<Change> {
     let all = seats.shards.values().chain(seats.regions.values());
-    let wanted: BTreeMap<String, &Seat> = all.filter_map(|seat| Some((policy_name(seat)?, seat))).collect();
+    let wanted: BTreeMap<String, &Seat> =
+        all.filter_map(|seat| Some((policy_name(named, seat)?, seat))).collect();
     let as_wanted = |name: &String, seat: &Seat| {
         policies.get(name).is_some_and(|policy| {
             policy.primary == seat.home.as_str()
@@ -240,9 +278,9 @@ fn changes(seats: &Seats, policies: &BTreeMap<String, Policy>, partitions: &[Par
     let split = partitions
         .iter()
         .filter(|partition| partition.holds == Holds::Rest)
-        .flat_map(|rest| splits(seats, rest, partitions));
+        .flat_map(|rest| splits(named, seats, rest, partitions));
     let moved = partitions.iter().filter_map(|partition| {
-        let policy = seat_of(seats, partition).and_then(policy_name)?;
+        let policy = policy_name(named, seat_of(seats, partition)?)?;
         let others = partition.policy.as_ref().is_some_and(|known| !known.starts_with(OURS));
         (!others && partition.policy.as_ref() != Some(&policy)).then(|| Change::Partition {
             table: partition.table.clone(),
@@ -254,7 +292,7 @@ fn changes(seats: &Seats, policies: &BTreeMap<String, Policy>, partitions: &[Par
 }
 
 /// The regions that have a seat and share the partition `rest`.
-fn splits(seats: &Seats, rest: &Partition, partitions: &[Partition]) -> Vec<Change> {
+fn splits(named: &str, seats: &Seats, rest: &Partition, partitions: &[Partition]) -> Vec<Change> {
     let has_one = |region: &Region| {
         let mut own = partitions.iter().filter(|partition| partition.table == rest.table);
         own.any(|partition| matches!(&partition.holds, Holds::Region(known) if known == region))
@@ -264,7 +302,7 @@ fn splits(seats: &Seats, rest: &Partition, partitions: &[Partition]) -> Vec<Chan
             table: rest.table.clone(),
             rest: rest.name.clone(),
             region: region.clone(),
-            policy: policy_name(seat)?,
+            policy: policy_name(named, seat)?,
         })
     };
     seats.regions.iter().filter(|(region, _)| !has_one(region)).filter_map(split).collect()
@@ -293,7 +331,7 @@ mod tests {
 
     fn seat(home: &str) -> Seat {
         let voters = ["ap", "eu", "us"].into_iter().map(Region::new).collect();
-        Seat { home: Region::new(home), jurisdiction: Jurisdiction::new("any"), voters }
+        Seat { home: Region::new(home), jurisdiction: Jurisdiction::new(Jurisdiction::ANY), voters }
     }
 
     fn partition(ordinal: u16, policy: Option<&str>) -> Partition {
@@ -322,7 +360,7 @@ mod tests {
             partition(1, Some("meridian_us_any")),
             partition(2, None),
         ];
-        let changes = changes(&seats, &policies, &partitions);
+        let changes = changes(OURS, &seats, &policies, &partitions);
         let assigned = |name: &str, policy: &str| Change::Partition {
             table: "orders".to_owned(),
             name: name.to_owned(),
@@ -346,7 +384,7 @@ mod tests {
         let seats = Seats { shards: [(Shard::new(0), seat("us"))].into(), ..Seats::default() };
         let policies = BTreeMap::new();
         let partitions = [partition(0, Some("cheap_disks")), partition(1, Some("meridian_eu_any"))];
-        let changes = changes(&seats, &policies, &partitions);
+        let changes = changes(OURS, &seats, &policies, &partitions);
         assert_eq!(changes.len(), 1, "{changes:?}");
         assert!(matches!(changes[0], Change::Policy { .. }));
     }
@@ -362,7 +400,7 @@ mod tests {
         let regions = ["eu", "us"].map(|name| (Region::new(name), seat(name))).into();
         let seats = Seats { regions, ..Seats::default() };
         let shared = [of("elsewhere", Holds::Rest, None)];
-        let both = changes(&seats, &BTreeMap::new(), &shared);
+        let both = changes(OURS, &seats, &BTreeMap::new(), &shared);
         assert_eq!(both.len(), 4, "{both:?}");
         assert_eq!(
             both[2].sql(),
@@ -371,7 +409,7 @@ mod tests {
         );
         let own = Holds::Region(Region::new("eu"));
         let one = [of("at_eu", own, Some("meridian_us_any")), of("elsewhere", Holds::Rest, None)];
-        let rest = changes(&seats, &BTreeMap::new(), &one);
+        let rest = changes(OURS, &seats, &BTreeMap::new(), &one);
         assert!(matches!(&rest[2], Change::Split { region, .. } if region.as_str() == "us"), "{rest:?}");
         assert_eq!(
             rest[3].sql(),
@@ -383,10 +421,30 @@ mod tests {
     #[test]
     fn a_name_that_is_none_is_not_used() {
         let odd = Seat { jurisdiction: Jurisdiction::new("e`u"), ..seat("us") };
-        assert_eq!(policy_name(&odd), None);
+        assert_eq!(policy_name(OURS, &odd), None);
         assert_eq!(
-            policy_name(&Seat { jurisdiction: Jurisdiction::new("x".repeat(64)), ..seat("us") }),
+            policy_name(OURS, &Seat { jurisdiction: Jurisdiction::new("x".repeat(64)), ..seat("us") }),
             None
         );
+    }
+
+    #[test]
+    fn shops_of_one_cluster_have_policies_of_their_own() {
+        assert_eq!(names_of("meridian"), "meridian_");
+        assert_eq!(names_of("shop2"), "meridian_shop2__");
+        assert_eq!(names_of("Shop2"), names_of("shop2"), "TiDB tells neither apart");
+        let odd = ["a shop", "läden", "a_name_that_is_longer_than_what_is_told"].map(names_of);
+        assert!(odd.iter().all(|name| name.len() == 27 && is_plain(name)), "{odd:?}");
+        assert_ne!(odd[0], odd[1]);
+        // One that had the usual names goes over to its own, and leaves the other shop's as they are.
+        let seats = Seats { shards: [(Shard::new(0), seat("us"))].into(), ..Seats::default() };
+        let usual = Policy { primary: "eu".to_owned(), regions: BTreeSet::new() };
+        let policies = [("meridian_us_any".to_owned(), usual)].into();
+        let changes =
+            changes("meridian_shop2__", &seats, &policies, &[partition(0, Some("meridian_us_any"))]);
+        let policy = "meridian_shop2__us_any".to_owned();
+        let own = Change::Policy { name: policy.clone(), seat: seat("us") };
+        let moved = Change::Partition { table: "orders".to_owned(), name: "p0".to_owned(), policy };
+        assert_eq!(changes, [own, moved]);
     }
 }

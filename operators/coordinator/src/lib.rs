@@ -21,7 +21,7 @@ mod store;
 pub mod testing;
 
 pub use agent::{Agent, Snapshot, SnapshotError};
-pub use audit::{Broken, served, standing};
+pub use audit::{Broken, journalled, renewed, served, standing};
 pub use config::RegionConfig;
 pub use coordinator::{Coordinator, Deed, Intent};
 pub use database::DatabaseJournal;

@@ -9,8 +9,8 @@ use std::{
 use async_trait::async_trait;
 use kernel::{Clock, Epoch, Region, Shard};
 use placement::{
-    Desired, Effect, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy, RegionSpec, Spec,
-    State, Verdict, Vitals,
+    Audit, Desired, Effect, Events, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy,
+    RegionSpec, Servers, Spec, State, Verdict, Vitals,
 };
 
 use crate::{Applied, Journal, Result, Scene, Store};
@@ -19,13 +19,25 @@ use crate::{Applied, Journal, Result, Scene, Store};
 #[derive(Debug)]
 pub struct MemoryJournal {
     store: Mutex<Store>,
+    events: Mutex<Option<Events>>,
+    servers: Mutex<BTreeMap<Region, Servers>>,
     clock: Arc<dyn Clock>,
 }
 
 impl MemoryJournal {
     /// An empty journal.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { store: Mutex::default(), clock }
+        Self { store: Mutex::default(), events: Mutex::default(), servers: Mutex::default(), clock }
+    }
+
+    /// From now on so many events wait, whichever shards are asked for: it has none of its own.
+    pub fn let_wait(&self, events: Events) {
+        *self.events.lock().unwrap_or_else(PoisonError::into_inner) = Some(events);
+    }
+
+    /// From now on these are the database's servers: it has none of its own.
+    pub fn let_serve(&self, servers: BTreeMap<Region, Servers>) {
+        *self.servers.lock().unwrap_or_else(PoisonError::into_inner) = servers;
     }
 
     /// What is in it now.
@@ -77,6 +89,18 @@ impl Journal for MemoryJournal {
         Ok(self.lock().operations(most))
     }
 
+    async fn events(&self, _: &BTreeSet<Shard>) -> Result<Option<Events>> {
+        Ok(*self.events.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn servers(&self) -> Result<BTreeMap<Region, Servers>> {
+        Ok(self.servers.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    async fn note(&self, operation: OperationId, audit: &Audit) -> Result<Applied> {
+        Ok(self.lock().note(operation, audit))
+    }
+
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
         self.lock().set_state(region, expect, to)
     }
@@ -87,6 +111,15 @@ impl Journal for MemoryJournal {
 
     async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied> {
         Ok(self.lock().put_policy(expect, policy))
+    }
+
+    async fn put_law(
+        &self,
+        expect: MapVersion,
+        shards: &BTreeSet<Shard>,
+        law: &Jurisdiction,
+    ) -> Result<Applied> {
+        self.lock().put_law(expect, shards, law)
     }
 
     async fn take(&self, shard: Shard, worker: &Instance, ttl: Duration) -> Result<Option<Epoch>> {

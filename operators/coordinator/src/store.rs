@@ -1,5 +1,7 @@
 //! What a journal means: a value, and what each call does to it.
 
+mod persons;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -7,8 +9,8 @@ use std::{
 
 use kernel::{Epoch, Region, Shard, Timestamp};
 use placement::{
-    Change, Desired, Effect, Instance, Jurisdiction, Lease, MapVersion, Operation, OperationId, Placing,
-    Policy, RegionRow, RegionSpec, ShardRow, Sighting, Spec, State, Verdict, Vitals, Wish, World, wish,
+    Audit, Change, Desired, Effect, Instance, Jurisdiction, Lease, MapVersion, Operation, OperationId,
+    Placing, RegionRow, ShardRow, Sighting, Spec, Verdict, Vitals, Wish, World, drilled, wish,
 };
 
 use crate::{Applied, JournalError, Result, Scene};
@@ -101,6 +103,9 @@ impl Store {
         self.last_operation += 1;
         let id = OperationId(self.last_operation);
         self.scene.operation = Some(Operation::begin(id, spec.clone(), now));
+        let drilled = spec.request.as_deref().and_then(drilled);
+        let last = &mut self.scene.world.observed.last_drill;
+        *last = (*last).max(drilled);
         Ok(Some(id))
     }
 
@@ -152,43 +157,18 @@ impl Store {
         all.take(usize::try_from(most).unwrap_or(usize::MAX)).cloned().collect()
     }
 
-    /// See [`crate::Journal::set_state`].
-    pub fn set_state(&mut self, region: &Region, expect: u64, to: State) -> Result<Applied> {
-        let row = self.region(region)?;
-        if row.version != expect {
-            return Ok(Applied::Stale);
+    /// See [`crate::Journal::note`].
+    pub fn note(&mut self, operation: OperationId, audit: &Audit) -> Applied {
+        let Some(ended) = self.ended.get_mut(&operation) else { return Applied::Stale };
+        let mut noted = ended.audit.clone().unwrap_or_default();
+        for (rule, found) in &audit.rules {
+            noted.rules.entry(rule.clone()).or_insert(*found);
         }
-        if !row.state.may_become(to) {
-            let from = row.state;
-            return Err(JournalError::Forbidden(format!(
-                "{region} is {from:?}: it comes back through Cordoned"
-            )));
-        }
-        self.change_region(region, |row| (row.state, row.held_by) = (to, None))?;
-        Ok(Applied::Yes)
-    }
-
-    /// See [`crate::Journal::put_region`].
-    pub fn put_region(&mut self, region: &Region, expect: Option<u64>, spec: &RegionSpec) -> Applied {
-        let there = self.scene.world.desired.regions.get(region).map(|row| row.version);
-        if there != expect {
+        if noted.rules.is_empty() || ended.audit.as_ref() == Some(&noted) {
             return Applied::Stale;
         }
-        let rows = &mut self.scene.world.desired.regions;
-        let row = rows.entry(region.clone()).or_insert_with(|| RegionRow::new(spec.clone()));
-        row.spec = spec.clone();
-        row.version += 1;
-        self.grow();
-        Applied::Yes
-    }
-
-    /// See [`crate::Journal::put_policy`].
-    pub fn put_policy(&mut self, expect: MapVersion, policy: &Policy) -> Applied {
-        if expect != self.version() {
-            return Applied::Stale;
-        }
-        self.scene.world.desired.policy = policy.clone();
-        self.grow();
+        ended.audit = Some(noted);
+        ended.version += 1;
         Applied::Yes
     }
 

@@ -56,6 +56,7 @@ async fn persons(bench: &impl Bench) {
     persons::change_states_step_by_step(&founded(bench).await).await;
     persons::describe_regions_under_their_version(&founded(bench).await).await;
     persons::change_the_policy_under_the_maps_version(&founded(bench).await).await;
+    persons::say_under_whose_law_shards_are(&founded(bench).await).await;
 }
 
 async fn operations(bench: &impl Bench) {
@@ -65,6 +66,8 @@ async fn operations(bench: &impl Bench) {
     operations::are_aborted_once(&founded(bench).await).await;
     operations::begin_once_under_a_key(&founded(bench).await).await;
     operations::are_listed(&founded(bench).await).await;
+    operations::are_noted_once_they_ended(&founded(bench).await).await;
+    operations::of_the_schedule_are_remembered(&founded(bench).await).await;
 }
 
 async fn leases(bench: &impl Bench) {
@@ -108,13 +111,13 @@ fn spec() -> RegionSpec {
         role: Role::Full,
         capacity: 8,
         weight: 1,
-        jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
+        jurisdictions: BTreeSet::from([Jurisdiction::new(Jurisdiction::ANY)]),
         failover_ready: false,
         degraded: Degraded::default(),
     }
 }
 
 fn homes() -> BTreeMap<Shard, (Region, Jurisdiction)> {
-    let at = |home: &str| (region(home), Jurisdiction::new("any"));
+    let at = |home: &str| (region(home), Jurisdiction::new(Jurisdiction::ANY));
     BTreeMap::from([(Shard::new(0), at("eu")), (Shard::new(1), at("eu")), (Shard::new(2), at("us"))])
 }

@@ -5,7 +5,7 @@ use kernel::Region;
 use crate::{State, Verdict, World};
 
 /// How many other regions must see a region down before it counts as down.
-const ENOUGH: usize = 2;
+pub(crate) const ENOUGH: usize = 2;
 
 /// What the others think of a region.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use std::{
 use kernel::{Region, Shard};
 use serde::{Deserialize, Serialize};
 
-use crate::OperationId;
+use crate::{Drills, OperationId};
 
 /// A law's territory by name, such as `eu`: a shard has one, a region keeps the data of some.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -195,6 +195,9 @@ pub struct Policy {
     pub movement: Movement,
     /// Planned operations stand still and nothing begins by itself. A failover that has fenced its region goes on.
     pub paused: bool,
+    /// Drills that begin by themselves; none where it is not said. Not written then: older processes do not know it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drills: Option<Drills>,
 }
 
 /// Everything persons ask for.

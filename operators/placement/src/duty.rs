@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Agreement, Ask, By, Kind, Spec, World, agreement, plan};
+use crate::{Agreement, Ask, By, Kind, Spec, World, agreement, drills, plan};
 
 /// What a coordinator begins when no operation runs: homes for shards whose home is out, or the failover of a
-/// failover-ready region that the others agree is down. Nothing while movement is paused, and nothing that the planner
+/// failover-ready region that the others agree is down, or the drill that is due by schedule. Nothing while movement is paused, and nothing that the planner
 /// refuses: that is for a person, who is told why not.
 pub fn duty(world: &World) -> Option<Spec> {
     if world.desired.policy.paused {
@@ -30,5 +30,7 @@ pub fn duty(world: &World) -> Option<Spec> {
             confirm: None,
         })
     };
-    evacuate().or_else(failover).map(|kind| Spec { kind, by: By::Itself, digest: None, request: None })
+    let due =
+        evacuate().or_else(failover).map(|kind| Spec { kind, by: By::Itself, digest: None, request: None });
+    due.or_else(|| drills::drill(world))
 }

@@ -6,6 +6,7 @@
 //! - [`step()`]: the protocol of move, rebalance, evacuation, switchover, failover and drill. It looks at an operation and
 //!   at the world and names the one change to make next. It remembers nothing else, so whoever comes after a crash goes
 //!   on where the last one stopped.
+//! - [`report()`]: what an operation's journal says of how long it took and what waited meanwhile.
 //! - [`duty()`]: what a coordinator begins by itself.
 //! - [`wish`]: what a worker does about a shard's lease.
 //! - [`seats`]: where the database should keep the rows of a shard, and those of a region.
@@ -22,20 +23,24 @@
 
 mod agreement;
 mod desired;
+mod drills;
 mod duty;
 mod lease;
 mod observed;
 mod operation;
 mod plan;
+mod report;
 mod seat;
 mod step;
 
 pub use agreement::{Agreement, agreement, seen_down};
 pub use desired::{Degraded, Desired, Jurisdiction, Movement, Policy, RegionRow, RegionSpec, Role, State};
+pub use drills::{Day, Drills, drill_keys, drilled, unwell};
 pub use duty::duty;
 pub use lease::{Instance, Lease, Wish, wish};
-pub use observed::{MapVersion, Observed, Placing, ShardRow, Sighting, Verdict, Vitals, World};
+pub use observed::{MapVersion, Observed, Placing, Servers, ShardRow, Sighting, Verdict, Vitals, World};
 pub use operation::{By, Entry, Kind, Leg, Operation, OperationId, Outcome, Phase, Spec};
 pub use plan::{Ask, Digest, Impossible, Move, Plan, Reason, Unfit, plan};
+pub use report::{Audit, Backlog, Events, Found, Report, report};
 pub use seat::{Seat, Seats, seats};
 pub use step::{Change, Effect, Step, Wait, step};

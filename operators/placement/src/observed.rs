@@ -44,7 +44,7 @@ pub enum Placing {
 pub struct ShardRow {
     /// Where it is fast, its background work runs and its leaders sit.
     pub home: Region,
-    /// Whose law its data is under; fixed for its life.
+    /// Whose law its data is under. A person may say another, whose data its home keeps.
     pub jurisdiction: Jurisdiction,
     /// Whether it is about to move.
     pub placing: Placing,
@@ -81,6 +81,17 @@ pub struct Vitals {
     pub burning: bool,
 }
 
+/// A region's servers of the database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Servers {
+    /// How many there are.
+    pub all: u32,
+    /// How many of them are up.
+    pub up: u32,
+    /// Whether the database found no place for rows whose leaders belong here, and so moves none.
+    pub stuck: bool,
+}
+
 /// What is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Observed {
@@ -96,6 +107,11 @@ pub struct Observed {
     pub sightings: BTreeMap<(Region, Region), Sighting>,
     /// What the regions said last about themselves, however long ago ([`World::vitals`]).
     pub vitals: BTreeMap<Region, Vitals>,
+    /// The week of the last drill that began by schedule ([`crate::Drills`]), where drills are scheduled.
+    pub last_drill: Option<u64>,
+    /// The database's servers, by region: asked for when a planned operation is about to begin, and empty where the database
+    /// does not place rows by region or did not say in time.
+    pub servers: BTreeMap<Region, Servers>,
 }
 
 /// Desired and observed, of one moment.
@@ -134,7 +150,7 @@ impl World {
     }
 
     /// What `observer` saw of `subject`, if it looked lately.
-    fn saw(&self, observer: &Region, subject: &Region, now: Timestamp) -> Option<Verdict> {
+    pub(crate) fn saw(&self, observer: &Region, subject: &Region, now: Timestamp) -> Option<Verdict> {
         let sighting = self.observed.sightings.get(&(subject.clone(), observer.clone()))?;
         (now.since(sighting.seen_at) <= self.desired.policy.movement.fresh_for).then_some(sighting.verdict)
     }

@@ -8,7 +8,7 @@ use std::{
 use kernel::{Region, Shard, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::{Digest, Move};
+use crate::{Audit, Digest, Events, Move};
 
 /// The number of an operation: given by the journal when it begins, never again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,6 +86,14 @@ impl Kind {
     /// back when the new homes do not work.
     pub const fn planned(&self) -> bool {
         matches!(self, Self::Move { .. } | Self::Rebalance | Self::Switchover { .. })
+    }
+
+    /// Whether its end is reported on: a region is left, and how long that took and what waited meanwhile is worth knowing.
+    pub const fn reported(&self) -> bool {
+        matches!(
+            self,
+            Self::Evacuate { .. } | Self::Switchover { .. } | Self::Failover { .. } | Self::Drill { .. }
+        )
     }
 
     /// Whether it names `region` as one that may take shards of any jurisdiction.
@@ -215,6 +223,15 @@ pub struct Entry {
     pub phase: String,
     /// More about it, for a person.
     pub detail: String,
+    /// What waited then of the moved shards' events; none where it was not measured, or not in time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<Events>,
+}
+
+impl Entry {
+    fn new(at: Timestamp, phase: &Phase, detail: impl Into<String>) -> Self {
+        Self { at, phase: phase.name().into(), detail: detail.into(), events: None }
+    }
 }
 
 /// An operation as it is journalled.
@@ -245,6 +262,12 @@ pub struct Operation {
     /// Why it was not carried out, while it still has its region to let back: a drill that turned round before its end.
     #[serde(default)]
     pub failed: Option<String>,
+    /// When the region that a failover is about spoke last, as far as was known when it began.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_sign: Option<Timestamp>,
+    /// What the audit found once it was over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Audit>,
     /// What happened when.
     pub timeline: Vec<Entry>,
 }
@@ -252,7 +275,7 @@ pub struct Operation {
 impl Operation {
     /// An operation that begins.
     pub fn begin(id: OperationId, spec: Spec, now: Timestamp) -> Self {
-        let entry = Entry { at: now, phase: Phase::Preflight.name().into(), detail: spec.kind.name().into() };
+        let entry = Entry::new(now, &Phase::Preflight, spec.kind.name());
         Self {
             id,
             version: 0,
@@ -266,6 +289,8 @@ impl Operation {
             late: BTreeSet::new(),
             abort: None,
             failed: None,
+            last_sign: None,
+            audit: None,
             timeline: vec![entry],
         }
     }
@@ -279,7 +304,7 @@ impl Operation {
     #[must_use]
     pub(crate) fn enter(&self, phase: Phase, now: Timestamp, detail: impl Into<String>) -> Self {
         let mut next = self.clone();
-        next.timeline.push(Entry { at: now, phase: phase.name().into(), detail: detail.into() });
+        next.timeline.push(Entry::new(now, &phase, detail));
         next.phase = phase;
         next.entered_at = now;
         next

@@ -70,6 +70,10 @@ pub enum Wait {
     Agreement(Region, usize),
     /// A region that is to get shards is seen down.
     TargetDown(Region),
+    /// No server of the database is up in a region that is to get shards.
+    NoServer(Region),
+    /// The database moves no leaders to a region that is to get shards.
+    Stuck(Region),
     /// The next batch is not due.
     Pace,
     /// This many shards' leases are not in their new homes.
@@ -88,6 +92,14 @@ impl fmt::Display for Wait {
                 "{count} other regions see {region} down; it takes two, for long enough and without a break"
             ),
             Self::TargetDown(region) => write!(f, "{region}, which is to get shards, is seen down"),
+            Self::NoServer(region) => write!(
+                f,
+                "no server of the database is up in {region}, which is to get shards: their leaders cannot move there"
+            ),
+            Self::Stuck(region) => write!(
+                f,
+                "the database finds no place for leaders in {region}, which is to get shards (SHOW PLACEMENT: PENDING)"
+            ),
             Self::Pace => f.write_str("the next batch is not due"),
             Self::Leases(count) => write!(f, "{count} leases are not in their new homes"),
         }

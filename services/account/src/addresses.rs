@@ -6,6 +6,7 @@
 use contracts::{
     Ctx, UserId,
     account::{AddressId, AddressInput, AddressView, ReplaceAddress},
+    valid,
 };
 use garde::Validate;
 use kernel::{Failure, Result, code};
@@ -15,7 +16,7 @@ use utoipa::ToSchema;
 
 use crate::{
     AccountService,
-    model::{clean, valid},
+    model::clean,
     store::{self, entity::address},
 };
 

@@ -8,13 +8,14 @@ use std::time::Duration;
 use contracts::{
     SessionId, UserId,
     account::{LogIn, TokenPair, code},
+    valid,
 };
 use kernel::{Failure, Result};
 
 use crate::{
     AccountService,
     config::LockoutConfig,
-    model::{Failures, email_key, valid},
+    model::{Failures, email_key},
     password::is_bcrypt,
     store::{self, entity::session},
     token::{RefreshToken, email_hash},

@@ -2,8 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use contracts::{Caller, Ctx, Permission, account::AddressInput};
-use garde::Validate;
+use contracts::{Caller, Ctx, Permission, account::AddressInput, valid};
 use kernel::{Failure, Result, Timestamp, code, normalise};
 
 use crate::config::LockoutConfig;
@@ -14,16 +13,6 @@ pub(crate) const ADMIN: &str = "admin";
 /// What makes an e-mail unique: without blanks around it and in lower case.
 pub(crate) fn email_key(email: &str) -> String {
     email.trim().to_lowercase()
-}
-
-/// Checks a command that may come from another part of the process, past the HTTP extractors: `request.invalid` names
-/// every field.
-pub(crate) fn valid<T: Validate<Context = ()>>(command: &T) -> Result<()> {
-    let Err(report) = command.validate() else { return Ok(()) };
-    Err(report.iter().fold(Failure::new(code::INVALID), |failure, (path, error)| {
-        let pointer = path.to_string().replace(['.', '['], "/").replace(']', "");
-        failure.field(format!("/{pointer}"), error.to_string())
-    }))
 }
 
 /// A one-line text a person typed, which must not be blank.

@@ -3,14 +3,11 @@
 use contracts::{
     Ctx, UserId,
     account::{AccountView, UpdateAccount},
+    valid,
 };
 use kernel::{Failure, Result};
 
-use crate::{
-    AccountService,
-    model::{required, valid},
-    store,
-};
+use crate::{AccountService, model::required, store};
 
 impl AccountService {
     pub(crate) async fn own_account(&self, ctx: &Ctx) -> Result<AccountView> {

@@ -3,13 +3,14 @@
 use contracts::{
     Ctx, UserId,
     account::{AccountOpened, AccountView, Register, code},
+    valid,
 };
 use kernel::{Failure, Result, Shard, code as general};
 use platform_db::is_duplicate;
 
 use crate::{
     AccountService,
-    model::{email_key, required, valid},
+    model::{email_key, required},
     store::{self, entity::account},
 };
 

@@ -3,13 +3,14 @@
 use contracts::{
     Ctx, Permission, SessionId,
     account::{RoleView, code as account_code},
+    valid,
 };
 use kernel::{Failure, Result, code};
 use platform_db::Tx;
 
 use crate::{
     AccountService,
-    model::{ADMIN, Actor, valid},
+    model::{ADMIN, Actor},
     store,
 };
 

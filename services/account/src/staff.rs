@@ -5,13 +5,14 @@
 use contracts::{
     Ctx, Permission, SessionId, UserId,
     account::{AccountOpened, AccountView, AssignRoles, CreateStaff, ListAccounts},
+    valid,
 };
-use kernel::{Cursor, Failure, Page, Result, page_limit};
+use kernel::{Cursors, Failure, Page, Result, page_limit};
 use platform_db::{Tx, is_duplicate};
 
 use crate::{
     AccountService,
-    model::{Actor, email_key, required, valid},
+    model::{Actor, email_key, required},
     store::{self, entity::account},
 };
 
@@ -101,12 +102,12 @@ impl AccountService {
     pub(crate) async fn list_accounts(&self, ctx: &Ctx, query: ListAccounts) -> Result<Page<AccountView>> {
         ctx.require(Permission::AccountRead)?;
         valid(&query)?;
-        let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
         let limit = page_limit(query.limit)?;
         let q = query.q.as_deref().map(str::trim).filter(|q| !q.is_empty());
-        let page = Page::cut(store::accounts(self.db.read(), q, after, limit).await?, limit, |row| {
-            (row.created_at, row.id)
-        });
+        let cursors = Cursors::of("account.accounts", &q);
+        let after = cursors.read(query.cursor.as_deref())?;
+        let rows = store::accounts(self.db.read(), q, after, limit).await?;
+        let page = cursors.page(rows, limit, |row| (row.created_at, row.id));
         let ids: Vec<_> = page.items.iter().map(|row| row.id).collect();
         let mut roles = store::roles_of_many(self.db.read(), &ids).await?;
         Ok(page.map(|row| {

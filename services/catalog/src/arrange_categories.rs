@@ -4,13 +4,13 @@
 use contracts::{
     Ctx, Permission,
     catalog::{CategoryChanged, CategoryId, CategoryInput, CategoryRef, ReplaceCategory, code},
+    valid,
 };
 use kernel::{Failure, Result, normalise};
 use platform_db::{Rows, Tx};
 
 use crate::{
     brands::REFERENCE,
-    draft::check,
     naming,
     service::CatalogService,
     store::{attributes, categories},
@@ -143,7 +143,7 @@ pub(crate) async fn replace(tx: &Tx, tree: &Tree, before: &Category, after: &Cat
 }
 
 fn read(mut input: CategoryInput) -> Result<CategoryInput> {
-    check(&input)?;
+    valid(&input)?;
     input.name = normalise(&input.name);
     if input.name.is_empty() { Err(Failure::invalid("/name", "must not be blank")) } else { Ok(input) }
 }

@@ -202,7 +202,7 @@ fn is_decimal(text: &str) -> bool {
 
 /// Checks and normalises a set; failures point into the body.
 pub(crate) fn read(mut input: AttributeSetInput) -> Result<AttributeSetInput> {
-    crate::draft::check(&input)?;
+    contracts::valid(&input)?;
     input.name = normalise(&input.name);
     if input.name.is_empty() {
         return Err(Failure::invalid("/name", "must not be blank"));

@@ -5,12 +5,12 @@ use std::collections::{BTreeMap, HashMap};
 use contracts::{
     Ctx, Permission,
     catalog::{BrandChanged, BrandId, BrandInput, BrandView, ReplaceBrand, code},
+    valid,
 };
 use kernel::{Failure, Result, Shard, normalise};
 use platform_db::{Rows, Tx};
 
 use crate::{
-    draft::check,
     naming,
     service::CatalogService,
     store::brands::{self, BrandRow},
@@ -164,7 +164,7 @@ impl CatalogService {
 }
 
 fn brand_name(input: &BrandInput) -> Result<String> {
-    check(input)?;
+    valid(input)?;
     let name = normalise(&input.name);
     if name.is_empty() { Err(Failure::invalid("/name", "must not be blank")) } else { Ok(name) }
 }

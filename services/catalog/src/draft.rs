@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use contracts::catalog::{CategoryId, ImageId, ImageInput, NamedValue, ProductInput, SkuInput};
-use garde::Validate;
-use kernel::{Failure, Result, code, normalise};
+use contracts::{
+    catalog::{CategoryId, ImageId, ImageInput, NamedValue, ProductInput, SkuInput},
+    valid,
+};
+use kernel::{Failure, Result, normalise};
 
 use crate::{
     model::{Details, option_key},
@@ -69,7 +71,7 @@ const MEDIA: &str = "/media/";
 impl Draft {
     /// Checks and normalises; failures point into the body.
     pub(crate) fn read(input: ProductInput) -> Result<Self> {
-        check(&input)?;
+        valid(&input)?;
         let title = normalise(&input.title);
         if title.is_empty() {
             return Err(Failure::invalid("/title", "must not be blank"));
@@ -99,17 +101,6 @@ impl Draft {
             skus,
             images,
         })
-    }
-}
-
-/// The declared limits of any command, as field errors with JSON pointers.
-pub(crate) fn check<T: Validate<Context = ()>>(input: &T) -> Result<()> {
-    match input.validate() {
-        Ok(()) => Ok(()),
-        Err(report) => Err(report.iter().fold(Failure::new(code::INVALID), |failure, (path, error)| {
-            let path = path.to_string().replace(['.', '['], "/").replace(']', "");
-            failure.field(format!("/{path}"), error.to_string())
-        })),
     }
 }
 

@@ -5,16 +5,16 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use contracts::{
     Ctx, Permission,
     catalog::{BrandId, CategoryId, ListProducts, ProductId, ProductRecord, ScanProducts, SkuId, SkuInfo},
+    valid,
 };
-use kernel::{Cursor, Failure, Page, Result, Timestamp, page_limit};
+use kernel::{Cursors, Failure, Page, Result, Timestamp, page_limit};
 
 use crate::{
     attributes::Attributes,
     brands::Brands,
-    draft::check,
     service::CatalogService,
     store::{
-        listing::{self, Position, Wanted},
+        listing::{self, Wanted},
         products::{self, Known},
     },
     tree::Tree,
@@ -147,7 +147,7 @@ impl CatalogService {
 
     /// Sold products of a category or brand, newest first; none for a category or brand that does not exist.
     async fn list_ids(&self, query: ListProducts) -> Result<Option<Page<ProductId>>> {
-        check(&query)?;
+        valid(&query)?;
         let limit = page_limit(query.limit)?;
         let mut wanted = Wanted { limit: u64::from(limit) + 1, ..Wanted::default() };
         if let Some(category) = query.category.as_deref().filter(|it| !it.is_empty()) {
@@ -161,9 +161,11 @@ impl CatalogService {
             let Some(brand) = brands.find(brand) else { return Ok(None) };
             wanted.brand = Some(brand.id);
         }
-        wanted.after = query.cursor.as_deref().map(Cursor::decode::<Position>).transpose()?;
+        let filters = [&query.category, &query.brand].map(|filter| filter.as_deref().unwrap_or_default());
+        let cursors = Cursors::of("catalog.products", &filters);
+        wanted.after = cursors.read(query.cursor.as_deref())?;
         let rows = listing::sold(self.db.read(), wanted).await?;
-        Ok(Some(Page::cut(rows, limit, |position| *position).map(|position| position.id)))
+        Ok(Some(cursors.page(rows, limit, |position| *position).map(|position| position.id)))
     }
 
     pub(crate) async fn scan(&self, scan: ScanProducts) -> Result<Vec<ProductRecord>> {

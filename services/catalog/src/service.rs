@@ -8,10 +8,9 @@ use contracts::{
     catalog::{
         AssignAttributeSets, AttributeSetId, AttributeSetInput, AttributeSetView, BrandId, BrandInput,
         BrandView, Catalog, CategoryAttribute, CategoryId, CategoryInput, CategoryNode, CategoryRef,
-        FileProduct, ImageId, ImageView, ImportCounts, ImportedCategory, ImportedProduct,
-        ImportedProductResult, ListProducts, Media, MoveProduct, ProductId, ProductInput, ProductRecord,
-        ReplaceAttributeSet, ReplaceBrand, ReplaceCategory, ReplaceProduct, ScanProducts, SettleImported,
-        SkuId, SkuInfo, UploadImage,
+        FileProduct, ImageId, ImageView, ImportCounts, ImportedCategory, ImportedProductResult, ListProducts,
+        Media, MoveProduct, ProductId, ProductInput, ProductRecord, ReplaceAttributeSet, ReplaceBrand,
+        ReplaceCategory, ReplaceProduct, ScanProducts, SettleImported, SkuId, SkuInfo, UploadImage,
     },
 };
 use kernel::{Page, Result};
@@ -254,14 +253,6 @@ impl Catalog for CatalogService {
 
     async fn move_product(&self, ctx: &Ctx, command: MoveProduct) -> Result<ProductRecord> {
         self.move_product(ctx, command).await
-    }
-
-    async fn import_products(
-        &self,
-        ctx: &Ctx,
-        products: Vec<ImportedProduct>,
-    ) -> Result<Vec<ImportedProductResult>> {
-        self.import_file_products(ctx, products.into_iter().map(FileProduct::from).collect()).await
     }
 
     async fn import_file_products(

@@ -92,8 +92,7 @@ contract! {
         /// Publishes, unpublishes, shelves or unshelves (`catalog.write`).
         move_product(MoveProduct) -> ProductRecord;
         /// Adds or changes products from a file (`import.run`); at most 500 a call. One that fails does not stop the others.
-        import_products(Vec<ImportedProduct>) -> Vec<ImportedProductResult>;
-        /// As `import_products`, for what the rows of a file tell; prices and the like are the caller's to set.
+        /// Prices and the like are the caller's to set.
         import_file_products(Vec<FileProduct>) -> Vec<ImportedProductResult>;
         /// Notes products of a file that are taken in with all that the file says of them (`import.run`); at most 500 a call.
         settle_imported(Vec<SettleImported>) -> ();

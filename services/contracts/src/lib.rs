@@ -9,6 +9,7 @@ mod ctx;
 mod event;
 #[macro_use]
 mod remote;
+mod valid;
 
 pub mod account;
 pub mod cart;
@@ -26,3 +27,4 @@ pub use contracts::Contracts;
 pub use ctx::{Caller, Ctx, Permission, SessionId, UserId};
 pub use event::{Event, EventBody};
 pub use remote::{Dispatch, Transport};
+pub use valid::valid;

@@ -297,7 +297,9 @@ contract! {
         prices(PricesOf) -> Vec<PriceView>;
         /// Prices in force of these SKUs, at most 1,000, in every currency they are sold in.
         every_price(Vec<SkuId>) -> Vec<PriceView>;
-        /// Sets prices (`pricing.write`); at most 1,000 a call; the same price set again changes nothing.
+        /// Sets prices (`pricing.write`); at most 1,000 a call; the same price set again changes nothing. `request.invalid`
+        /// names each SKU that the catalog does not have (`/prices/0/sku_id`); Meridian itself is not asked for that. A SKU has
+        /// at most 1,000 prices that are or will be in force.
         set_prices(Vec<SetPrice>) -> ();
         /// Every price a SKU has, had and will have, newest first (`pricing.read`).
         history(SkuId) -> Vec<PriceRecord>;

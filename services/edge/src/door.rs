@@ -274,7 +274,7 @@ impl Worker {
         let sent = span.in_scope(|| {
             let url = forward::url(&way.to, resolve::target(&arrival.request))?;
             let hop = Hop { from: self.site.me.clone(), client: arrival.client, left };
-            self.outgoing(arrival, &hop, url, passing.body.clone()).ok()
+            self.outgoing(&passing, &hop, url).ok()
         });
         let Some(sent) = sent else {
             return self.instead(Decision::Large, passing).await;
@@ -284,18 +284,14 @@ impl Worker {
         self.await_home(home, Asked { pass, passing, left }).await
     }
 
-    fn outgoing(
-        &self,
-        arrival: &Arrival,
-        hop: &Hop,
-        url: reqwest::Url,
-        body: Bytes,
-    ) -> kernel::Result<reqwest::Request> {
+    fn outgoing(&self, passing: &Passing, hop: &Hop, url: reqwest::Url) -> kernel::Result<reqwest::Request> {
+        let Passing { way, arrival, body, .. } = passing;
         let request = &arrival.request;
+        let home = way.world.observed.shards.get(&way.shard).map(|row| row.home.as_str());
         let (key, now) = (&self.site.key, self.site.clock.now());
         let assertion = key.vouch(hop, request.method().as_str(), resolve::target(request), now)?;
-        let vouched = Vouched { from: hop.from.as_str(), assertion, id: &arrival.id };
-        forward::outgoing(request, url, body, &vouched)
+        let vouched = Vouched { from: hop.from.as_str(), home, assertion, id: &arrival.id };
+        forward::outgoing(request, url, body.clone(), &vouched)
     }
 
     /// Waits for home: until it counts as slow, and then for home or who stands in, whichever is first. Where nobody does it

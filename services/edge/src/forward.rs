@@ -17,7 +17,7 @@ use actix_web::{
 };
 use futures::{Stream, StreamExt, stream};
 use kernel::{Failure, Result};
-use platform_http::{ASSERTION_HEADER, HOP_HEADER, UNSERVED_HEADER, travels};
+use platform_http::{ASSERTION_HEADER, HOME_HEADER, HOP_HEADER, UNSERVED_HEADER, travels};
 use reqwest::{Method, Request, Url, header};
 
 use crate::route::Place;
@@ -29,6 +29,8 @@ const KEPT: usize = 1 << 20;
 pub(crate) struct Vouched<'a> {
     /// The region that passes it on.
     pub(crate) from: &'a str,
+    /// The home of whose request it is, where the map has it: a hint for the mesh in between.
+    pub(crate) home: Option<&'a str>,
     /// Signed for this request.
     pub(crate) assertion: String,
     /// Its id, the same in both regions.
@@ -58,7 +60,7 @@ pub(crate) fn outgoing(
     let of_connection = named_by_connection(request.headers());
     let trace = platform_trace::traceparent();
     for (name, value) in request.headers() {
-        // Ours, which continues the client's, takes the place of the client's.
+        // Ours takes the place of what came, which it continues where it is trusted.
         let traced = trace.is_some() && matches!(name.as_str(), platform_trace::HEADER | "tracestate");
         if traced || !travels(name) || of_connection.iter().any(|named| name.as_str() == named) {
             continue;
@@ -71,6 +73,7 @@ pub(crate) fn outgoing(
     let ours = [
         ("x-request-id", Some(vouched.id)),
         (HOP_HEADER, Some(vouched.from)),
+        (HOME_HEADER, vouched.home),
         (ASSERTION_HEADER, Some(vouched.assertion.as_str())),
         (platform_trace::HEADER, trace.as_deref()),
     ];
@@ -85,6 +88,19 @@ pub(crate) fn outgoing(
     Ok(sent)
 }
 
+/// What a client cannot say belongs to its connection: here it was judged by, and the other region has to do the same.
+const OF_THE_REQUEST: [&str; 9] = [
+    "accept",
+    "authorization",
+    "content-encoding",
+    "content-type",
+    "cookie",
+    "host",
+    "idempotency-key",
+    "x-cart-token",
+    "x-request-id",
+];
+
 /// Headers that belong to this connection by the client's own word.
 fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
     headers
@@ -92,7 +108,7 @@ fn named_by_connection(headers: &HeaderMap) -> Vec<String> {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .map(|name| name.trim().to_ascii_lowercase())
-        .filter(|name| !name.is_empty())
+        .filter(|name| !name.is_empty() && !OF_THE_REQUEST.contains(&name.as_str()))
         .collect()
 }
 
@@ -235,6 +251,42 @@ fn chunks(answer: reqwest::Response) -> impl Stream<Item = Result<Bytes, reqwest
 mod tests {
     use super::*;
     use crate::testing::region;
+
+    #[test]
+    fn what_is_sent_says_whose_home_it_goes_to_and_nothing_that_a_client_says_of_it() {
+        let request = actix_web::test::TestRequest::get()
+            .uri("/api/v1/cart")
+            .insert_header((HeaderName::from_static(HOME_HEADER), "made-up"))
+            .insert_header(("x-extra", "kept"))
+            .to_srv_request();
+        let sent = |home| {
+            let vouched = Vouched { from: "a", home, assertion: "signed".to_owned(), id: "r-1" };
+            let url = Url::parse("http://b.test/api/v1/cart").unwrap();
+            outgoing(&request, url, Bytes::new(), &vouched).unwrap()
+        };
+        let to_b = sent(Some("b"));
+        let homes: Vec<_> = to_b.headers().get_all(HOME_HEADER).iter().collect();
+        assert_eq!(homes, ["b"]);
+        assert_eq!(to_b.headers()["x-extra"], "kept");
+        assert!(!sent(None).headers().contains_key(HOME_HEADER));
+    }
+
+    #[test]
+    fn a_client_cannot_have_the_key_left_out_under_which_a_request_may_run_twice() {
+        let request = actix_web::test::TestRequest::post()
+            .uri("/api/v1/orders")
+            .insert_header(("connection", "Idempotency-Key, authorization , x-mine"))
+            .insert_header(("idempotency-key", "k-1"))
+            .insert_header(("authorization", "Bearer t"))
+            .insert_header(("x-mine", "dropped"))
+            .to_srv_request();
+        let vouched = Vouched { from: "a", home: None, assertion: "signed".to_owned(), id: "r-1" };
+        let url = Url::parse("http://b.test/api/v1/orders").unwrap();
+        let sent = outgoing(&request, url, Bytes::new(), &vouched).unwrap();
+        let sent =
+            ["idempotency-key", "authorization", "x-mine"].map(|name| sent.headers().contains_key(name));
+        assert_eq!(sent, [true, true, false]);
+    }
 
     #[test]
     fn a_target_that_would_change_on_its_way_is_not_sent() {

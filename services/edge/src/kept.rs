@@ -24,6 +24,8 @@ use crate::{KeptConfig, resolve::target};
 
 /// No larger body is kept.
 const LARGEST: usize = 256 << 10;
+/// No longer list of languages tells copies apart: they are the client's words, kept as long as the copy.
+const LANGUAGES: usize = 128;
 /// What an entry takes beside its body.
 const OVERHEAD: usize = 1 << 10;
 /// A copy is not made again before it is so old.
@@ -51,7 +53,8 @@ pub(crate) struct Wanted {
 impl Kept {
     pub(crate) fn new(config: &KeptConfig) -> Self {
         let weight = |key: &Key, copied: &Arc<Copied>| {
-            u32::try_from(key.0.len() + copied.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+            let languages = key.1.as_ref().map_or(0, String::len);
+            u32::try_from(key.0.len() + languages + copied.body.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
         Self((config.bytes > 0).then(|| {
             Cache::builder()
@@ -131,7 +134,8 @@ fn without(page: &Bytes, words: &str) -> Bytes {
 }
 
 fn languages(headers: &HeaderMap) -> Option<String> {
-    headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok()).map(str::to_ascii_lowercase)
+    let sent = headers.get(ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    sent.filter(|languages| languages.len() <= LANGUAGES).map(str::to_ascii_lowercase)
 }
 
 fn is_anybodys(response: &ServiceResponse<BoxBody>, nobodys: bool) -> bool {
@@ -143,4 +147,23 @@ fn is_anybodys(response: &ServiceResponse<BoxBody>, nobodys: bool) -> bool {
         && !says("no-store")
         && (!headers.contains_key(SET_COOKIE) || nobodys && told)
         && (says("public") || nobodys && says("private"))
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_list_of_languages_tells_copies_apart_unless_it_is_longer_than_any_browsers() {
+        let asked = |sent: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(ACCEPT_LANGUAGE, HeaderValue::from_str(sent).unwrap());
+            languages(&headers)
+        };
+        assert_eq!(asked("zh-CN,EN;q=0.8").unwrap(), "zh-cn,en;q=0.8");
+        assert_eq!(asked(&"x".repeat(LANGUAGES)).unwrap().len(), LANGUAGES);
+        assert_eq!(asked(&"x".repeat(LANGUAGES + 1)), None);
+    }
 }

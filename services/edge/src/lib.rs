@@ -5,8 +5,9 @@
 //! - **Whose it is** is read from the path's ids and the caller's token, without asking anybody. What any region may answer
 //!   is served where it arrives.
 //! - **Home is here**: served. **Home is elsewhere**: passed on once, over kept connections, with the shopper's address, the
-//!   deadline, key, id and trace. A request that was passed on is believed by its signed assertion and goes no further, so
-//!   that maps which disagree make no circles.
+//!   deadline, key, id and trace, and with the home's name (`x-meridian-home`), a hint for a mesh that nothing of ours
+//!   believes. A request that was passed on is believed by its signed assertion and goes no further, so that maps which
+//!   disagree make no circles.
 //! - **Home fails**: what surely did nothing there (no connection, or it says so) is served here. What may have is served
 //!   here too when it reads only or carries an idempotency key that its operation heeds: the row of the key decides, and
 //!   there is one effect. Otherwise 503 `edge.unsettled`. A home that is slow is not waited for: this region answers as well,

@@ -16,7 +16,7 @@ pub(crate) fn region(name: &str) -> Region {
 
 /// A map in which shard n is at home in the n-th of these regions, whose data lie anywhere.
 pub(crate) fn world(names: &[&str]) -> World {
-    let anywhere = Jurisdiction::new("any");
+    let anywhere = Jurisdiction::new(Jurisdiction::ANY);
     let mut world = World::default();
     for (number, name) in (0..).zip(names) {
         let spec = RegionSpec {

@@ -8,8 +8,10 @@ use kernel::{Failure, Result, code, normalise};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Deeper than the catalog's tree may be.
+/// Levels that the catalog's tree may have.
 const DEEPEST: usize = 20;
+/// The most characters of a category's id or name.
+const LONGEST: usize = 200;
 
 /// What a file comes to.
 #[derive(Debug, Default)]
@@ -48,8 +50,9 @@ struct Node {
     listed: bool,
 }
 
-/// Reads a whole file; the entry's number stands for the line.
+/// Reads a whole file, with or without a byte order mark; the entry's number stands for the line.
 pub(crate) fn read(text: &[u8]) -> Result<Categories> {
+    let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let entries: Vec<Value> = serde_json::from_slice(text).map_err(|error| {
         Failure::new(code::INVALID).detail(format!("the file is no JSON list of categories: {error}"))
     })?;
@@ -67,6 +70,9 @@ pub(crate) fn read(text: &[u8]) -> Result<Categories> {
 
 type Wrong = (String, Option<&'static str>, String);
 
+/// The level of each category that was looked at; none for one that is not in.
+type Placed = HashMap<String, Option<usize>>;
+
 /// Notes an entry and the ancestors it names.
 fn note(
     entry: Value,
@@ -78,14 +84,14 @@ fn note(
     let listed: Listed = serde_json::from_value(entry)
         .map_err(|error| (key.clone(), None, format!("is no category: {error}")))?;
     let wrong = |column, reason: &str| Err((key.clone(), Some(column), reason.to_owned()));
-    if !(1..=200).contains(&listed.id.chars().count()) {
+    if !fits(&listed.id) {
         return wrong("id", "must have 1 to 200 characters");
     }
     let name = clean(listed.name.as_deref().unwrap_or_default());
     if name.is_empty() {
         return wrong("name", "is blank");
     }
-    if name.chars().count() > 200 {
+    if !fits(&name) {
         return wrong("name", "is longer than 200 characters");
     }
     // The path ends with the category itself, or with its parent.
@@ -95,6 +101,9 @@ fn note(
     }
     if path.len() >= DEEPEST {
         return wrong("path", "is deeper than 20 levels");
+    }
+    if !path.iter().all(|step| fits(&step.id)) {
+        return wrong("path", "names a category whose id has not 1 to 200 characters");
     }
     let mut seen = HashSet::from([listed.id.as_str()]);
     if !path.iter().all(|step| seen.insert(&step.id)) {
@@ -118,6 +127,10 @@ fn note(
     Ok(())
 }
 
+fn fits(text: &str) -> bool {
+    (1..=LONGEST).contains(&text.chars().count())
+}
+
 fn ancestor(
     step: &Step,
     parent: Option<String>,
@@ -135,7 +148,7 @@ fn ancestor(
 impl Categories {
     /// Lists parents before children, in the file's order otherwise; what hangs on nothing or on itself is an error.
     fn put_in_order(&mut self, nodes: &HashMap<String, Node>, order: Vec<String>) {
-        let mut placed: HashMap<String, bool> = HashMap::new();
+        let mut placed: Placed = HashMap::new();
         for id in &order {
             self.place(id, nodes, &mut placed);
         }
@@ -143,38 +156,39 @@ impl Categories {
     }
 
     /// Places `id` below its parents, which are placed first.
-    fn place(&mut self, id: &str, nodes: &HashMap<String, Node>, placed: &mut HashMap<String, bool>) {
+    fn place(&mut self, id: &str, nodes: &HashMap<String, Node>, placed: &mut Placed) {
         let mut above: Vec<&str> = Vec::new();
+        let mut seen: HashSet<&str> = HashSet::new();
         let mut next = Some(id);
-        let mut sound = true;
+        let mut level = Some(0);
+        let mut in_circle = false;
         while let Some(id) = next {
-            match placed.get(id) {
-                Some(&known) => {
-                    sound = known;
-                    break;
-                }
-                None if above.contains(&id) || above.len() > DEEPEST => {
-                    sound = false;
-                    break;
-                }
-                None => {}
+            if let Some(&known) = placed.get(id) {
+                level = known;
+                break;
+            }
+            if !seen.insert(id) {
+                (level, in_circle) = (None, true);
+                break;
             }
             above.push(id);
             next = nodes.get(id).and_then(|node| node.parent.as_deref());
         }
-        let in_circle = !sound && next.is_some_and(|id| above.contains(&id));
         for id in above.into_iter().rev() {
             let Some(node) = nodes.get(id) else { continue };
-            let reason = match (sound, node.name.is_empty()) {
-                (true, false) => None,
-                (true, true) => Some("has no name anywhere in the file".to_owned()),
-                (false, _) if in_circle => Some("is below itself".to_owned()),
-                (false, _) => Some("a category above it is not in".to_owned()),
+            let below = level.map(|level| level + 1);
+            let reason = match below {
+                None if in_circle => Some("is below itself"),
+                None => Some("a category above it is not in"),
+                Some(level) if level > DEEPEST => Some("is deeper than 20 levels"),
+                Some(_) if node.name.is_empty() => Some("has no name anywhere in the file"),
+                Some(_) if !fits(&node.name) => Some("its name is longer than 200 characters"),
+                Some(_) => None,
             };
-            placed.insert(id.to_owned(), reason.is_none());
+            level = below.filter(|_| reason.is_none());
+            placed.insert(id.to_owned(), level);
             if let Some(reason) = reason {
-                sound = false;
-                let column = Some("path".to_owned());
+                let (column, reason) = (Some("path".to_owned()), reason.to_owned());
                 self.errors.push(ImportError { line: node.line, key: id.to_owned(), column, reason });
             } else {
                 self.list.push(ImportedCategory {
@@ -294,6 +308,33 @@ mod tests {
             found.errors.iter().map(|error| (error.line, error.key.as_str())).collect();
         assert_eq!(lines, [(2, "a"), (3, ""), (4, ""), (5, "n"), (6, "x"), (7, "y"), (8, "z"), (9, "s")]);
         assert!(read(b"{}").is_err());
+        assert_eq!(
+            listed(&read(b"\xef\xbb\xbf[{\"id\":\"a\",\"name\":\"A\"}]").unwrap()),
+            [("a", "A", None)]
+        );
+    }
+
+    /// Each of them would have the catalog refuse all that come with it.
+    #[test]
+    fn what_the_catalog_would_refuse_is_named_and_the_others_are_in() {
+        let long = "x".repeat(201);
+        let mut entries: Vec<Value> = vec![
+            serde_json::json!({"id": "a", "name": "A", "path": [{"id": long, "name": "Long id"}]}),
+            serde_json::json!({"id": "b", "name": "B", "path": [{"id": "", "name": "No id"}]}),
+            serde_json::json!({"id": "c", "name": "C", "path": [{"id": "p", "name": long}]}),
+        ];
+        // Each names only the one above it; the deepest come first.
+        entries.extend((1..=22).rev().map(|n| {
+            let above = (n > 1).then(|| serde_json::json!({"id": format!("n{}", n - 1)}));
+            serde_json::json!({"id": format!("n{n}"), "name": "N", "path": Vec::from_iter(above)})
+        }));
+        let found = read(&serde_json::to_vec(&entries).unwrap()).unwrap();
+        let wrong: Vec<(u64, &str)> =
+            found.errors.iter().map(|error| (error.line, error.key.as_str())).collect();
+        assert_eq!(wrong, [(1, "a"), (2, "b"), (3, "p"), (3, "c"), (4, "n22"), (5, "n21")]);
+        assert_eq!(found.errors[5].reason, "is deeper than 20 levels");
+        let expected: Vec<String> = (1..=20).map(|n| format!("n{n}")).collect();
+        assert_eq!(found.list.iter().map(|it| it.external_id.as_str()).collect::<Vec<_>>(), expected);
     }
 
     #[test]

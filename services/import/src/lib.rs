@@ -13,6 +13,7 @@
 //! Tables: `import`, `import_chunk`, `import_error`. Events: none of its own. Job: `import.work`.
 
 mod categories;
+mod cells;
 mod columns;
 mod config;
 mod handle;

@@ -9,52 +9,13 @@ use contracts::{
 use kernel::{Currency, Money, normalise};
 
 use crate::{
+    cells::{Cells, Wrong, amount, image, leaf, published, whole},
     columns::{Columns, Field},
     handle::Handle,
 };
 
-/// The most a price can be, in minor units; what pricing takes.
-const DEAREST: i64 = 1_000_000_000_000;
 const MOST_UNITS: i64 = 1_000_000_000;
 const HEAVIEST: i64 = 10_000_000;
-
-/// A row whose cells are text.
-#[derive(Debug)]
-pub(crate) struct Cells<'a> {
-    pub(crate) line: u64,
-    pub(crate) columns: &'a Columns,
-    pub(crate) cells: Vec<String>,
-}
-
-impl Cells<'_> {
-    /// The cell without white space around it; empty where the column or the cell is missing.
-    pub(crate) fn get(&self, field: Field) -> &str {
-        self.columns.position(field).and_then(|at| self.cells.get(at)).map_or("", |cell| cell.trim())
-    }
-
-    fn wrong(&self, field: Field, reason: impl Into<String>) -> Wrong {
-        Wrong { line: self.line, column: self.columns.name(field), reason: reason.into() }
-    }
-}
-
-/// Something wrong with a row.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Wrong {
-    pub(crate) line: u64,
-    pub(crate) column: Option<String>,
-    pub(crate) reason: String,
-}
-
-impl Wrong {
-    pub(crate) fn about(self, key: &str) -> ImportError {
-        ImportError {
-            line: self.line,
-            key: key.chars().take(300).collect(),
-            column: self.column,
-            reason: self.reason,
-        }
-    }
-}
 
 /// A product while its rows come in.
 #[derive(Debug)]
@@ -332,10 +293,10 @@ fn variant(row: &Cells<'_>, currency: Currency) -> Result<Variant, Vec<Wrong>> {
     let mut wrong = Vec::new();
     let mut check = |outcome: Result<i64, Wrong>| outcome.map_err(|it| wrong.push(it)).unwrap_or_default();
     let price =
-        check(price(row, Field::Price, currency).and_then(|price| {
+        check(amount(row, Field::Price, currency).and_then(|price| {
             price.ok_or_else(|| row.wrong(Field::Price, "is blank: a variant needs a price"))
         }));
-    let compare_at = check(self::price(row, Field::CompareAt, currency).map(Option::unwrap_or_default));
+    let compare_at = check(amount(row, Field::CompareAt, currency).map(Option::unwrap_or_default));
     let quantity = check(whole(row, Field::Quantity, MOST_UNITS).map(|quantity| quantity.max(0)));
     let weight_grams = check(whole(row, Field::Grams, HEAVIEST).and_then(|grams| {
         if grams < 0 { Err(row.wrong(Field::Grams, "must not be negative")) } else { Ok(grams) }
@@ -366,85 +327,4 @@ fn variant(row: &Cells<'_>, currency: Currency) -> Result<Variant, Vec<Wrong>> {
         sku: SkuInput { code, options: Vec::new(), barcode, weight_grams },
         offer: Offer { line: row.line, price, compare_at, quantity },
     })
-}
-
-/// An amount in minor units; none for a blank cell.
-fn price(row: &Cells<'_>, field: Field, currency: Currency) -> Result<Option<i64>, Wrong> {
-    let text = row.get(field);
-    if text.is_empty() {
-        return Ok(None);
-    }
-    let money = Money::parse(text, currency).map_err(|error| {
-        row.wrong(field, format!("\"{text}\": {error}, without currency sign or thousands separators"))
-    })?;
-    match money.amount {
-        ..0 => Err(row.wrong(field, format!("\"{text}\" is negative"))),
-        0..=DEAREST => Ok(Some(money.amount)),
-        _ => Err(row.wrong(field, format!("\"{text}\" is too much"))),
-    }
-}
-
-/// A whole number, 0 for a blank cell; a fraction is rounded to the nearest, a half up.
-fn whole(row: &Cells<'_>, field: Field, most: i64) -> Result<i64, Wrong> {
-    let text = row.get(field);
-    if text.is_empty() {
-        return Ok(0);
-    }
-    let wrong = || row.wrong(field, format!("\"{text}\" is no number"));
-    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
-    if !fraction.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(wrong());
-    }
-    let number: i64 = whole.parse().map_err(|_| wrong())?;
-    let up = fraction.bytes().next().is_some_and(|first| first >= b'5');
-    if number > most {
-        return Err(row.wrong(field, format!("\"{text}\" is more than {most}")));
-    }
-    Ok(number + i64::from(up && number >= 0))
-}
-
-/// The last part of `Home > Garden > Pots`; nothing for a bare number, which only Google understands.
-fn leaf(path: &str) -> &str {
-    let leaf = path.rsplit('>').next().unwrap_or("").trim();
-    if leaf.bytes().all(|b| b.is_ascii_digit()) { "" } else { leaf }
-}
-
-/// Whether the row puts its product on the shelf: published, and active where the file has a status.
-fn published(row: &Cells<'_>) -> Result<bool, Wrong> {
-    let status = row.get(Field::Status).to_lowercase();
-    let active = match status.as_str() {
-        "" => None,
-        "active" => Some(true),
-        "draft" | "archived" | "unlisted" => Some(false),
-        _ => return Err(row.wrong(Field::Status, format!("\"{status}\" is none of active, draft, archived"))),
-    };
-    let published = row.get(Field::Published).to_lowercase();
-    let published = match published.as_str() {
-        "" => None,
-        "true" | "yes" | "1" => Some(true),
-        "false" | "no" | "0" => Some(false),
-        _ => return Err(row.wrong(Field::Published, format!("\"{published}\" is neither true nor false"))),
-    };
-    Ok(match (published, active) {
-        (Some(published), active) => published && active.unwrap_or(true),
-        (None, Some(active)) => active,
-        // A file that does not speak of it at all is a list of what is sold.
-        (None, None) => !row.columns.has(Field::Published) && !row.columns.has(Field::Status),
-    })
-}
-
-fn image(row: &Cells<'_>, field: Field) -> Result<Option<String>, Wrong> {
-    let src = row.get(field);
-    if src.is_empty() {
-        return Ok(None);
-    }
-    // Spreadsheets and old exports leave the scheme out.
-    let src = if src.starts_with("//") { format!("https:{src}") } else { src.to_owned() };
-    let address =
-        url::Url::parse(&src).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    if address && src.len() <= 2_000 {
-        Ok(Some(src))
-    } else {
-        Err(row.wrong(field, "is no http or https address of at most 2000 bytes"))
-    }
 }

@@ -15,9 +15,10 @@ use contracts::import::ImportError;
 use kernel::{Currency, Failure, Result, code};
 
 use crate::{
+    cells::{Cells, Wrong},
     columns::{Columns, Field},
     handle::Handle,
-    product::{Building, Cells, Parsed, Wrong},
+    product::{Building, Parsed},
     rows::{Next, Rows},
 };
 

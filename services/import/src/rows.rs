@@ -4,9 +4,12 @@
 
 use std::io::{self, Read};
 
-/// A row longer than this has a quote that is not closed.
+/// A row longer than this is given up: most likely it has a quote that is not closed.
 const LONGEST: usize = 4 << 20;
 const CHUNK: usize = 256 << 10;
+
+const UNCLOSED: &str = "a cell begins with a quote that is not closed";
+const TOO_LONG: &str = "the row is longer than 4 MiB, or a cell begins with a quote that is not closed";
 
 /// What comes next in a file.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,7 +61,8 @@ impl<R: Read> Rows<R> {
             let rest = &self.buffer[self.at..];
             match parse(rest, self.separator, self.ended) {
                 Parsed::More if rest.len() <= LONGEST => self.read_more()?,
-                Parsed::More | Parsed::Unclosed => return Ok(Some(self.skip_line())),
+                Parsed::More => return self.skip_line(TOO_LONG).map(Some),
+                Parsed::Unclosed => return self.skip_line(UNCLOSED).map(Some),
                 Parsed::Row { cells, bytes, lines } => {
                     let line = self.line;
                     self.at += bytes;
@@ -71,15 +75,28 @@ impl<R: Read> Rows<R> {
         }
     }
 
-    /// Gives up on the line at hand.
-    fn skip_line(&mut self) -> Next {
+    /// Gives up on the line at hand, however long it is: its rest is no row of its own.
+    fn skip_line(&mut self, reason: &'static str) -> io::Result<Next> {
         let line = self.line;
-        let rest = &self.buffer[self.at..];
-        let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r'));
-        let bytes = end.map_or(rest.len(), |at| at + if rest[at..].starts_with(b"\r\n") { 2 } else { 1 });
-        self.at += bytes;
+        loop {
+            let rest = &self.buffer[self.at..];
+            let end = rest.iter().position(|b| matches!(b, b'\n' | b'\r'));
+            // A carriage return at the end of the buffer may have its line feed in the next.
+            let whole = |at: usize| self.ended || at + 1 < rest.len() || rest[at] == b'\n';
+            match end.filter(|&at| whole(at)) {
+                Some(at) => {
+                    self.at += at + if rest[at..].starts_with(b"\r\n") { 2 } else { 1 };
+                    break;
+                }
+                None => self.at += end.unwrap_or(rest.len()),
+            }
+            if self.ended {
+                break;
+            }
+            self.read_more()?;
+        }
         self.line += 1;
-        Next::Malformed(line, "a cell begins with a quote that is not closed")
+        Ok(Next::Malformed(line, reason))
     }
 
     fn read_more(&mut self) -> io::Result<()> {
@@ -108,7 +125,9 @@ impl<R: Read> Rows<R> {
 fn separator(bytes: &[u8]) -> u8 {
     let mut quoted = false;
     let mut other = None;
-    for &b in bytes {
+    // Empty lines before the header are no rows.
+    let begin = bytes.iter().position(|b| !matches!(b, b'\n' | b'\r')).unwrap_or(0);
+    for &b in &bytes[begin..] {
         match b {
             b'"' => quoted = !quoted,
             _ if quoted => {}
@@ -255,6 +274,33 @@ mod tests {
         );
     }
 
+    /// The line each row or wrong line of a text begins on, with how many cells it has.
+    fn shapes(text: &str) -> Vec<(u64, usize)> {
+        let mut rows = Rows::new(text.as_bytes()).unwrap();
+        let mut shapes = Vec::new();
+        while let Some(next) = rows.next().unwrap() {
+            shapes.push(match next {
+                Next::Row(line, cells) => (line, cells.len()),
+                Next::Malformed(line, _) => (line, 0),
+            });
+        }
+        shapes
+    }
+
+    /// What is left of it behind the first four megabytes would be a row in other columns.
+    #[test]
+    fn a_line_that_is_too_long_costs_itself_only() {
+        let long = "x".repeat(LONGEST + 3 * CHUNK);
+        for (end, quote) in [("\n", ""), ("\r\n", "\""), ("\r", "")] {
+            let text = ["a,b", &format!("1,{quote}{long},tail"), "2,fine"].join(end);
+            assert_eq!(shapes(&text), [(1, 2), (2, 0), (3, 2)], "{quote:?} {end:?}");
+        }
+        // The line feed of the pair is in the next piece of the file.
+        let head = "a,b\n\"";
+        let text = format!("{head}{}\r\n2,fine\n", "x".repeat(LONGEST + 2 * CHUNK - 1 - head.len()));
+        assert_eq!(shapes(&text), [(1, 2), (2, 0), (3, 2)]);
+    }
+
     #[test]
     fn quotes_inside_plain_cells_are_letters() {
         assert_eq!(rows("5\" pipe,x\n\"a\"b,c"), [row(1, &["5\" pipe", "x"]), row(2, &["ab", "c"])]);
@@ -264,6 +310,7 @@ mod tests {
     fn knows_semicolons_and_tabs_by_the_header() {
         assert_eq!(rows("a;b\n1,5;2"), [row(1, &["a", "b"]), row(2, &["1,5", "2"])]);
         assert_eq!(rows("a\tb\n1\t2"), [row(1, &["a", "b"]), row(2, &["1", "2"])]);
+        assert_eq!(rows("\r\n\na;b\n1,5;2"), [row(3, &["a", "b"]), row(4, &["1,5", "2"])]);
         assert!(Rows::new(&b"\xff\xfea\0"[..]).is_err());
         assert_eq!(rows(""), []);
     }

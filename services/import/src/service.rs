@@ -11,7 +11,7 @@ use contracts::{
     inventory::Inventory,
     pricing::Pricing,
 };
-use kernel::{Cursor, Failure, Page, Result, page_limit};
+use kernel::{Cursors, Failure, Page, Result, page_limit};
 use platform_db::Db;
 
 use crate::{ImportConfig, start::NewImport, store};
@@ -79,8 +79,9 @@ impl Imports for ImportService {
     async fn errors(&self, ctx: &Ctx, query: ListImportErrors) -> Result<Page<ImportError>> {
         self.view(ctx, query.import_id).await?;
         let limit = page_limit(query.limit)?;
-        let after: i64 = query.cursor.as_deref().map(Cursor::decode).transpose()?.unwrap_or(0);
+        let cursors = Cursors::of("import.errors", &query.import_id);
+        let after: i64 = cursors.read(query.cursor.as_deref())?.unwrap_or(0);
         let rows = store::errors(self.db.read(), query.import_id, after, u64::from(limit) + 1).await?;
-        Ok(Page::cut(rows, limit, |(number, _)| *number).map(|(_, error)| error))
+        Ok(cursors.page(rows, limit, |(number, _)| *number).map(|(_, error)| error))
     }
 }

@@ -116,7 +116,7 @@ impl InventoryService {
     }
 
     /// An id of a shard that this database does not have names nothing, and its event would never be sequenced. More is not
-    /// asked: inventory knows no catalog.
+    /// asked here: inventory knows no catalog. What staff name, the routes ask it about.
     fn may_exist(&self, sku: SkuId, pointer: impl FnOnce() -> String) -> Result<()> {
         if sku.shard().number() < self.db.shards() {
             return Ok(());

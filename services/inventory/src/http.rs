@@ -12,15 +12,19 @@ use contracts::{
     },
 };
 use garde::Validate;
-use kernel::Page;
+use kernel::{Failure, Page};
 use platform_http::{Answer, Params, PathOf, Routes, Staff, Valid, created, no_content, ok};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::known_skus::KnownSkus;
+
 /// The routes of stock; all of them are for staff.
-pub(crate) fn routes(inventory: Arc<dyn Inventory>) -> Routes {
+pub(crate) fn routes(inventory: Arc<dyn Inventory>, known: KnownSkus) -> Routes {
+    let known = Arc::new(known);
     Arc::new(move |cfg| {
         cfg.app_data(Data::from(Arc::clone(&inventory)))
+            .app_data(Data::from(Arc::clone(&known)))
             .service(list_warehouses)
             .service(add_warehouse)
             .service(replace_warehouse)
@@ -95,11 +99,15 @@ async fn get_stock(
 #[post("/api/v1/admin/stock/adjustments")]
 async fn adjust_stock(
     inventory: Data<dyn Inventory>,
+    known: Data<KnownSkus>,
     Staff(ctx): Staff,
     Valid(body): Valid<AdjustStock>,
 ) -> Answer {
     ctx.require(Permission::InventoryWrite)?;
     ctx.key()?;
+    if !known.has(&ctx, body.sku_id).await? {
+        return Err(Failure::invalid("/sku_id", "there is no such SKU").into());
+    }
     let stock = inventory.adjust(&ctx, body).await?;
     Ok(created(&format!("/api/v1/admin/stock/{}", stock.sku_id), &stock))
 }
@@ -124,10 +132,15 @@ struct SafetyStock {
 #[put("/api/v1/admin/stock/{sku_id}/safety-stock")]
 async fn set_safety_stock(
     inventory: Data<dyn Inventory>,
+    known: Data<KnownSkus>,
     Staff(ctx): Staff,
     PathOf(sku_id): PathOf<SkuId>,
     Valid(body): Valid<SafetyStock>,
 ) -> Answer {
+    ctx.require(Permission::InventoryWrite)?;
+    if !known.has(&ctx, sku_id).await? {
+        return Err(Failure::not_found("SKU").into());
+    }
     inventory.set_safety_stock(&ctx, SetSafetyStock { sku_id, safety_stock: body.safety_stock }).await?;
     Ok(no_content())
 }

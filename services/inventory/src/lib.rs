@@ -38,6 +38,7 @@ mod forget_skus;
 mod gatherer;
 mod group;
 mod http;
+mod known_skus;
 mod model;
 mod rebalance;
 mod service;
@@ -48,17 +49,22 @@ mod warehouses;
 
 use std::sync::Arc;
 
-use contracts::inventory::{Inventory, InventoryDispatcher};
+use contracts::{
+    catalog::Catalog,
+    inventory::{Inventory, InventoryDispatcher},
+};
 use platform_runtime::{Check, Job, Module};
 
 pub use audit::Reconciliation;
 pub use config::InventoryConfig;
 pub use service::InventoryService;
 
-/// The module `inventory`: routes, contract, and the job that takes stock back from holds whose time has run out.
-pub fn module(service: Arc<InventoryService>) -> Module {
+/// The module `inventory`: routes, contract, and the job that takes stock back from holds whose time has run out. The catalog
+/// is asked by the routes only, when staff name a SKU, so the module does not need it to start.
+pub fn module(service: Arc<InventoryService>, catalog: Arc<dyn Catalog>) -> Module {
     let inventory: Arc<dyn Inventory> = Arc::clone(&service) as Arc<dyn Inventory>;
     let every = service.config.expire_every;
+    let known = known_skus::KnownSkus { catalog, db: service.db.clone() };
     let (audited, rebalancing) = (Arc::clone(&service), Arc::clone(&service));
     let divided = service.desk.regions.me().is_some();
     let turn = Arc::new(turn::Turn::default());
@@ -69,7 +75,7 @@ pub fn module(service: Arc<InventoryService>) -> Module {
     });
     let module = Module::new("inventory")
         .check(check)
-        .routes(http::routes(Arc::clone(&inventory)))
+        .routes(http::routes(Arc::clone(&inventory), known))
         .dispatch(Arc::new(InventoryDispatcher(inventory)))
         .job(expire);
     if divided { rebalanced(module, rebalancing) } else { module }

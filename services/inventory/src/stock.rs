@@ -7,7 +7,7 @@ use contracts::{
     catalog::SkuId,
     inventory::{Availability, ListMovements, MovementView, RegionStock, StockView, WarehouseId},
 };
-use kernel::{Cursor, Failure, Page, Result, page_limit};
+use kernel::{Cursors, Failure, Page, Result, page_limit};
 
 use crate::{model::Bucket, service::InventoryService, store};
 
@@ -89,9 +89,10 @@ impl InventoryService {
     pub(crate) async fn list_movements(&self, ctx: &Ctx, list: ListMovements) -> Result<Page<MovementView>> {
         ctx.require(Permission::InventoryRead)?;
         let limit = page_limit(list.limit)?;
-        let after = list.cursor.as_deref().map(Cursor::decode).transpose()?;
+        let cursors = Cursors::of("inventory.movements", &list.sku_id);
+        let after = cursors.read(list.cursor.as_deref())?;
         let rows = store::movements(self.db.read(), list.sku_id, after, u64::from(limit) + 1).await?;
         // Ids are minted in the order of time: the key is the sort key.
-        Ok(Page::cut(rows, limit, |row| row.id).map(MovementView::from))
+        Ok(cursors.page(rows, limit, |row| row.id).map(MovementView::from))
     }
 }

@@ -55,8 +55,7 @@ impl<K: Kind> Id<K> {
 
     /// The shard it carries.
     pub fn shard(self) -> Shard {
-        let bytes = self.0.as_bytes();
-        Shard::new(u16::from_be_bytes([bytes[14], bytes[15]]) % MAX_SHARDS)
+        shard_of(self.0)
     }
 
     /// The id that follows from `parts` alone: the same parts give the same id in every process and region, so that an
@@ -73,6 +72,12 @@ impl<K: Kind> Id<K> {
         bytes.copy_from_slice(&digest[..16]);
         Self::from_uuid(with_shard(uuid::Builder::from_custom_bytes(bytes).into_uuid(), shard))
     }
+}
+
+/// The shard in the last ten bits.
+pub(crate) fn shard_of(uuid: Uuid) -> Shard {
+    let bytes = uuid.as_bytes();
+    Shard::new(u16::from_be_bytes([bytes[14], bytes[15]]) % MAX_SHARDS)
 }
 
 /// `uuid` with its last ten bits replaced by the shard.

@@ -7,7 +7,10 @@ use std::sync::{
 
 use uuid::Uuid;
 
-use crate::{Clock, Id, Kind, Shard, id::with_shard};
+use crate::{
+    Clock, Id, Kind, Shard,
+    id::{shard_of, with_shard},
+};
 
 /// Mints ids: UUID version 7 with microseconds in `rand_a` (RFC 9562, section 6.2, method 3), 52 random bits, and the
 /// shard in the last ten. Ids of one process sort in the order they were minted: a microsecond is used once, and when the
@@ -27,6 +30,11 @@ impl Ids {
     /// A new id on `shard`.
     pub fn mint<K: Kind>(&self, shard: Shard) -> Id<K> {
         Id::from_uuid(self.uuid(shard))
+    }
+
+    /// A new id on the shard that `old` carries.
+    pub fn anew(&self, old: Uuid) -> Uuid {
+        self.uuid(shard_of(old))
     }
 
     /// A new id without a kind, for rows that no client sees.
@@ -61,5 +69,8 @@ mod tests {
         assert_eq!(first.get_version_num(), 7);
         assert_eq!(first.get_variant(), uuid::Variant::RFC4122);
         assert_eq!(first.as_u128() & 1023, 5);
+        let anew = ids.anew(first);
+        assert!(anew > second);
+        assert_eq!(anew.as_u128() & 1023, 5);
     }
 }

@@ -20,7 +20,7 @@ pub use id::{Id, IdError, Kind};
 pub use ids::Ids;
 pub use iso_currency::Currency;
 pub use money::{Money, MoneyError, Rounding, currency_digits};
-pub use page::{Cursor, MAX_LIMIT, Page, page_limit};
+pub use page::{Cursors, MAX_LIMIT, Page, page_limit};
 pub use region::{Epoch, Region};
 pub use secret::masked;
 pub use shard::{MAX_SHARDS, Shard};

@@ -11,7 +11,7 @@ use kernel::Currency;
 use crate::database_url::DatabaseUrl;
 pub(crate) use migrate_in::{MigrateInCommand, Revert, Source, Tls, Which};
 pub(crate) use region::{
-    Output, PolicyChange, RegionArgs, RegionCommand, Run, ShardRange, Share, Up, Waiting,
+    NewRegion, Output, PolicyChange, RegionArgs, RegionCommand, Run, ShardRange, Share, Up, Waiting,
 };
 
 /// A shop in several regions at once.

@@ -182,7 +182,6 @@ impl Shop {
         let keys = Keys::open(&data)?;
         let internal = AssertionKey::new(*keys.secret("internal")?.expose());
         let client: ClientConfig = config.section("client")?;
-        let transport = HttpTransport::new(&client, internal.clone(), Arc::clone(db.clock()))?;
         let redis = Redis::open(&config.section("redis")?)?;
         if let Some(redis) = &redis
             && !redis.connected(FIRST_CONTACT).await
@@ -196,6 +195,8 @@ impl Shop {
             registry.add(module);
         }
         let (regions, own) = (place.regions, place.data.as_path());
+        let clock = Arc::clone(db.clock());
+        let transport = HttpTransport::among(&client, internal.clone(), clock, regions.clone())?;
         let site = Site {
             config: &config,
             data: &data,
@@ -229,17 +230,8 @@ impl Shop {
                 Ok((service.clone() as Arc<dyn Accounts>, account::module(service)))
             },
         )?;
-        let inventory = site.here_or::<dyn Inventory>(
-            "inventory",
-            |t| Arc::new(InventoryClient(t)),
-            |site| {
-                let (config, regions) = (config.section("inventory")?, site.regions.clone());
-                let service = InventoryService::among(db.clone(), caches.redis(), config, regions)?;
-                doors.stock = Some(service.forgetting());
-                Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service)))
-            },
-        )?;
-        // The catalog's pages show prices and stock; its contract knows neither. Pricing is built on the contract.
+        // The catalog's pages show prices and stock; its contract knows neither. Pricing is built on the contract, and so are
+        // the routes of stock.
         let catalog_service = if site.targets.has("catalog") {
             // A page shows prices: it ends when one of them changes elsewhere.
             if let Some(redis) = caches.redis() {
@@ -261,6 +253,16 @@ impl Shop {
             Some(service) => service.clone(),
             None => Arc::new(CatalogClient(site.transport.clone())),
         };
+        let inventory = site.here_or::<dyn Inventory>(
+            "inventory",
+            |t| Arc::new(InventoryClient(t)),
+            |site| {
+                let (config, regions) = (config.section("inventory")?, site.regions.clone());
+                let service = InventoryService::among(db.clone(), caches.redis(), config, regions)?;
+                doors.stock = Some(service.forgetting());
+                Ok((service.clone() as Arc<dyn Inventory>, inventory::module(service, catalog.clone())))
+            },
+        )?;
         let pricing = site.here_or::<dyn Pricing>(
             "pricing",
             |t| Arc::new(PricingClient(t)),

@@ -98,7 +98,8 @@ pub(crate) fn module(peers: &BTreeMap<&'static str, String>, limit: usize) -> Re
 }
 
 async fn pass_on(req: HttpRequest, peer: Data<Peer>, body: Bytes) -> Answer {
-    let target = format!("{}{}", peer.base, req.uri());
+    // Not the whole URI: a client may have written one with a host.
+    let target = format!("{}{}", peer.base, req.uri().path_and_query().map_or("/", |path| path.as_str()));
     let method = reqwest::Method::from_bytes(req.method().as_str().as_bytes()).map_err(Failure::internal)?;
     let mut request = peer.gateway.client.request(method, target).body(body.to_vec());
     let trace = platform_trace::traceparent();

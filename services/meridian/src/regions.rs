@@ -1,9 +1,13 @@
 //! Regions for staff: the contract over the journal, and its routes.
 
+mod acknowledged;
+mod audit;
 pub(crate) mod first;
 mod http;
 mod lead;
+mod noted;
 pub(crate) mod place;
+pub(crate) mod report;
 pub(crate) mod view;
 
 use std::sync::Arc;
@@ -16,11 +20,11 @@ use contracts::{
         RegionsView, code,
     },
 };
-use coordinator::{Broken, DatabaseJournal, Journal, JournalError, Scene, served, standing};
+use coordinator::{DatabaseJournal, Journal, JournalError};
 use kernel::{Failure, Region, Result};
 use placement::{Kind, MapVersion, Operation, OperationId, Spec};
 use platform_db::Db;
-use platform_runtime::{Check, Finding, Module};
+use platform_runtime::{Check, Job, Module};
 use sha2::{Digest as _, Sha256};
 
 /// The journal of a database.
@@ -46,46 +50,32 @@ impl RegionsDesk {
     }
 }
 
-/// The module `region`: contract, routes, and in a region the job that places the database's leaders.
+/// The module `region`: contract, routes, and in a region the jobs that place the database's leaders and note what the audit
+/// found after an operation.
 pub(crate) fn module(desk: Arc<RegionsDesk>, db: &Db) -> Module {
     let journal = Arc::clone(&desk.journal);
-    let job = desk.here.as_ref().and_then(|_| lead::job(db, Arc::clone(&journal)));
+    let jobs: Vec<Job> = match desk.here {
+        Some(_) => {
+            let noted = noted::job(db, Arc::clone(&journal));
+            lead::job(db, Arc::clone(&journal)).into_iter().chain([noted]).collect()
+        }
+        None => Vec::new(),
+    };
     let regions: Arc<dyn Regions> = desk;
     let module = Module::new("region")
         .check(map_check(journal))
+        .check(acknowledged::check(db))
         .routes(http::routes(Arc::clone(&regions)))
         .dispatch(Arc::new(RegionsDispatcher(regions)));
-    match job {
-        Some(job) => module.job(job),
-        None => module,
-    }
+    jobs.into_iter().fold(module, Module::job)
 }
 
 /// What must be true of the map. A shop without regions has none, and nothing is looked at.
 fn map_check(journal: Arc<dyn Journal>) -> Check {
     Check::new("audit.regions", move |_| {
         let journal = Arc::clone(&journal);
-        async move { Ok(map_findings(&journal.read().await.map_err(failure)?)) }
+        async move { audit::look(&*journal, audit::BETWEEN).await }
     })
-}
-
-/// The invariants of the map, a finding each.
-fn map_findings(scene: &Scene) -> Vec<Finding> {
-    if scene.world.observed.version == MapVersion(0) {
-        return Vec::new();
-    }
-    let rules = [(3, "map.version"), (4, "map.epoch"), (10, "map.settled"), (12, "map.home")];
-    let broken: Vec<Broken> = standing(scene).into_iter().chain(served(scene)).collect();
-    let shards = u64::try_from(scene.world.observed.shards.len()).unwrap_or(u64::MAX);
-    let findings = rules.into_iter().map(|(invariant, rule)| {
-        let mut finding = Finding::of(rule);
-        for broken in broken.iter().filter(|broken| broken.invariant == invariant) {
-            finding.hold(false, || broken.what.clone());
-        }
-        finding.looked_at = finding.looked_at.max(shards);
-        finding
-    });
-    findings.collect()
 }
 
 #[async_trait]

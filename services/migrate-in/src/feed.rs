@@ -10,9 +10,10 @@ use contracts::{
 use kernel::Result;
 
 use crate::{
+    changes::{Changes, Page},
     map::{Mapper, OrderRows, PaymentRows, ProductRows, Wrong},
     offers::{OfferFacts, TakeOffer},
-    store::{self, Source},
+    store::Source,
     taxonomy::Taxonomy,
     values::Record,
 };
@@ -55,14 +56,14 @@ pub(crate) struct Batch<R> {
 }
 
 impl<R> Batch<R> {
-    fn of(table: Table, records: &[Record], names: &'static [&'static str]) -> Result<Self> {
-        Ok(Self {
-            read: records.len() as u64,
-            last: records.last().map(|last| position(table, last)).transpose()?,
-            rows: Vec::with_capacity(records.len()),
+    fn of(page: &Page, names: &'static [&'static str]) -> Self {
+        Self {
+            read: page.records.len() as u64,
+            last: page.last,
+            rows: Vec::with_capacity(page.records.len()),
             wrong: Vec::new(),
-            looked_at: vec![(names, keys_of(records, "id"))],
-        })
+            looked_at: vec![(names, page.keys.clone())],
+        }
     }
 
     fn push(&mut self, name: &'static str, record: &Record, mapped: Result<R, String>) {
@@ -76,11 +77,6 @@ impl<R> Batch<R> {
     }
 }
 
-/// Where the next batch begins: behind the key of this row. A key that is no such number is no end of the table.
-fn position(table: Table, row: &Record) -> Result<i64> {
-    store::whole(table.name(), "id", row.get("id").unwrap_or_default())
-}
-
 /// Reads a table.
 #[async_trait]
 pub(crate) trait Feed: Send + Sync {
@@ -90,7 +86,7 @@ pub(crate) trait Feed: Send + Sync {
     fn table(&self) -> Table;
     /// Rows after this key.
     async fn batch(&self, ctx: &Ctx, after: i64, limit: usize) -> Result<Batch<Self::Row>>;
-    /// How many there are.
+    /// How many there are to read.
     async fn total(&self) -> Result<u64>;
 }
 
@@ -99,9 +95,11 @@ pub(crate) trait Feed: Send + Sync {
 pub(crate) struct Reading<'a> {
     pub(crate) source: &'a Source,
     pub(crate) mapper: &'a Mapper,
+    /// What is read; none: every row.
+    pub(crate) changes: Option<&'a Changes>,
 }
 
-fn keys_of(records: &[Record], column: &str) -> Vec<String> {
+pub(crate) fn keys_of(records: &[Record], column: &str) -> Vec<String> {
     records.iter().filter_map(|record| record.get(column)).map(str::to_owned).collect()
 }
 
@@ -146,17 +144,17 @@ impl Feed for Users<'_> {
     }
 
     async fn total(&self) -> Result<u64> {
-        self.0.source.count("users").await
+        self.0.total(self.table()).await
     }
 
     async fn batch(&self, _ctx: &Ctx, after: i64, limit: usize) -> Result<Batch<TakeUser>> {
-        let Reading { source, mapper } = self.0;
-        let users = source.after("users", after, limit).await?;
-        let addresses = source.of("user_addresses", "user_id", &keys_of(&users, "id")).await?;
-        let mut batch = Batch::of(self.table(), &users, &["users", "users.phone", "users.password"])?;
+        let Reading { source, mapper, .. } = self.0;
+        let page = self.0.page(self.table(), after, limit).await?;
+        let addresses = source.of("user_addresses", "user_id", &page.keys).await?;
+        let mut batch = Batch::of(&page, &["users", "users.phone", "users.password"]);
         batch.looked_at.push((&["user_addresses"], keys_of(&addresses, "id")));
         let addresses = by(addresses, "user_id");
-        for user in &users {
+        for user in &page.records {
             let mapped = mapper.user(user, of(&addresses, user.get("id")), &mut batch.wrong);
             batch.push("users", user, mapped);
         }
@@ -179,15 +177,15 @@ impl Feed for Products<'_> {
     }
 
     async fn total(&self) -> Result<u64> {
-        self.from.source.count("products").await
+        self.from.total(self.table()).await
     }
 
     async fn batch(&self, _ctx: &Ctx, after: i64, limit: usize) -> Result<Batch<TakeProduct>> {
-        let Reading { source, mapper } = self.from;
-        let products = source.after("products", after, limit).await?;
-        let skus = by(source.of("skus", "product_id", &keys_of(&products, "id")).await?, "product_id");
-        let mut batch = Batch::of(self.table(), &products, &["products"])?;
-        for product in &products {
+        let Reading { source, mapper, .. } = self.from;
+        let page = self.from.page(self.table(), after, limit).await?;
+        let skus = by(source.of("skus", "product_id", &page.keys).await?, "product_id");
+        let mut batch = Batch::of(&page, &["products"]);
+        for product in &page.records {
             let (brands, categories) = (&self.taxonomy.brands, &self.taxonomy.categories);
             let rows = ProductRows {
                 product,
@@ -217,13 +215,14 @@ impl Feed for Skus<'_> {
     }
 
     async fn total(&self) -> Result<u64> {
-        self.from.source.count("skus").await
+        self.from.total(self.table()).await
     }
 
     async fn batch(&self, ctx: &Ctx, after: i64, limit: usize) -> Result<Batch<TakeOffer>> {
-        let Reading { source, mapper } = self.from;
-        let skus = source.after("skus", after, limit).await?;
-        let mut batch = Batch::of(self.table(), &skus, &["skus"])?;
+        let mapper = self.from.mapper;
+        let page = self.from.page(self.table(), after, limit).await?;
+        let mut batch = Batch::of(&page, &["skus"]);
+        let skus = page.records;
         let mapped: Vec<_> = skus.iter().map(|sku| mapper.offer(sku)).collect();
         let mut products: Vec<uuid::Uuid> = mapped.iter().flatten().map(|(_, id, ..)| id.uuid()).collect();
         products.sort_unstable();
@@ -261,15 +260,15 @@ impl Feed for Orders<'_> {
     }
 
     async fn total(&self) -> Result<u64> {
-        self.from.source.count("orders").await
+        self.from.total(self.table()).await
     }
 
     async fn batch(&self, ctx: &Ctx, after: i64, limit: usize) -> Result<Batch<TakeOrder>> {
-        let Reading { source, mapper } = self.from;
-        let orders = source.after("orders", after, limit).await?;
-        let keys = keys_of(&orders, "id");
-        let items = source.of("order_items", "order_id", &keys).await?;
-        let payments = source.of("payments", "order_id", &keys).await?;
+        let Reading { source, mapper, .. } = self.from;
+        let page = self.from.page(self.table(), after, limit).await?;
+        let orders = &page.records;
+        let items = source.of("order_items", "order_id", &page.keys).await?;
+        let payments = source.of("payments", "order_id", &page.keys).await?;
         let refunds = source.of("refunds", "payment_id", &keys_of(&payments, "id")).await?;
         let products = source.of("products", "id", &distinct(&items, "product_id")).await?;
         let names: BTreeMap<String, String> = products
@@ -278,16 +277,15 @@ impl Feed for Orders<'_> {
             .collect();
         let there = match self.users {
             Some(intake) => {
-                let ids =
-                    distinct(&orders, "user_id").iter().map(|key| mapper.ids.user(key).uuid()).collect();
+                let ids = distinct(orders, "user_id").iter().map(|key| mapper.ids.user(key).uuid()).collect();
                 Some(in_already(intake, ctx, ids).await?)
             }
             None => None,
         };
         let (items, payments, refunds) =
             (by(items, "order_id"), by(payments, "order_id"), by(refunds, "payment_id"));
-        let mut batch = Batch::of(self.table(), &orders, &["orders"])?;
-        for order in &orders {
+        let mut batch = Batch::of(&page, &["orders"]);
+        for order in orders {
             let payments = of(&payments, order.get("id"));
             let refunds: Vec<Record> =
                 payments.iter().flat_map(|payment| of(&refunds, payment.get("id"))).cloned().collect();
@@ -326,12 +324,12 @@ impl Feed for Payments<'_> {
     }
 
     async fn total(&self) -> Result<u64> {
-        self.from.source.paid_orders().await
+        self.from.total(self.table()).await
     }
 
     async fn batch(&self, ctx: &Ctx, after: i64, limit: usize) -> Result<Batch<TakePayment>> {
-        let Reading { source, mapper } = self.from;
-        let keys = source.orders_with_payments(after, limit).await?;
+        let Reading { source, mapper, .. } = self.from;
+        let keys = self.from.paid(after, limit).await?;
         let last = keys.last().copied();
         let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
         let orders = by(source.of("orders", "id", &keys).await?, "id");
@@ -339,7 +337,8 @@ impl Feed for Payments<'_> {
         let refunds = by(source.of("refunds", "payment_id", &keys_of(&payments, "id")).await?, "payment_id");
         let payments = by(payments, "order_id");
         let mut batch = Batch {
-            read: keys.len() as u64,
+            // One that was refused may have none any more.
+            read: payments.len() as u64,
             last,
             rows: Vec::with_capacity(keys.len()),
             wrong: Vec::new(),
@@ -348,6 +347,9 @@ impl Feed for Payments<'_> {
         let mut mapped = Vec::with_capacity(keys.len());
         for key in &keys {
             let payments = of(&payments, Some(key));
+            if payments.is_empty() {
+                continue;
+            }
             let refunds: Vec<Record> =
                 payments.iter().flat_map(|payment| of(&refunds, payment.get("id"))).cloned().collect();
             let payment = match of(&orders, Some(key)).first() {
@@ -376,26 +378,5 @@ impl Feed for Payments<'_> {
             }
         }
         Ok(batch)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::map::testing::row;
-
-    fn last(keys: &[&str]) -> Result<Option<i64>> {
-        let records: Vec<Record> = keys.iter().map(|key| row(&[("id", key), ("name", "x")])).collect();
-        Batch::<TakeUser>::of(Table::Users, &records, &["users"]).map(|batch| batch.last)
-    }
-
-    #[test]
-    fn only_where_there_are_no_rows_a_table_ends() {
-        assert_eq!(last(&[]).unwrap(), None);
-        assert_eq!(last(&["-4", "0", "7"]).unwrap(), Some(7));
-        for odd in ["18446744073709551615", "7f3a", "1.50", ""] {
-            let failure = last(&["1", odd]).unwrap_err();
-            assert_eq!(failure.fields()[0].pointer, "tables.users.id", "{odd}");
-        }
     }
 }

@@ -5,6 +5,8 @@
 //!   transaction of the row itself ([`contracts::intake`]). So nothing is lost or doubled by a kill at any moment and another
 //!   run; the position that is kept here only saves work, and may lag a batch behind.
 //! - A row that is wrong is told with the reason, and costs no other row.
+//! - A later run reads what changed in the source since the last one, where the source tells it ([`Mapping`]); else, and with
+//!   `--full`, every row. It removes nothing: what is gone from the source is counted, and found by `verify`.
 //! - What the source says again changes nothing. What it says anew is brought up, unless the row has lived here.
 //! - Only what was brought is given back, and what has lived stays unless told otherwise.
 //! - Orders and payments are facts of the past: no stock moves for them, nobody is charged or written to, and no event tells of
@@ -17,6 +19,7 @@
 //! Tables: `migrate_in_progress`, `migrate_in_error`, `migrate_in_offer`, `migrate_in_made`. Events: none of its own. It has no
 //! routes and no jobs: `meridian migrate-in` runs it with the whole shop in one process.
 
+mod changes;
 mod feed;
 mod ids;
 mod map;
@@ -33,8 +36,8 @@ mod verify;
 
 pub use mapping::{DEFAULT, Mapping, SCHEMA};
 pub use report::{
-    Plan, PlannedTable, Reverted, RevertedTable, RowError, Status, TableStatus, Verification, VerifiedTable,
-    table,
+    Mode, Plan, PlannedTable, Reverted, RevertedTable, RowError, Status, TableStatus, Verification,
+    VerifiedTable, table,
 };
 pub use run::{Ended, Progress, Watch};
 pub use service::{Deps, MigrateIn};

@@ -1,9 +1,9 @@
 //! How a source's tables are read: names of tables and columns, what its statuses mean. Pure.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use kernel::{Currency, Failure, Result};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use toml::{Table as TomlTable, Value};
 
 /// The mapping in force where nothing else is said.
@@ -11,6 +11,8 @@ pub const DEFAULT: &str = include_str!("../mapping.toml");
 /// The tables that it fits, as SQL.
 pub const SCHEMA: &str = include_str!("../schema.sql");
 
+/// Longest look back: a week.
+const OVERLAP: u32 = 7 * 24 * 60;
 /// Longest name of a source: with a colon and a channel it is the name of a channel.
 const SOURCE: usize = 16;
 
@@ -40,7 +42,7 @@ const MEANINGS: &[(&str, &[&str])] = &[
 ];
 
 /// How a source is read.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Mapping {
     /// What the source is called here; part of every id.
@@ -51,6 +53,7 @@ pub struct Mapping {
     pub(crate) country: String,
     pub(crate) locale: String,
     pub(crate) phone_prefix: String,
+    overlap_minutes: u32,
     tables: BTreeMap<String, BTreeMap<String, String>>,
     status: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -94,6 +97,9 @@ impl Mapping {
         if !self.phone_prefix.is_empty() && (digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()))
         {
             return wrong("phone_prefix", "must be empty or a prefix such as +86".to_owned());
+        }
+        if !(1..=OVERLAP).contains(&self.overlap_minutes) {
+            return wrong("overlap_minutes", format!("must lie between 1 and {OVERLAP}"));
         }
         for (name, columns) in &self.tables {
             for (column, real) in columns {
@@ -153,6 +159,11 @@ impl Mapping {
     pub(crate) fn currency(&self) -> Currency {
         // It was checked when it was read.
         Currency::from_code(&self.currency).unwrap_or(Currency::CNY)
+    }
+
+    /// How far a run that reads only changes looks back behind the beginning of the last one.
+    pub(crate) fn overlap(&self) -> Duration {
+        Duration::from_secs(u64::from(self.overlap_minutes) * 60)
     }
 
     /// Minutes that the source's clocks are ahead of UTC.
@@ -224,6 +235,10 @@ mod tests {
             ("country = \"China\"", "mapping.country"),
             ("locale = \"de\"", "mapping.locale"),
             ("phone_prefix = \"0086\"", "mapping.phone_prefix"),
+            ("overlap_minutes = 0", "mapping.overlap_minutes"),
+            ("overlap_minutes = 10081", "mapping.overlap_minutes"),
+            ("overlap_minutes = -5", "mapping"),
+            ("[tables.brands]\nupdated_at = \"x\"", "mapping.tables.brands.updated_at"),
             ("[tables.users]\nemail = \"\"", "mapping.tables.users.email"),
             ("[tables.users]\nemail = \"a`b\"", "mapping.tables.users.email"),
             ("[tables.brands]\nname = \"\"", "mapping.tables.brands.name"),

@@ -2,7 +2,34 @@
 
 use std::fmt::Write as _;
 
+use kernel::Timestamp;
 use serde::Serialize;
+
+/// How a pass reads a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Every row.
+    #[default]
+    Full,
+    /// What the source changed since the last pass, and what was refused then.
+    Changes,
+}
+
+impl Mode {
+    /// That of a pass that reads changes from a moment on, or every row.
+    pub(crate) const fn of(since: Option<Timestamp>) -> Self {
+        if since.is_some() { Self::Changes } else { Self::Full }
+    }
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Changes => "changes",
+        }
+    }
+}
 
 /// What a source holds, before anything is taken in.
 #[derive(Clone, Debug, Serialize)]
@@ -24,6 +51,8 @@ pub struct PlannedTable {
     pub rows: u64,
     /// Rows that cannot be taken in as they are.
     pub refused: u64,
+    /// How the next run reads it.
+    pub run: Mode,
     /// Why, of the first.
     pub examples: Vec<RowError>,
 }
@@ -44,6 +73,10 @@ pub struct TableStatus {
     pub table: String,
     /// Which pass over it the figures are of.
     pub pass: u64,
+    /// How that pass reads it.
+    pub mode: Mode,
+    /// From when on it reads changes, by the source's clock.
+    pub since: Option<Timestamp>,
     /// Whether that pass is over.
     pub finished: bool,
     /// Key of the last row that was dealt with.
@@ -62,6 +95,9 @@ pub struct TableStatus {
     pub refused: u64,
     /// Rows of the source that are here now.
     pub here: u64,
+    /// Rows among them that the source had no more at the end of the pass, or had spoiled; where only changes were read, at
+    /// least so many. No run removes them; `verify` counts them exactly.
+    pub extra: Option<u64>,
 }
 
 /// Why a row is not in, or what of it is not.
@@ -93,6 +129,8 @@ pub struct VerifiedTable {
     pub table: String,
     /// Whether it is the same: rows, checksum, and nothing beyond.
     pub same: bool,
+    /// How the last run read it; none where there was none. What is compared is every row in any case.
+    pub run: Option<Mode>,
     /// Rows of the source.
     pub rows: u64,
     /// Rows of it that were refused, and are in no checksum.

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     feed::Table,
-    report::{EXAMPLES, Reverted, RevertedTable, RowError},
+    report::{EXAMPLES, Mode, Reverted, RevertedTable, RowError},
     run::{Ended, Progress, SHARD, Watch},
     service::{MigrateIn, example},
     store,
@@ -104,7 +104,8 @@ impl MigrateIn {
                 }
             }
             let done = report.removed + report.kept;
-            (way.watch)(Progress { table: table.name(), done, total: total.max(done) });
+            let (table, mode) = (table.name(), Mode::Full);
+            (way.watch)(Progress { table, mode, done, total: total.max(done) });
         }
         Ok((kept, report))
     }

@@ -4,10 +4,12 @@ use contracts::intake::{Intake, Row, TakenIn};
 use kernel::{Failure, Result, Shard, code};
 
 use crate::{
-    feed::{Batch, Feed, Orders, Payments, Products, Skus, Table, Users},
+    changes::{Asked, Changes},
+    feed::{Batch, Feed, Orders, Payments, Products, Reading, Skus, Table, Users},
     map::Wrong,
+    report::Mode,
     service::MigrateIn,
-    store::{self, ProgressRow},
+    store::{self, Begin, ProgressRow},
 };
 
 /// Our own tables are not sharded.
@@ -18,6 +20,8 @@ pub(crate) const SHARD: Shard = Shard::new(0);
 pub struct Progress<'a> {
     /// The table it is at.
     pub table: &'a str,
+    /// How the table is read.
+    pub mode: Mode,
     /// Rows dealt with.
     pub done: u64,
     /// Rows in all.
@@ -38,10 +42,13 @@ pub enum Ended {
 
 impl MigrateIn {
     /// Takes the source in, `batch` rows a transaction, until its end or until `stopping`. After a pass that was finished a
-    /// new one begins; one that was not goes on. Fails where the mapping names what is not there.
+    /// new one begins; one that was not goes on. A new one reads what the source changed since the last, table by table,
+    /// where the source tells it; every row where it does not, and where `full` asks for it. Fails where the mapping names
+    /// what is not there.
     pub async fn run(
         &self,
         batch: usize,
+        full: bool,
         stopping: &(dyn Fn() -> bool + Sync),
         watch: Watch<'_>,
     ) -> Result<Ended> {
@@ -54,15 +61,23 @@ impl MigrateIn {
                 failure.field(pointer, detail)
             }));
         }
-        let pass = self.pass().await?;
+        let now = from.source.now().await?;
         let taxonomy = self.taxonomy(true).await?;
         self.note_taxonomy(&taxonomy.wrong).await?;
-        let mut work = Work { migration: self, size: batch, stopping, watch, pass };
-        let products = Products { from, taxonomy: &taxonomy };
-        let skus = Skus { from, products: Some(self.intakes.products.as_ref()) };
-        let orders = Orders { from, users: Some(self.intakes.users.as_ref()) };
-        let payments = Payments { from, orders: Some(self.intakes.orders.as_ref()) };
-        let done = work.table(&Users(from), self.intakes.users.as_ref()).await?
+        let asked = Asked::of(from, &self.db, &taxonomy, now, full).await?;
+        let pass = self.pass(&asked).await?;
+        let mut changes = Vec::with_capacity(Table::ALL.len());
+        for table in Table::ALL {
+            changes.push(Changes::of(from, table, &pass, &asked).await?);
+        }
+        let [users, products, skus, orders, payments] =
+            [0, 1, 2, 3, 4].map(|at: usize| Reading { changes: changes[at].as_ref(), ..from });
+        let mut work = Work { migration: self, from, size: batch, stopping, watch, pass };
+        let products = Products { from: products, taxonomy: &taxonomy };
+        let skus = Skus { from: skus, products: Some(self.intakes.products.as_ref()) };
+        let orders = Orders { from: orders, users: Some(self.intakes.users.as_ref()) };
+        let payments = Payments { from: payments, orders: Some(self.intakes.orders.as_ref()) };
+        let done = work.table(&Users(users), self.intakes.users.as_ref()).await?
             && work.table(&products, self.intakes.products.as_ref()).await?
             && work.table(&skus, &self.offers).await?
             && work.table(&orders, self.intakes.orders.as_ref()).await?
@@ -71,18 +86,20 @@ impl MigrateIn {
     }
 
     /// The pass that goes on; a new one where there is none.
-    async fn pass(&self) -> Result<Vec<ProgressRow>> {
+    async fn pass(&self, asked: &Asked) -> Result<Vec<ProgressRow>> {
         self.db
-            .write(SHARD, self.name().to_owned(), |tx, source| {
+            .write(SHARD, (self.name().to_owned(), asked.clone()), |tx, (source, asked)| {
                 Box::pin(async move {
                     let rows = store::progress(tx, source).await?;
-                    if rows.len() == Table::ALL.len() && rows.iter().any(|row| !row.finished) {
+                    if asked.goes_on(&rows) {
                         return Ok(rows);
                     }
                     let passes = rows.iter().map(|row| row.passes).max().unwrap_or(0) + 1;
                     let mut begun = Vec::with_capacity(Table::ALL.len());
-                    for table in Table::ALL {
-                        begun.push(store::start_pass(tx, source, table.name(), passes).await?);
+                    for way in &asked.ways {
+                        let since = asked.since(way, &rows);
+                        let begin = Begin { passes, mark: asked.now, since, way: way.digest };
+                        begun.push(store::start_pass(tx, source, way.table.name(), begin).await?);
                     }
                     Ok(begun)
                 })
@@ -103,6 +120,7 @@ impl MigrateIn {
 /// A pass under way.
 struct Work<'a, 'w> {
     migration: &'a MigrateIn,
+    from: Reading<'a>,
     size: usize,
     stopping: &'a (dyn Fn() -> bool + Sync),
     watch: Watch<'w>,
@@ -131,14 +149,24 @@ impl Work<'_, '_> {
                 }
                 None => {
                     row.finished = true;
+                    row.there = self.there(feed.table(), &row).await?;
                     (Vec::new(), Vec::new())
                 }
             };
             self.note(&row, from, wrong, looked_at).await?;
             let done = u64::try_from(row.rows_read).unwrap_or(0);
-            (self.watch)(Progress { table: name, done, total: total.max(done) });
+            let mode = Mode::of(row.since());
+            (self.watch)(Progress { table: name, mode, done, total: total.max(done) });
         }
         Ok(true)
+    }
+
+    /// How many rows the source has at the end of a pass.
+    async fn there(&self, table: Table, row: &ProgressRow) -> Result<Option<i64>> {
+        match row.since() {
+            None => Ok(Some(row.rows_read)),
+            Some(_) => Ok(i64::try_from(self.from.there(table).await?).ok()),
+        }
     }
 
     /// Takes a batch in and counts what became of it.

@@ -7,11 +7,12 @@ use kernel::{Failure, Result};
 use platform_db::Db;
 
 use crate::{
+    changes::Asked,
     feed::{Feed, Orders, Payments, Products, Reading, Skus, Table, Users},
     map::{Mapper, Wrong},
     mapping::Mapping,
     offers::Offers,
-    report::{EXAMPLES, Plan, PlannedTable, RowError, Status, TableStatus},
+    report::{EXAMPLES, Mode, Plan, PlannedTable, RowError, Status, TableStatus},
     store::{self, Source, SourceAddress},
     taxonomy::{Shelves, Taxonomy},
 };
@@ -71,7 +72,7 @@ impl MigrateIn {
 
     pub(crate) fn reading(&self) -> Result<Reading<'_>> {
         let source = self.source.as_ref().ok_or_else(|| Failure::internal("no source was named"))?;
-        Ok(Reading { source, mapper: &self.mapper })
+        Ok(Reading { source, mapper: &self.mapper, changes: None })
     }
 
     /// The source's brands and categories here; made where they are not and `make` says so.
@@ -86,18 +87,25 @@ impl MigrateIn {
         shelves.taxonomy(reading.source, make).await
     }
 
-    /// What the source holds, and which rows cannot be taken in as they are. Writes nothing.
+    /// What the source holds, which rows cannot be taken in as they are, and how the next run reads them. Reads every row,
+    /// and writes nothing.
     pub async fn plan(&self) -> Result<Plan> {
         let from = self.reading()?;
         let missing = from.source.missing().await?;
         let mut tables = Vec::new();
         if missing.is_empty() {
+            let now = from.source.now().await?;
             let taxonomy = self.taxonomy(false).await?;
             tables.push(self.look_at(&Users(from)).await?);
             tables.push(self.look_at(&Products { from, taxonomy: &taxonomy }).await?);
             tables.push(self.look_at(&Skus { from, products: None }).await?);
             tables.push(self.look_at(&Orders { from, users: None }).await?);
             tables.push(self.look_at(&Payments { from, orders: None }).await?);
+            let asked = Asked::of(from, &self.db, &taxonomy, now, false).await?;
+            let progress = store::progress(self.db.read(), self.name()).await?;
+            for (table, planned) in Table::ALL.into_iter().zip(&mut tables) {
+                planned.run = asked.mode(table, &progress);
+            }
         }
         Ok(Plan { source: self.name().to_owned(), missing, tables })
     }
@@ -115,7 +123,7 @@ impl MigrateIn {
                 None => break,
             }
         }
-        Ok(PlannedTable { table: name.to_owned(), rows, refused, examples })
+        Ok(PlannedTable { table: name.to_owned(), rows, refused, run: Mode::Full, examples })
     }
 
     /// How far the migration is.
@@ -129,6 +137,7 @@ impl MigrateIn {
             if let Some(status) = tables.last_mut() {
                 table.name().clone_into(&mut status.table);
                 status.here = here;
+                status.extra = row.and_then(|row| row.extra(here));
             }
         }
         Ok(Status { source: self.name().to_owned(), tables })
@@ -170,9 +179,18 @@ fn unsigned(count: i64) -> u64 {
 }
 
 impl store::ProgressRow {
+    /// Rows here that the source had no more at the end of the pass, or had spoiled: all rows that are here or refused, less
+    /// those that it had. None before the end of a pass.
+    fn extra(&self, here: u64) -> Option<u64> {
+        let there = self.there.filter(|_| self.finished)?;
+        Some((here + unsigned(self.refused)).saturating_sub(unsigned(there)))
+    }
+
     fn status(&self) -> TableStatus {
         TableStatus {
             table: self.name.clone(),
+            mode: Mode::of(self.since()),
+            since: self.since(),
             pass: unsigned(self.passes),
             finished: self.finished,
             position: unsigned(self.position),
@@ -183,6 +201,7 @@ impl store::ProgressRow {
             changed_here: unsigned(self.changed_here),
             refused: unsigned(self.refused),
             here: 0,
+            extra: None,
         }
     }
 }

@@ -10,8 +10,8 @@ pub(crate) use self::{
     entity::offer::Model as OfferRow,
     offers::{offers, offers_after, offers_count, put_offers, remove_offers},
     progress::{
-        MadeRow, ProgressRow, advance, clear_errors, errors, errors_of, forget_source, made, progress,
-        put_errors, put_made, remove_made, start_pass,
+        Begin, MadeRow, ProgressRow, advance, clear_errors, errors, errors_of, forget_source, made, progress,
+        put_errors, put_made, refused, remove_made, start_pass,
     },
-    source::{START, Source, whole},
+    source::{Clocks, Part, START, Source, whole},
 };

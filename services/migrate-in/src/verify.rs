@@ -6,7 +6,7 @@ use kernel::Result;
 use crate::{
     feed::{Feed, Orders, Payments, Products, Skus, Users},
     map::Wrong,
-    report::{EXAMPLES, RowError, Verification, VerifiedTable},
+    report::{EXAMPLES, Mode, RowError, Verification, VerifiedTable},
     run::{Progress, Watch},
     service::{LOOK, MigrateIn, example},
     store,
@@ -33,7 +33,7 @@ impl Checksum {
 }
 
 impl MigrateIn {
-    /// Reads the source and what is here of it, and compares.
+    /// Reads every row of the source and what is here of it, and compares.
     pub async fn verify(&self, watch: Watch<'_>) -> Result<Verification> {
         let from = self.reading()?;
         let taxonomy = self.taxonomy(false).await?;
@@ -41,13 +41,18 @@ impl MigrateIn {
         let skus = Skus { from, products: Some(self.intakes.products.as_ref()) };
         let orders = Orders { from, users: Some(self.intakes.users.as_ref()) };
         let payments = Payments { from, orders: Some(self.intakes.orders.as_ref()) };
-        let tables = vec![
+        let mut tables = vec![
             self.compare(&Users(from), self.intakes.users.as_ref(), watch).await?,
             self.compare(&products, self.intakes.products.as_ref(), watch).await?,
             self.compare(&skus, &self.offers, watch).await?,
             self.compare(&orders, self.intakes.orders.as_ref(), watch).await?,
             self.compare(&payments, self.intakes.payments.as_ref(), watch).await?,
         ];
+        let progress = store::progress(self.db.read(), self.name()).await?;
+        for table in &mut tables {
+            let last = progress.iter().find(|row| row.name == table.table);
+            table.run = last.map(|row| Mode::of(row.since()));
+        }
         let same = tables.iter().all(|table| table.same);
         Ok(Verification { source: self.name().to_owned(), same, tables })
     }
@@ -88,7 +93,8 @@ impl MigrateIn {
             }
             let untold = self.untold(name, &batch.wrong, found.examples.len()).await?;
             found.examples.extend(untold);
-            watch(Progress { table: name, done: found.rows, total: total.max(found.rows) });
+            let (mode, done) = (Mode::Full, found.rows);
+            watch(Progress { table: name, mode, done, total: total.max(done) });
             match batch.last {
                 Some(last) => after = last,
                 None => break,

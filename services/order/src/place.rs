@@ -37,12 +37,16 @@ impl OrderService {
         let user_id = ctx.user()?;
         let once = Once::new(ctx, ROUTE, &command)?;
         let _turn = self.db.turn(&once).await;
-        // The answer stays what it was, however far the order has moved on.
-        if let Some(answer) = once.find(&self.db).await? {
+        // The answer stays what it was, however far the order, the cart and the address have moved on.
+        let (before, demand, address) = futures::join!(
+            once.find(&self.db),
+            self.demand(ctx, &command),
+            self.address(ctx, command.address_id)
+        );
+        if let Some(answer) = before? {
             return Ok(answer);
         }
-        let demand = self.demand(ctx, &command).await?;
-        let address = self.address(ctx, command.address_id).await?;
+        let (demand, address) = (demand?, address?);
         let destination = destination(&address);
         let promise = match &command.quote {
             Some(quote) => Some(self.pricing.verify(ctx, quote.clone()).await?),

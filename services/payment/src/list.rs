@@ -5,7 +5,7 @@ use contracts::{
     order::OrderId,
     payment::{ListPayments, PaymentView},
 };
-use kernel::{Cursor, Page, Result, page_limit};
+use kernel::{Cursors, Page, Result, page_limit};
 
 use crate::{PaymentService, store};
 
@@ -23,9 +23,10 @@ impl PaymentService {
     pub(crate) async fn list_payments(&self, ctx: &Ctx, query: ListPayments) -> Result<Page<PaymentView>> {
         ctx.require(Permission::PaymentRead)?;
         let limit = page_limit(query.limit)?;
-        let after = query.cursor.as_deref().map(Cursor::decode).transpose()?;
+        let cursors = Cursors::of("payment.payments", &query.state);
+        let after = cursors.read(query.cursor.as_deref())?;
         let rows = store::intents(self.db.read(), query.state, after, limit).await?;
-        let page = Page::cut(rows, limit, |row| (row.created_at, row.id));
+        let page = cursors.page(rows, limit, |row| (row.created_at, row.id));
         let items = page.items.iter().map(|row| row.view(&self.places)).collect::<Result<_>>()?;
         Ok(Page { items, next_cursor: page.next_cursor })
     }

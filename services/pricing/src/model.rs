@@ -67,6 +67,8 @@ impl Price {
 /// A price to set, checked.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
+    /// Where in the call it was named.
+    pub(crate) place: usize,
     pub(crate) id: PriceId,
     pub(crate) kind: PriceKind,
     pub(crate) money: Money,
@@ -77,6 +79,12 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
+    /// Whether its window closes before it opens, or closed by now: set then, it would end in the past.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        let starts_at = self.starts_at.map_or(now, |start| start.max(now));
+        self.ends_at.is_some_and(|end| end <= starts_at)
+    }
+
     fn names(&self, price: &Price) -> bool {
         price.kind == self.kind && price.money == self.money && price.compare_at == self.compare_at
     }
@@ -119,6 +127,11 @@ impl SkuPrices {
     /// Currencies in which the SKU has a price at a moment, by their codes.
     pub(crate) fn currencies(&self, moment: Timestamp) -> BTreeSet<&'static str> {
         self.0.iter().filter(|price| price.covers(moment)).map(|price| price.money.currency.code()).collect()
+    }
+
+    /// How many are or will be in force.
+    pub(crate) fn open(&self, now: Timestamp) -> usize {
+        self.0.iter().filter(|price| price.ends_at.is_none_or(|end| end > price.starts_at.max(now))).count()
     }
 
     /// The price in force.

@@ -1,13 +1,13 @@
 //! Sets prices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::{
-    Ctx, Permission,
+    Caller, Ctx, Permission,
     catalog::SkuId,
     pricing::{PriceChanged, PriceId, PriceKind, SetPrice, code},
 };
-use kernel::{Failure, Result, Timestamp};
+use kernel::{Failure, Result, Timestamp, code as general};
 use platform_db::{Db, Rows, Tx};
 
 use crate::{
@@ -18,6 +18,8 @@ use crate::{
 };
 
 const DEAREST: i64 = 1_000_000_000_000;
+/// The most prices of a SKU that are or will be in force, in all currencies: every read looks through them.
+const MOST_OPEN: usize = 1_000;
 
 impl PricingService {
     pub(crate) async fn set_all(&self, ctx: &Ctx, prices: Vec<SetPrice>) -> Result<()> {
@@ -37,6 +39,7 @@ impl PricingService {
                 return Err(Failure::invalid(format!("/prices/{index}/sku_id"), "there is no such SKU"));
             }
             wanted.entry(price.sku_id).or_default().push(Wanted {
+                place: index,
                 id: self.db.ids().mint(price.sku_id.shard()),
                 kind: price.kind,
                 money: price.price,
@@ -46,6 +49,7 @@ impl PricingService {
                 by: by.clone(),
             });
         }
+        self.must_exist(ctx, &prices).await?;
         for of_sku in wanted.values_mut() {
             // Ids minted within a microsecond are in no order: theirs is to be the order in which they were named.
             let mut ids: Vec<PriceId> = of_sku.iter().map(|price| price.id).collect();
@@ -61,6 +65,35 @@ impl PricingService {
         self.forget(skus).await;
         if published? {
             self.db.outbox_signal().notify_one();
+        }
+        Ok(())
+    }
+
+    /// Staff name SKUs by hand: the catalog must have each of them, sold, retired or of a draft. Meridian itself sets prices
+    /// of what the catalog has just made; it is not asked again for the rows of a file.
+    async fn must_exist(&self, ctx: &Ctx, prices: &[SetPrice]) -> Result<()> {
+        if ctx.caller == Caller::System {
+            return Ok(());
+        }
+        let mut unknown: BTreeSet<SkuId> = prices.iter().map(|price| price.sku_id).collect();
+        self.strike_known(ctx, &mut unknown).await?;
+        if !unknown.is_empty() {
+            // What this process keeps of the catalog may be older than the SKU.
+            platform_cache::since(self.db.now(), self.strike_known(ctx, &mut unknown)).await?;
+        }
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let named = prices.iter().enumerate().filter(|(_, price)| unknown.contains(&price.sku_id));
+        Err(named.fold(Failure::new(general::INVALID), |failure, (index, _)| {
+            failure.field(format!("/prices/{index}/sku_id"), "there is no such SKU")
+        }))
+    }
+
+    /// Takes those that the catalog has out of `skus`.
+    async fn strike_known(&self, ctx: &Ctx, skus: &mut BTreeSet<SkuId>) -> Result<()> {
+        for info in self.catalog.skus(ctx, skus.iter().copied().collect()).await? {
+            skus.remove(&info.sku.id);
         }
         Ok(())
     }
@@ -93,11 +126,13 @@ fn check(price: &SetPrice, now: Timestamp) -> Result<(), Refusal> {
     }
     let starts_at = price.starts_at.map_or(now, |start| start.max(now));
     if price.ends_at.is_some_and(|end| end <= starts_at) {
-        return Err(("/ends_at", |field| {
-            Failure::new(code::WINDOW).field(field, "must lie after the start, and after now")
-        }));
+        return Err(("/ends_at", over));
     }
     Ok(())
+}
+
+fn over(field: String) -> Failure {
+    Failure::new(code::WINDOW).field(field, "must lie after the start, and after now")
 }
 
 /// True when something changed that is in force now.
@@ -114,7 +149,18 @@ async fn set(tx: &Tx, db: &Db, wanted: &BTreeMap<SkuId, Vec<Wanted>>) -> Result<
         let mut prices = known.remove(&sku_id).unwrap_or_default();
         let before = prices.seen(now);
         for price in wanted {
+            // The write may have waited: the window was open when the call came.
+            if price.is_over(now) {
+                return Err(over(format!("/prices/{}/ends_at", price.place)));
+            }
+            let open = prices.open(now);
             prices.set(price, now);
+            if prices.open(now) > MOST_OPEN.max(open) {
+                let detail = format!(
+                    "is one too many: a SKU has at most {MOST_OPEN} prices that are or will be in force"
+                );
+                return Err(Failure::invalid(format!("/prices/{}", price.place), detail));
+            }
         }
         if prices.seen(now) != before {
             tx.touch(sku_id.uuid());

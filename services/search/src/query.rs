@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use contracts::search::{FacetValue, Facets, INDEX_CURRENCY, SearchHit, SearchQuery, SearchResults, Sort};
 use garde::Validate;
-use kernel::{Currency, Cursor, Failure, Result, code, normalise, page_limit};
+use kernel::{Currency, Cursors, Failure, Result, code, normalise, page_limit};
 use metrics::histogram;
 use platform_index::{FacetCount, Filters, Found, Order, Query};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,11 @@ const DEEPEST: usize = 10_000;
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Position {
     offset: usize,
+}
+
+/// The cursors of a search, which is [`plain`]: the same words, filters and order.
+fn cursors(query: &SearchQuery) -> Cursors {
+    Cursors::of("search", &SearchQuery { cursor: None, limit: None, ..query.clone() })
 }
 
 /// A search as the cache knows it: the same words and filters on the same state of the index.
@@ -89,16 +94,7 @@ impl SearchService {
     }
 
     async fn ask_index(&self, query: &SearchQuery) -> Result<SearchResults> {
-        let offset = match &query.cursor {
-            Some(cursor) => Cursor::decode::<Position>(cursor)?.offset,
-            None => 0,
-        };
-        if offset >= DEEPEST {
-            return Err(Failure::invalid(
-                "cursor",
-                format!("only the first {DEEPEST} results can be read; narrow the search"),
-            ));
-        }
+        let offset = begins_at(query)?;
         let limit = usize::try_from(page_limit(query.limit)?).unwrap_or(1).min(DEEPEST - offset);
         let currency = query.currency.unwrap_or(INDEX_CURRENCY);
         let asked = Query {
@@ -122,12 +118,22 @@ impl SearchService {
             limit,
             facets: true,
         };
-        present(self.index.search(asked).await?, offset, currency)
+        present(self.index.search(asked).await?, offset, currency, cursors(query))
     }
 }
 
+/// Where the page that is asked for begins.
+fn begins_at(query: &SearchQuery) -> Result<usize> {
+    let Some(Position { offset }) = cursors(query).read(query.cursor.as_deref())? else { return Ok(0) };
+    if offset < DEEPEST {
+        return Ok(offset);
+    }
+    let detail = format!("only the first {DEEPEST} results can be read; narrow the search");
+    Err(Failure::invalid("cursor", detail))
+}
+
 /// What was found, as the caller gets it.
-fn present(found: Found, offset: usize, currency: Currency) -> Result<SearchResults> {
+fn present(found: Found, offset: usize, currency: Currency, cursors: Cursors) -> Result<SearchResults> {
     let next = offset + found.hits.len();
     let more = !found.hits.is_empty() && (next as u64) < found.total && next < DEEPEST;
     let items = found.hits.into_iter().map(|hit| {
@@ -166,7 +172,7 @@ fn present(found: Found, offset: usize, currency: Currency) -> Result<SearchResu
                 .collect(),
         },
         total: found.total,
-        next_cursor: more.then(|| Cursor::encode(&Position { offset: next })),
+        next_cursor: more.then(|| cursors.write(&Position { offset: next })),
         corrected: found.corrected,
     })
 }
@@ -203,5 +209,31 @@ mod tests {
         let empty = plain(empty).unwrap();
         assert_eq!(empty, plain(SearchQuery::default()).unwrap());
         assert_eq!(empty.sort, Some(Sort::Newest));
+    }
+
+    #[test]
+    fn a_cursor_is_good_for_searches_that_mean_the_same() {
+        let of = |query: SearchQuery| cursors(&plain(query).unwrap());
+        let mug = || SearchQuery { q: Some("mug".to_owned()), ..SearchQuery::default() };
+        let cursor = of(mug()).write(&Position { offset: 20 });
+        let good = |query: SearchQuery| of(query).read::<Position>(Some(&cursor)).is_ok();
+        assert!(good(SearchQuery { q: Some(" mug ".to_owned()), limit: Some(3), ..mug() }));
+        assert!(good(SearchQuery { cursor: Some("x".to_owned()), sort: Some(Sort::Relevance), ..mug() }));
+        for other in [
+            SearchQuery { q: Some("cup".to_owned()), ..mug() },
+            SearchQuery { sort: Some(Sort::PriceAsc), ..mug() },
+            SearchQuery { brand: Some("acme".to_owned()), ..mug() },
+            SearchQuery { in_stock: Some(true), ..mug() },
+            SearchQuery { max_price: Some(1), ..mug() },
+        ] {
+            assert!(!good(other.clone()), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_deepest_page_has_an_end() {
+        let cursor = cursors(&plain(SearchQuery::default()).unwrap()).write(&Position { offset: DEEPEST });
+        let deep = SearchQuery { cursor: Some(cursor), ..SearchQuery::default() };
+        assert_eq!(begins_at(&plain(deep).unwrap()).unwrap_err().fields()[0].pointer, "cursor");
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 pub use coordinator::Broken;
-use coordinator::{Store, standing};
+use coordinator::{Store, journalled, standing};
 use kernel::{Shard, Timestamp};
-use placement::{Ask, Change, Effect, Kind, Lease, Role, State, plan};
+use placement::{Ask, Change, Effect, Kind, Lease, Operation, Role, State, plan};
 
 /// Who made a step.
 #[derive(Clone, Copy, Debug)]
@@ -161,6 +161,8 @@ fn let_back(before: &Store, after: &Store, by: By<'_>) -> Result<(), Broken> {
 /// that serves, whoever may.
 pub fn rest(store: &Store, now: Timestamp) -> Result<(), Broken> {
     at_any_time(store, now)?;
+    let operations: Vec<Operation> = store.ended().values().cloned().collect();
+    journalled(&store.read(now), &operations).into_iter().next().map_or(Ok(()), Err)?;
     let world = store.world();
     let stranded: Vec<Shard> = world.stranded().map(|(shard, _)| shard).collect();
     let evacuated = plan(world, &Ask::Evacuate { outside: BTreeSet::new() });

@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use coordinator::{Applied, Journal, JournalError, MemoryJournal, Result, Scene};
 use kernel::{Epoch, Region, Shard};
 use placement::{
-    Change, Desired, Effect, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy, RegionSpec,
-    Spec, State, Verdict, Vitals,
+    Audit, Change, Desired, Effect, Events, Instance, Jurisdiction, MapVersion, Operation, OperationId,
+    Policy, RegionSpec, Servers, Spec, State, Verdict, Vitals,
 };
 
 /// What happens to the next calls.
@@ -130,6 +130,18 @@ impl Journal for Link {
         self.call(|| self.journal.operations(most)).await
     }
 
+    async fn events(&self, shards: &BTreeSet<Shard>) -> Result<Option<Events>> {
+        self.call(|| self.journal.events(shards)).await
+    }
+
+    async fn servers(&self) -> Result<BTreeMap<Region, Servers>> {
+        self.call(|| self.journal.servers()).await
+    }
+
+    async fn note(&self, operation: OperationId, audit: &Audit) -> Result<Applied> {
+        self.call(|| self.journal.note(operation, audit)).await
+    }
+
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
         self.call(|| self.journal.set_state(region, expect, to)).await
     }
@@ -140,6 +152,15 @@ impl Journal for Link {
 
     async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied> {
         self.call(|| self.journal.put_policy(expect, policy)).await
+    }
+
+    async fn put_law(
+        &self,
+        expect: MapVersion,
+        shards: &BTreeSet<Shard>,
+        law: &Jurisdiction,
+    ) -> Result<Applied> {
+        self.call(|| self.journal.put_law(expect, shards, law)).await
     }
 
     async fn take(&self, shard: Shard, worker: &Instance, ttl: Duration) -> Result<Option<Epoch>> {

@@ -15,8 +15,12 @@ pub(crate) enum Item {
     All,
     /// 2,000 buyers and 100 units; SKUs named in different orders.
     Buyers,
+    /// The same on TiDB, Pulsar and Redis.
+    BuyersReal,
     /// kill -9 at random moments during 2,000 placements and payments, 20 runs.
     Crash,
+    /// The same on TiDB, Pulsar and Redis: the shop's processes are the ones killed.
+    CrashReal,
     /// Pulsar killed, Redis wiped, TiDB frozen and restarted, a process paused, during 2,000 orders; two processes of each service.
     Faults,
     /// Three regions under load: switchover, rebalance, kill -9, SIGSTOP, coordinators killed, failover during a move, drill.
@@ -35,13 +39,26 @@ pub(crate) enum Item {
 /// clients' retries keep it overloaded.
 const REGIONS_TIDB: &[&str] = &["regions", "--tidb", "--rate", "8"];
 
+const BUYERS_REAL: &[&str] = &["buyers", "--real"];
+const CRASH_REAL: &[&str] = &["crash", "--real"];
+
 pub(crate) fn run(item: Item) -> Result<()> {
     let scenarios: &[&[&str]] = match item {
-        Item::All => {
-            &[&["buyers"], &["crash"], &["faults"], &["load"], &["real"], &["regions"], REGIONS_TIDB]
-        }
+        Item::All => &[
+            &["buyers"],
+            BUYERS_REAL,
+            &["crash"],
+            CRASH_REAL,
+            &["faults"],
+            &["load"],
+            &["real"],
+            &["regions"],
+            REGIONS_TIDB,
+        ],
         Item::Buyers => &[&["buyers"]],
+        Item::BuyersReal => &[BUYERS_REAL],
         Item::Crash => &[&["crash"]],
+        Item::CrashReal => &[CRASH_REAL],
         Item::Faults => &[&["faults"]],
         Item::Load => &[&["load"]],
         Item::Real => &[&["real"]],

@@ -5,7 +5,7 @@ use std::time::Duration;
 use kernel::{Epoch, Failure, Region, Result, Shard, Timestamp};
 use placement::{
     Instance, Jurisdiction, Lease, MapVersion, Operation, OperationId, Placing, RegionRow, ShardRow,
-    Sighting, State, Verdict, Vitals,
+    Sighting, State, Verdict, Vitals, drill_keys, drilled,
 };
 use platform_db::{DbResult, Tx};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, TryGetable, Value};
@@ -52,6 +52,9 @@ pub(super) async fn load<C: ConnectionTrait>(at: &C) -> Result<Store> {
         let verdict = if get(&row, 2)? { Verdict::Up } else { Verdict::Down };
         let sighting = Sighting { verdict, since: time(&row, 3)?, seen_at: time(&row, 4)? };
         store.scene.world.observed.sightings.insert((region(&row, 0)?, region(&row, 1)?), sighting);
+    }
+    if store.scene.world.desired.policy.drills.is_some() {
+        store.scene.world.observed.last_drill = last_drill(at).await?;
     }
     if let Some(running) = running {
         store.scene.operation = operation(at, running).await?;
@@ -116,6 +119,15 @@ async fn load_shards<C: ConnectionTrait>(at: &C, store: &mut Store) -> Result<()
         }
     }
     Ok(())
+}
+
+/// The week of the last drill that began by schedule: it is in the key that it was asked for under.
+async fn last_drill<C: ConnectionTrait>(at: &C) -> Result<Option<u64>> {
+    let (from, until) = drill_keys();
+    let sql = "SELECT request FROM operation WHERE request > ? AND request < ? ORDER BY request DESC LIMIT 1";
+    let rows = query(at, sql, vec![from.into(), until.into()]).await?;
+    let last = rows.first().map(|row| get::<String>(row, 0)).transpose()?;
+    Ok(last.as_deref().and_then(drilled))
 }
 
 /// An operation, running or ended.

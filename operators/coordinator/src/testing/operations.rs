@@ -1,8 +1,9 @@
 //! Operations and their steps.
 
-use kernel::Shard;
+use kernel::{Shard, Timestamp};
 use placement::{
-    Change, Effect, Kind, Leg, MapVersion, Move, Operation, OperationId, Outcome, Phase, Reason, Spec, State,
+    Audit, Change, Day, Drills, Effect, Found, Kind, Leg, MapVersion, Move, Operation, OperationId, Outcome,
+    Phase, Policy, Reason, Spec, State, drill_keys,
 };
 
 use super::{
@@ -119,4 +120,40 @@ pub(super) async fn are_listed(journal: &impl Journal) {
     let running = running(journal).await;
     assert_eq!(journal.operations(9).await, Ok(vec![running.clone(), ended]));
     assert_eq!(journal.operations(1).await, Ok(vec![running]));
+}
+
+pub(super) async fn are_noted_once_they_ended(journal: &impl Journal) {
+    let id = begun(journal).await;
+    let found = |wrong| Found { at: Timestamp::from_micros(7), looked_at: 9, wrong };
+    let audit = |rule: &str, wrong| Audit { rules: [(rule.to_owned(), found(wrong))].into() };
+    assert_eq!(journal.note(id, &audit("order.sums", 0)).await, Ok(Applied::Stale), "it runs");
+    let ended = end(journal, id).await;
+    assert_eq!(journal.note(id, &Audit::default()).await, Ok(Applied::Stale), "nothing is said");
+    assert_eq!(journal.note(OperationId(id.0 + 1), &audit("order.sums", 0)).await, Ok(Applied::Stale));
+    assert_eq!(journal.note(id, &audit("order.sums", 0)).await, Ok(Applied::Yes));
+    assert_eq!(journal.note(id, &audit("order.sums", 1)).await, Ok(Applied::Stale), "the first word counts");
+    assert_eq!(journal.note(id, &audit("stock.ledger", 2)).await, Ok(Applied::Yes), "another process's");
+    let noted = journal.operation(id).await.unwrap().unwrap();
+    let rules = [("order.sums".to_owned(), found(0)), ("stock.ledger".to_owned(), found(2))];
+    assert_eq!(noted.audit, Some(Audit { rules: rules.into() }));
+    assert_eq!((noted.timeline, noted.version), (ended.timeline, ended.version + 2));
+    assert!(journal.events(&[Shard::new(0), Shard::new(1)].into()).await.is_ok());
+}
+
+pub(super) async fn of_the_schedule_are_remembered(journal: &impl Journal) {
+    let last = async || journal.read().await.unwrap().world.observed.last_drill;
+    let drills = Drills { day: Day::Saturday, hour: 3, regions: Vec::new() };
+    let policy = Policy { drills: Some(drills), ..journal.read().await.unwrap().world.desired.policy };
+    assert_eq!(journal.put_policy(MapVersion(1), &policy).await, Ok(Applied::Yes));
+    assert_eq!(journal.read().await.unwrap().world.desired.policy, policy);
+    let (first, _) = drill_keys();
+    for week in [9, 10] {
+        let spec = Spec::asked("ada", Kind::Rebalance).keyed(format!("{first}{week:08}"));
+        let id = journal.begin(&spec).await.unwrap().unwrap();
+        assert_eq!(last().await, Some(week), "while it runs");
+        end(journal, id).await;
+        assert_eq!(last().await, Some(week), "after its end");
+    }
+    let other = begun(journal).await;
+    assert_eq!((last().await, other), (Some(10), OperationId(3)), "a person's is not the schedule's");
 }

@@ -68,13 +68,13 @@ impl Stage {
                 role: Role::Full,
                 capacity: 6,
                 weight: 1,
-                jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
+                jurisdictions: BTreeSet::from([Jurisdiction::new(Jurisdiction::ANY)]),
                 failover_ready,
                 degraded: Degraded::default(),
             };
             desired.regions.insert(region(name), RegionRow::new(spec));
         }
-        let home = |n: u16| (region(NAMES[usize::from(n % 3)]), Jurisdiction::new("any"));
+        let home = |n: u16| (region(NAMES[usize::from(n % 3)]), Jurisdiction::new(Jurisdiction::ANY));
         let homes = (0..6).map(|n| (Shard::new(n), home(n))).collect();
         assert_eq!(stage.journal.found(&desired, &homes).await, Ok(Applied::Yes));
         for name in NAMES {

@@ -1,11 +1,11 @@
 //! What one look at a journal shows to be wrong.
 
-use coordinator::{Scene, served, standing};
+use coordinator::{Scene, journalled, renewed, served, standing};
 use futures::executor::block_on;
 use kernel::{Epoch, Shard};
-use placement::{MapVersion, Placing, State};
+use placement::{Entry, MapVersion, Operation, Phase, Placing, State};
 
-use crate::field::{Field, region};
+use crate::field::{Field, field_for, kinds, region};
 
 fn scene(field: &Field) -> Scene {
     use coordinator::Journal;
@@ -74,4 +74,65 @@ fn a_shard_without_a_home_that_nobody_works_on_is_wrong_whatever_runs() {
     assert!(found[0].what.ends_with("nobody works on it"), "{}", found[0]);
     field.live();
     assert_eq!(served(&scene(&field)), []);
+}
+
+#[test]
+fn operations_that_ran_went_through_their_steps() {
+    for kind in kinds() {
+        let field = field_for(&kind);
+        let id = field.ask(kind);
+        assert_eq!(journalled(&scene(&field), &[field.operation(id)]), [], "it runs");
+        field.run(id);
+        let ended = field.operation(id);
+        assert_eq!(journalled(&scene(&field), std::slice::from_ref(&ended)), []);
+        let broken = |spoil: &dyn Fn(&mut Operation)| {
+            let mut wrong = ended.clone();
+            spoil(&mut wrong);
+            let found = journalled(&scene(&field), &[wrong]);
+            assert!(found.iter().all(|broken| broken.invariant == 9), "{found:?}");
+            found.len()
+        };
+        let again = |name: &str, one: &mut Operation| {
+            let at = one.timeline.iter().position(|entry| entry.phase == name).unwrap();
+            one.timeline.insert(at, one.timeline[at].clone());
+        };
+        for step in ["preflight", "handing-over", "verifying", "closing", "ended"] {
+            assert_eq!(broken(&|one| again(step, one)), 1, "{step} twice");
+        }
+        assert_eq!(broken(&|one| drop::<Entry>(one.timeline.remove(0))), 1);
+        assert_eq!(broken(&|one| one.timeline.retain(|entry| entry.phase != "handing-over")), 1);
+        // One that nobody ended, beside the one that runs or none.
+        let left = |one: &mut Operation| {
+            one.phase = Phase::Moving;
+            one.timeline.retain(|entry| ["preflight", "taking", "moving"].contains(&entry.phase.as_str()));
+            one.timeline.truncate(3);
+        };
+        assert_eq!(broken(&left), 1);
+    }
+}
+
+#[test]
+fn a_region_that_is_out_keeps_no_lease() {
+    let field = Field::new();
+    field.set("eu", State::Fenced);
+    let before = scene(&field);
+    assert_eq!(renewed(&before, &before), [], "held, and not renewed");
+    let longer = |scene: &mut Scene, held: fn(&mut placement::Lease)| {
+        let mut leases = scene.world.observed.leases.values_mut();
+        held(leases.find(|lease| lease.holder.region == region("eu")).unwrap());
+    };
+    let later = |lease: &mut placement::Lease| {
+        lease.expires_at = lease.expires_at.plus(std::time::Duration::from_secs(1));
+    };
+    let anew = |lease: &mut placement::Lease| lease.epoch = Epoch(lease.epoch.0 + 1);
+    for held in [later as fn(&mut placement::Lease), anew] {
+        let mut after = before.clone();
+        longer(&mut after, held);
+        let found = renewed(&before, &after);
+        assert_eq!(found.iter().map(|broken| broken.invariant).collect::<Vec<_>>(), [5], "{found:?}");
+        after.world.observed.version = after.world.observed.version.next();
+        assert_eq!(renewed(&before, &after), [], "somebody may have let it back meanwhile");
+    }
+    field.live();
+    assert_eq!(renewed(&before, &scene(&field)), [], "others took over");
 }

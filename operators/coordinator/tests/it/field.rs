@@ -11,7 +11,7 @@ use futures::executor::block_on;
 use kernel::{Clock, FakeClock, Region, Shard, Timestamp};
 use placement::{
     Degraded, Desired, Instance, Jurisdiction, Kind, Operation, OperationId, Outcome, Phase, Placing, Policy,
-    RegionRow, RegionSpec, Role, Spec, State, Verdict, Wish, wish,
+    RegionRow, RegionSpec, Role, Spec, State, Verdict, Vitals, Wish, wish,
 };
 
 pub(crate) const REGIONS: [&str; 3] = ["ap", "eu", "us"];
@@ -38,14 +38,16 @@ impl Field {
             role: Role::Full,
             capacity: 12,
             weight: 1,
-            jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
+            jurisdictions: BTreeSet::from([Jurisdiction::new(Jurisdiction::ANY)]),
             failover_ready: true,
             degraded: Degraded::default(),
         };
         let regions = REGIONS.map(|name| (region(name), RegionRow::new(spec.clone())));
         let desired = Desired { regions: regions.into(), ..Desired::default() };
         let homes: BTreeMap<_, _> = (0..12)
-            .map(|n| (Shard::new(n), (region(REGIONS[usize::from(n % 3)]), Jurisdiction::new("any"))))
+            .map(|n| {
+                (Shard::new(n), (region(REGIONS[usize::from(n % 3)]), Jurisdiction::new(Jurisdiction::ANY)))
+            })
             .collect();
         assert_eq!(block_on(journal.found(&desired, &homes)), Ok(coordinator::Applied::Yes));
         let field = Self { clock, journal, dead: BTreeSet::new() };
@@ -98,6 +100,13 @@ impl Field {
         let store = self.journal.store();
         REGIONS
             .map(|name| store.world().observed.shards.values().filter(|row| row.home == region(name)).count())
+    }
+
+    /// The living regions say that they are well.
+    pub(crate) fn say_well(&self) {
+        for name in REGIONS.map(region).iter().filter(|name| !self.dead.contains(*name)) {
+            block_on(self.journal.say(name, Vitals::default())).unwrap();
+        }
     }
 
     /// Workers and observers of the living regions do what they do; a turn of time passes.

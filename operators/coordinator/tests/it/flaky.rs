@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use coordinator::{Applied, Journal, JournalError, MemoryJournal, Result, Scene};
 use kernel::{Epoch, Region, Shard};
 use placement::{
-    Desired, Effect, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy, RegionSpec, Spec,
-    State, Verdict, Vitals,
+    Audit, Desired, Effect, Events, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy,
+    RegionSpec, Servers, Spec, State, Verdict, Vitals,
 };
 
 pub(crate) struct Flaky {
@@ -70,6 +70,18 @@ impl Journal for Flaky {
         self.there()?.operations(most).await
     }
 
+    async fn events(&self, shards: &BTreeSet<Shard>) -> Result<Option<Events>> {
+        self.there()?.events(shards).await
+    }
+
+    async fn servers(&self) -> Result<BTreeMap<Region, Servers>> {
+        self.there()?.servers().await
+    }
+
+    async fn note(&self, operation: OperationId, audit: &Audit) -> Result<Applied> {
+        self.there()?.note(operation, audit).await
+    }
+
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
         self.there()?.set_state(region, expect, to).await
     }
@@ -80,6 +92,15 @@ impl Journal for Flaky {
 
     async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied> {
         self.there()?.put_policy(expect, policy).await
+    }
+
+    async fn put_law(
+        &self,
+        expect: MapVersion,
+        shards: &BTreeSet<Shard>,
+        law: &Jurisdiction,
+    ) -> Result<Applied> {
+        self.there()?.put_law(expect, shards, law).await
     }
 
     async fn take(&self, shard: Shard, worker: &Instance, ttl: Duration) -> Result<Option<Epoch>> {

@@ -20,10 +20,11 @@ async fn leaders_follow_the_map_in_tidb() {
     let bench = open(&config, folder, None).await;
     let leaders = Leaders::of(bench.db.clone()).unwrap();
     assert!(leaders.servers().await.unwrap().is_empty(), "a server that nobody labelled is nowhere");
+    assert!(leaders.stores().await.unwrap().is_empty(), "and nobody has to wait for it");
     let regions = || ["ap", "eu", "us"].into_iter().map(Region::new);
     let servers: BTreeSet<Region> = regions().collect();
     let mut world = World::default();
-    let any = Jurisdiction::new("any");
+    let any = Jurisdiction::new(Jurisdiction::ANY);
     for region in regions() {
         let spec = RegionSpec {
             role: Role::Full,
@@ -44,7 +45,7 @@ async fn leaders_follow_the_map_in_tidb() {
     }
     let all = leaders.changes(&world, &servers).await.unwrap();
     let shards = usize::from(bench.db.shards());
-    // Policies are the whole server's: another run of this test may have left them.
+    // Policies are the whole server's, with the database's name in theirs: another run of this test may have left them.
     let (policies, partitions): (Vec<&Change>, Vec<&Change>) =
         all.iter().partition(|change| matches!(change, Change::Policy { .. }));
     let (splits, partitions): (Vec<&Change>, Vec<&Change>) =
@@ -85,7 +86,7 @@ async fn leaders_follow_the_map_in_tidb() {
     let expected = Change::Partition {
         table: "orders".to_owned(),
         name: "p4".to_owned(),
-        policy: "meridian_us_any".to_owned(),
+        policy: "meridian_leaders__us_any".to_owned(),
     };
     assert_eq!(of_orders, [expected]);
 }

@@ -7,6 +7,8 @@ mod cut;
 mod field;
 mod flaky;
 mod leaders;
+mod reports;
 mod runs;
+mod schedule;
 mod suite;
 mod zombies;

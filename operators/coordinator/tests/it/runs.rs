@@ -291,3 +291,18 @@ fn an_aborted_switchover_lifts_its_own_cordon_and_no_persons() {
         assert_eq!((field.counts(), field.state("eu")), ([4, 4, 4], after));
     }
 }
+
+#[test]
+fn a_move_to_where_the_database_has_no_server_is_refused() {
+    let field = Field::new();
+    let down = placement::Servers { all: 3, up: 0, stuck: false };
+    field.journal.let_serve([(region("us"), down)].into());
+    let refused = field.run(field.ask(kinds().remove(0)));
+    assert!(
+        matches!(&refused, Outcome::Refused { why } if why.starts_with("no server of the database is up in us")),
+        "{refused:?}"
+    );
+    assert_eq!(field.counts(), [4, 4, 4]);
+    field.journal.let_serve([(region("us"), placement::Servers { up: 2, ..down })].into());
+    assert_eq!(field.run(field.ask(kinds().remove(0))), done());
+}

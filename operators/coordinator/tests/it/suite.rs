@@ -104,6 +104,29 @@ async fn the_journal_in_tidb_is_a_journal() {
     all(&bench).await;
 }
 
+/// What `meridian region` asks before it opens a database.
+#[tokio::test(flavor = "multi_thread")]
+async fn looking_for_a_database_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    looks_before_it_opens(&testing::sqlite(folder.path())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts TiDB: cargo xtask test --real"]
+async fn looking_for_a_database_on_tidb_makes_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = testing::new_tidb(folder.path()).expect("MERIDIAN_TEST_TIDB names a server");
+    looks_before_it_opens(&config).await;
+}
+
+async fn looks_before_it_opens(config: &DbConfig) {
+    for _ in 0..2 {
+        assert!(!Db::exists(config).await.unwrap());
+    }
+    Db::open(config, Arc::new(SystemClock)).await.unwrap();
+    assert!(Db::exists(config).await.unwrap());
+}
+
 /// A journal in a database of its own, whose time is the system's.
 pub(crate) async fn in_sqlite() -> (DatabaseJournal, tempfile::TempDir) {
     let folder = tempfile::tempdir().unwrap();

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use kernel::Shard;
 
 use super::{Todo, Wait, moving::arrived, patience, taking};
-use crate::{Agreement, Operation, Phase, World, agreement};
+use crate::{Agreement, Operation, Phase, World, agreement, report::ALL_LEASES};
 
 pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     let missing = missing(operation, world);
     if missing.is_empty() {
-        return Todo::enter(operation, Phase::Verifying, world, "every lease is in its new home");
+        return Todo::enter(operation, Phase::Verifying, world, ALL_LEASES);
     }
     let until = patience(operation, world);
     if until > world.observed.now && !hopeless(operation, world, &missing) {

@@ -1,6 +1,6 @@
 //! Are the conditions right? Nothing is changed before they are, and the moves are fixed here.
 
-use kernel::Region;
+use kernel::{Region, Timestamp};
 
 use super::{Todo, Wait, ask, held_up, patience};
 use crate::{Agreement, By, Kind, Operation, Phase, Plan, Role, State, World, agreement, plan, seen_down};
@@ -29,7 +29,15 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     let detail = format!("{} shards to move, plan {}", plan.moves.len(), plan.digest());
     let mut next = operation.enter(Phase::Taking, world.observed.now, detail);
     next.moves = plan.moves;
+    next.last_sign = last_sign(operation, world);
     Todo::journal(next)
+}
+
+/// When the dead region of a failover spoke last.
+fn last_sign(operation: &Operation, world: &World) -> Option<Timestamp> {
+    let Kind::Failover { region, .. } = &operation.spec.kind else { return None };
+    let said = world.observed.sightings.get(&(region.clone(), region.clone()));
+    said.map(|said| said.seen_at)
 }
 
 /// What no patience helps against.
@@ -80,7 +88,20 @@ fn not_yet(operation: &Operation, world: &World, plan: &Plan) -> Option<Wait> {
         let target = plan.moves.iter().find(|step| !seen_down(world, &step.to).is_empty());
         target.map(|step| Wait::TargetDown(step.to.clone()))
     };
-    held_up(world).or_else(behind).or_else(down)
+    held_up(world).or_else(behind).or_else(down).or_else(|| immovable(kind, world, plan))
+}
+
+/// A region that a planned operation would give shards whose leaders the database could not move there. Who has to leave a
+/// region at once does not ask: the database serves from wherever its leaders are. A region without servers gets none.
+fn immovable(kind: &Kind, world: &World, plan: &Plan) -> Option<Wait> {
+    if !kind.planned() {
+        return None;
+    }
+    plan.moves.iter().find_map(|step| match world.observed.servers.get(&step.to) {
+        Some(servers) if servers.all > 0 && servers.up == 0 => Some(Wait::NoServer(step.to.clone())),
+        Some(servers) if servers.stuck => Some(Wait::Stuck(step.to.clone())),
+        Some(_) | None => None,
+    })
 }
 
 /// Why a failover of `region` has to wait.

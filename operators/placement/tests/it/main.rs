@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used, reason = "a fixture that cannot be made fails its test")]
 
 mod agreement;
+mod drills;
 mod leases;
 mod planning;
 mod preflight;
+mod report;
 mod worlds;

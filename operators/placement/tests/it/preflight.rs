@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use kernel::Shard;
 use placement::{
-    Change, Digest, Kind, Operation, OperationId, Outcome, Phase, Spec, State, Step, Vitals, Wait, World,
-    step,
+    Change, Digest, Kind, Operation, OperationId, Outcome, Phase, Servers, Spec, State, Step, Vitals, Wait,
+    World, step,
 };
 
 use crate::worlds::{down, region, says, settle, three};
@@ -72,6 +72,36 @@ fn planned_operations_wait_for_better_times_and_then_give_up() {
     assert_eq!(refused(step(&operation, &world)), "us, which is to get shards, is seen down");
     world.observed.sightings.clear();
     assert_eq!(journalled(step(&operation, &world)), Phase::Taking);
+}
+
+#[test]
+fn planned_operations_look_at_what_the_database_can_move() {
+    let mut world = three();
+    settle(&mut world, "eu", "any", 3);
+    let movable = |servers: &[(&str, Servers)], kind: Kind| {
+        let mut world = world.clone();
+        let servers = servers.iter().map(|(name, servers)| (region(name), *servers));
+        world.observed.servers = servers.collect();
+        let operation = Operation::begin(OperationId(1), Spec::asked("ada", kind), world.observed.now);
+        let first = step(&operation, &world);
+        world.observed.now = world.observed.now.plus(world.desired.policy.movement.patience);
+        match first {
+            Step::Wait { until: Some(_), .. } => refused(step(&operation, &world)),
+            first => format!("{:?}", journalled(first)),
+        }
+    };
+    let up = Servers { all: 3, up: 1, stuck: false };
+    let (down, stuck) = (Servers { up: 0, ..up }, Servers { stuck: true, ..up });
+    let to_us = || Kind::Move { shards: [(Shard::new(4), region("us"))].into() };
+    for fine in [&[][..], &[("us", up), ("ap", down)], &[("eu", down)], &[("us", Servers::default())]] {
+        assert_eq!(movable(fine, to_us()), "Taking", "{fine:?}");
+    }
+    let why = movable(&[("us", down)], to_us());
+    assert!(why.starts_with("no server of the database is up in us"), "{why}");
+    let why = movable(&[("us", stuck)], to_us());
+    assert!(why.starts_with("the database finds no place for leaders in us"), "{why}");
+    let drill = Kind::Drill { region: region("eu") };
+    assert_eq!(movable(&[("us", down), ("ap", down)], drill), "Taking", "it leaves at once");
 }
 
 #[test]

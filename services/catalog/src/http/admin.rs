@@ -16,7 +16,7 @@ use contracts::{
     },
 };
 use garde::Validate;
-use kernel::{Cursor, Failure, Page, Result, code, page_limit};
+use kernel::{Cursors, Failure, Page, Result, code, page_limit};
 use platform_http::{Answer, Params, PathOf, Staff, Upload, Valid, created, no_content, ok};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -170,13 +170,14 @@ async fn list_products(
 ) -> Answer {
     ctx.require(Permission::CatalogRead)?;
     let limit = page_limit(query.limit)?;
+    let cursors = Cursors::of("catalog.staff_products", &(query.state, query.on_shelf));
     let wanted = StaffWanted {
         state: query.state,
         on_shelf: query.on_shelf,
-        before: query.cursor.as_deref().map(Cursor::decode).transpose()?,
+        before: cursors.read(query.cursor.as_deref())?,
         limit: u64::from(limit) + 1,
     };
-    let page = Page::cut(listing::of_staff(catalog.db.read(), wanted).await?, limit, |id| *id);
+    let page = cursors.page(listing::of_staff(catalog.db.read(), wanted).await?, limit, |id| *id);
     Ok(ok(Page { items: catalog.records(page.items).await?, next_cursor: page.next_cursor }))
 }
 

@@ -2,7 +2,7 @@
 
 use contracts::catalog::{
     AssignAttributeSets, Attribute, AttributeKind, AttributeSetInput, AttributeSetView, Catalog, CategoryRef,
-    ImportedProduct, NamedValue, ProductAction, ProductInput, ReplaceAttributeSet, code,
+    FileProduct, NamedValue, ProductAction, ProductInput, ReplaceAttributeSet, code,
 };
 use kernel::code as request;
 
@@ -69,10 +69,9 @@ async fn a_category_asks_what_those_above_it_ask_and_products_answer() {
     assert_eq!(refused.fields()[0].pointer, "/attributes");
 
     // A file's rows are asked the same; one that fails does not stop the others.
-    let import = |slug: &str, published: bool, values: &[(&str, &str)]| ImportedProduct {
-        product: ProductInput { slug: Some(slug.to_owned()), ..given(&shirts, values) },
-        published,
-        category: Some("Shirts".to_owned()),
+    let import = |slug: &str, published: bool, values: &[(&str, &str)]| {
+        let product = ProductInput { slug: Some(slug.to_owned()), ..given(&shirts, values) };
+        FileProduct::whole(product, published, Some("Shirts".to_owned()))
     };
     let batch = vec![
         import("bare", true, &[]),
@@ -80,7 +79,7 @@ async fn a_category_asks_what_those_above_it_ask_and_products_answer() {
         import("long", false, &[("Length", "long")]),
         import("fine", true, &[("Material", "Wool")]),
     ];
-    let results = site.catalog.import_products(&site.ctx, batch).await.unwrap();
+    let results = site.catalog.import_file_products(&site.ctx, batch).await.unwrap();
     assert!(results[0].error.as_ref().unwrap().contains("Material"));
     assert!(results[1].error.is_none() && results[3].error.is_none());
     assert!(results[2].error.as_ref().unwrap().contains("/attributes/0/value"));

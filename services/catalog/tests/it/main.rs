@@ -188,7 +188,13 @@ async fn the_tree_moves_with_its_products_and_counts_them() {
     assert!(site.list(below("nowhere", 2)).await.is_empty());
     let page = site.catalog.list_products(&site.ctx, below("home", 2)).await.unwrap();
     let next = ListProducts { cursor: page.next_cursor, ..below("home", 2) };
-    assert_eq!(site.list(next).await, ["Lamp 0"]);
+    assert_eq!(site.list(next.clone()).await, ["Lamp 0"]);
+    // A cursor of one category is none of another's.
+    for other in [Some("toys".to_owned()), None] {
+        let refused = ListProducts { category: other, ..next.clone() };
+        let refused = site.catalog.list_products(&site.ctx, refused).await.unwrap_err();
+        assert_eq!((refused.status(), refused.fields()[0].pointer.as_str()), (422, "cursor"));
+    }
 
     let into =
         |parent| CategoryInput { name: "Lamps".to_owned(), slug: None, parent_id: parent, position: 0 };

@@ -114,18 +114,8 @@ pub struct ReplaceProduct {
     pub expected_version: Option<i64>,
 }
 
-/// A product that an import takes in whole: matched by slug (the handle), SKUs by options.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ImportedProduct {
-    /// The product; `slug` is set.
-    pub product: ProductInput,
-    /// Whether it goes on the shelf.
-    pub published: bool,
-    /// Category by name, made at the top level when it does not exist.
-    pub category: Option<String>,
-}
-
-/// A product as the rows of a file tell it; some of them may be wrong.
+/// A product as the rows of a file tell it, or a program; some of the rows may be wrong. It is matched by slug (the handle),
+/// its SKUs by options.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FileProduct {
     /// The product; `slug` is set.
@@ -144,9 +134,9 @@ pub struct FileProduct {
     pub beside: Option<Digest>,
 }
 
-impl From<ImportedProduct> for FileProduct {
-    fn from(it: ImportedProduct) -> Self {
-        let ImportedProduct { product, published, category } = it;
+impl FileProduct {
+    /// A product that is known whole: nothing of it is missing, and others keep nothing of it.
+    pub fn whole(product: ProductInput, published: bool, category: Option<String>) -> Self {
         Self {
             product,
             published: Some(published),

@@ -1,7 +1,11 @@
 //! Requests that go home and come back.
 
-use platform_http::Hop;
+use platform_http::{HOME_HEADER, Hop};
 use reqwest::header::SET_COOKIE;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
 
 use super::*;
 
@@ -83,6 +87,30 @@ async fn a_clients_own_word_about_regions_counts_for_nothing() {
         let seen = json(request).await;
         assert_eq!((&seen["region"], &seen["peer"]), (&"a".into(), &Value::Null));
         assert_eq!((a.here.runs(), b.here.runs()), (4, 0));
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn what_is_passed_on_names_the_shoppers_home_whatever_the_client_says() {
+    let home = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at_home = format!("http://{}", home.local_addr().unwrap());
+    served([plain("a")], |[a]| async move {
+        a.knows(&[("a", &a.url()), ("b", &at_home)]);
+        let reading = async {
+            let (mut stream, _) = home.accept().await.unwrap();
+            let mut head = Vec::new();
+            while !head.ends_with(b"\r\n\r\n") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+            String::from_utf8(head).unwrap()
+        };
+        let asking = get(&a, "/api/v1/cart").header(HOME_HEADER, "made-up").send();
+        let (head, answer) = tokio::join!(reading, asking);
+        assert_eq!(answer.unwrap().status(), 204);
+        let named = |line: &str| line.strip_prefix("x-meridian-home: ").map(str::to_owned);
+        assert_eq!(head.lines().filter_map(named).collect::<Vec<_>>(), ["b"]);
     })
     .await;
 }

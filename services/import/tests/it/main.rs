@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use catalog::{CatalogConfig, CatalogService, MediaStore};
 use contracts::{
     Ctx, Transport,
-    catalog::{Catalog, ImportedProduct, MoveProduct, ProductAction, ProductInput, ProductRecord, SkuInput},
+    catalog::{Catalog, FileProduct, MoveProduct, ProductAction, ProductInput, ProductRecord, SkuInput},
     import::{ImportKind, ImportState, ImportView, Imports, ListImportErrors},
     inventory::Inventory,
     pricing::{PriceKind, PricesOf, Pricing, PricingClient, SetPrice},
@@ -228,8 +228,8 @@ async fn handles_that_sound_alike_are_products_of_their_own_and_older_ones_keep_
         skus: vec![SkuInput { code: None, options: Vec::new(), barcode: None, weight_grams: 0 }],
         images: Vec::new(),
     };
-    let made_before = ImportedProduct { product: made_before, published: true, category: None };
-    site.catalog.import_products(&site.ctx(), vec![made_before]).await.unwrap();
+    let made_before = FileProduct::whole(made_before, true, None);
+    site.catalog.import_file_products(&site.ctx(), vec![made_before]).await.unwrap();
     let before = site.product("c-mug").await;
     let path = site.file("Title,Price\nC++ Mug,5\nC# Mug,6\n");
     assert_eq!(counts(&site.products(&path).await), (1, 1, 0, 0));

@@ -8,5 +8,6 @@ mod holds;
 mod invariants;
 mod quota_model;
 mod quotas;
+mod routes;
 mod stock;
 mod three;

@@ -186,8 +186,13 @@ async fn the_ledger_is_paged_newest_first() {
     assert_eq!((seen[0].kind.as_str(), seen[0].available, seen[0].reserved), ("reserve", -1, 1));
     assert_eq!((seen[9].kind.as_str(), seen[9].available), ("initial", 50));
     assert_eq!(seen.iter().map(|movement| movement.available).sum::<i64>(), 41);
-    let wrong = ListMovements { sku_id: a, cursor: Some("%".to_owned()), limit: None };
-    assert_eq!(f.service.movements(&f.ctx(), wrong).await.unwrap_err().fields()[0].pointer, "cursor");
+    let first = ListMovements { sku_id: a, cursor: None, limit: Some(4) };
+    let of_a = f.service.movements(&f.ctx(), first).await.unwrap().next_cursor;
+    assert!(of_a.is_some());
+    for (sku_id, cursor) in [(a, Some("%".to_owned())), (sku("b"), of_a)] {
+        let wrong = ListMovements { sku_id, cursor, limit: None };
+        assert_eq!(f.service.movements(&f.ctx(), wrong).await.unwrap_err().fields()[0].pointer, "cursor");
+    }
 }
 
 #[tokio::test]

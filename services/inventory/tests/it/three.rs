@@ -39,7 +39,7 @@ fn world(version: u64, weights: [u16; 3], states: [State; 3]) -> World {
             endpoint: String::new(),
             capacity: 16,
             weight,
-            jurisdictions: [Jurisdiction::new("any")].into(),
+            jurisdictions: [Jurisdiction::new(Jurisdiction::ANY)].into(),
             failover_ready: true,
             degraded: Degraded::default(),
         };
@@ -50,7 +50,7 @@ fn world(version: u64, weights: [u16; 3], states: [State; 3]) -> World {
     for shard in (0..16).map(Shard::new) {
         let row = ShardRow {
             home: Region::new(home),
-            jurisdiction: Jurisdiction::new("any"),
+            jurisdiction: Jurisdiction::new(Jurisdiction::ANY),
             placing: Placing::Settled,
             version: MapVersion(version),
         };

@@ -26,6 +26,10 @@ pub enum MigrateInCommand {
     },
     /// Take the source in, from where the last run stood; after its end, what the source changed since.
     ///
+    /// Where the mapping names an `updated_at` (see `meridian migrate-in mapping`), a run after a finished one reads only rows
+    /// that changed since and rows that were refused; else every row. A row that is gone from the source stays here: `status`
+    /// counts such rows, `verify` finds them.
+    ///
     /// Each batch is one transaction of the domain that owns the rows, with the notes by which a second time changes
     /// nothing. A row that is wrong is left out and told by `errors`; all others are in.
     Run {
@@ -35,6 +39,9 @@ pub enum MigrateInCommand {
         /// Rows a transaction.
         #[arg(long, default_value_t = 200, value_name = "ROWS", value_parser = clap::value_parser!(u16).range(1..=500))]
         batch: u16,
+        /// Read every row, whatever the source says changed. A run that was stopped while it read changes begins anew.
+        #[arg(long)]
+        full: bool,
         /// How the command answers.
         #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
         output: Output,

@@ -1,10 +1,15 @@
 //! `meridian up` and `meridian region`.
 
+mod words;
+
 use std::{fmt, str::FromStr, time::Duration};
 
 use clap::{Args, Subcommand, ValueEnum};
 use kernel::{Region, Shard};
-use placement::Jurisdiction;
+use placement::{Day, Jurisdiction, Role};
+
+pub(crate) use self::words::ShardRange;
+use self::words::{entrance, jurisdiction, law, name, pin, role, shard, weekly};
 
 /// How a command answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -85,6 +90,40 @@ pub enum RegionCommand {
         #[arg(long, value_name = "REGION=JURISDICTION", value_parser = law)]
         jurisdiction: Vec<(Region, Jurisdiction)>,
         /// Say what would be founded, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Add a region to the map. It gets shards with the next `rebalance` or `move`.
+    ///
+    /// A failover away from there begins by a person until `set --failover-ready true` says otherwise: the others see it down
+    /// before it runs for the first time.
+    #[command(after_help = "Examples:\n  \
+        meridian region add ap-south=http://10.3.0.1:8080 --weight 2\n  \
+        meridian region add eu-two=http://10.4.0.1:8080 --witness --jurisdiction eu")]
+    Add {
+        /// The region, with the base URL of its entrance.
+        #[arg(value_name = "REGION=URL", value_parser = entrance)]
+        region: (Region, String),
+        #[command(flatten)]
+        place: NewRegion,
+        /// Say what would be added, and do nothing.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Say under whose law shards are: they live only where the data of that jurisdiction is kept. Their home has to be such a
+    /// region already.
+    ///
+    /// Whose data may live anywhere is under `any`. What leaves a law may lie, from the next move on, wherever the new one lets it.
+    #[command(after_help = "Example:\n  \
+        meridian region set eu-west --keep eu && meridian region law 1 4 7 --under eu")]
+    Law {
+        /// Shards: numbers, or ranges such as 0-5.
+        #[arg(required = true, value_name = "SHARD")]
+        shards: Vec<ShardRange>,
+        /// The jurisdiction.
+        #[arg(long, value_name = "JURISDICTION", value_parser = jurisdiction)]
+        under: Jurisdiction,
+        /// Say what would be done, and do nothing.
         #[arg(long)]
         dry_run: bool,
     },
@@ -201,9 +240,15 @@ pub enum RegionCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Change a region's share of the shards. They move with the next `rebalance`.
-    #[command(after_help = "Example:\n  \
-        meridian region set eu-west --weight 2 && meridian region rebalance")]
+    /// Change a region's share of the shards, its role, and whose data it keeps. Shards move with the next `rebalance`.
+    ///
+    /// A witness votes in the database and watches the others; it is no home and has no capacity, so its shards have to be moved
+    /// away first. Whose data lives there is kept on.
+    #[command(after_help = "Examples:\n  \
+        meridian region set eu-west --weight 2 && meridian region rebalance\n  \
+        meridian region set eu-two --role witness\n  \
+        meridian region set eu-two --role full --capacity 64\n  \
+        meridian region set eu-west --keep eu --drop any")]
     Set {
         /// The region.
         #[arg(value_parser = name)]
@@ -214,10 +259,11 @@ pub enum RegionCommand {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Show what holds for the map as a whole, or change it: pins, pace, pause. What is not named stays.
+    /// Show what holds for the map as a whole, or change it: pins, pace, pause, weekly drills. What is not named stays.
     #[command(after_help = "Examples:\n  \
         meridian region policy\n  \
         meridian region policy --pin 3=eu-west --per-minute 30\n  \
+        meridian region policy --drills sat@3\n  \
         meridian region policy --pause")]
     Policy {
         #[command(flatten)]
@@ -334,7 +380,24 @@ impl Waiting {
     }
 }
 
-/// A region's share.
+/// What a region that is added is.
+#[derive(Clone, Debug, Default, Args)]
+pub struct NewRegion {
+    /// It votes in the database and watches the others, and is no home.
+    #[arg(long, conflicts_with_all = ["weight", "capacity"])]
+    pub witness: bool,
+    /// Its part of the shards, in proportion to the other regions' weights. [default: 1]
+    #[arg(long, value_name = "WEIGHT")]
+    pub weight: Option<u16>,
+    /// The most shards that may live there. [default: all]
+    #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u16).range(1..))]
+    pub capacity: Option<u16>,
+    /// A jurisdiction whose data it keeps, beside what may lie anywhere. May be given again.
+    #[arg(long, value_name = "JURISDICTION", value_parser = jurisdiction)]
+    pub jurisdiction: Vec<Jurisdiction>,
+}
+
+/// A region's share, role and jurisdictions.
 #[derive(Clone, Debug, Default, Args)]
 #[group(required = true, multiple = true)]
 pub struct Share {
@@ -347,6 +410,15 @@ pub struct Share {
     /// Whether a failover away from there may begin without a person.
     #[arg(long, value_name = "true|false")]
     pub failover_ready: Option<bool>,
+    /// What it is for: a home, or a witness.
+    #[arg(long, value_name = "full|witness", value_parser = role)]
+    pub role: Option<Role>,
+    /// A jurisdiction whose data it keeps from now on. May be given again.
+    #[arg(long, value_name = "JURISDICTION", value_parser = jurisdiction)]
+    pub keep: Vec<Jurisdiction>,
+    /// A jurisdiction whose data it keeps no more; refused while shards under it live there. May be given again.
+    #[arg(long, value_name = "JURISDICTION", value_parser = jurisdiction)]
+    pub drop: Vec<Jurisdiction>,
 }
 
 /// A change of what holds for the map as a whole.
@@ -370,101 +442,13 @@ pub struct PolicyChange {
     /// End the pause.
     #[arg(long)]
     pub resume: bool,
-}
-
-/// Shards from one to another, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ShardRange(pub u16, pub u16);
-
-impl ShardRange {
-    /// All of them.
-    pub(crate) fn shards(self) -> impl Iterator<Item = Shard> {
-        (self.0..=self.1).map(Shard::new)
-    }
-}
-
-impl FromStr for ShardRange {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        let number = |text: &str| text.parse::<u16>().ok().filter(|number| *number < 1_024);
-        let (from, to) = text.split_once('-').unwrap_or((text, text));
-        match (number(from), number(to)) {
-            (Some(from), Some(to)) if from <= to => Ok(Self(from, to)),
-            _ => Err("a shard is a number from 0 to 1023, a range is written as 0-5".to_owned()),
-        }
-    }
-}
-
-fn name(text: &str) -> Result<Region, String> {
-    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if text.is_empty() || text.len() > 32 || !text.chars().all(plain) {
-        return Err("a region's name is made of a-z, 0-9 and -, such as eu-west".to_owned());
-    }
-    Ok(Region::new(text))
-}
-
-fn shard(text: &str) -> Result<Shard, String> {
-    match text.parse() {
-        Ok(ShardRange(from, to)) if from == to => Ok(Shard::new(from)),
-        _ => Err("a shard is a number from 0 to 1023".to_owned()),
-    }
-}
-
-fn pin(text: &str) -> Result<(Shard, Region), String> {
-    let (number, region) =
-        text.split_once('=').ok_or("a pin is written as SHARD=REGION, such as 3=eu-west")?;
-    Ok((shard(number)?, name(region)?))
-}
-
-fn law(text: &str) -> Result<(Region, Jurisdiction), String> {
-    let (region, law) =
-        text.split_once('=').ok_or("it is written as REGION=JURISDICTION, such as eu-west=eu")?;
-    Ok((name(region)?, Jurisdiction::new(name(law)?.as_str())))
-}
-
-fn entrance(text: &str) -> Result<(Region, String), String> {
-    let (region, url) = text.split_once('=').ok_or("a region is written as NAME=URL")?;
-    let plain = url.strip_prefix("http://").or_else(|| url.strip_prefix("https://"));
-    if plain.is_none_or(|rest| rest.is_empty() || rest.contains(['@', '?', '#'])) {
-        return Err(format!("`{url}` is no base URL, such as http://10.0.0.1:8080"));
-    }
-    Ok((name(region)?, url.trim_end_matches('/').to_owned()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shards_are_numbers_or_ranges() {
-        assert_eq!("7".parse(), Ok(ShardRange(7, 7)));
-        assert_eq!("0-5".parse(), Ok(ShardRange(0, 5)));
-        for wrong in ["", "5-0", "1024", "-1", "a", "1-2-3"] {
-            assert!(wrong.parse::<ShardRange>().is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn names_are_plain() {
-        assert!(name("eu-west").is_ok() && name("EU").is_err() && name("").is_err() && name("../x").is_err());
-    }
-
-    #[test]
-    fn regions_are_founded_with_their_entrances() {
-        assert_eq!(
-            entrance("eu-west=https://shop.example/"),
-            Ok((Region::new("eu-west"), "https://shop.example".to_owned()))
-        );
-        for wrong in [
-            "eu-west",
-            "eu-west=",
-            "eu-west=shop.example",
-            "EU=http://a",
-            "eu=http://user:word@a",
-            "eu=http://",
-        ] {
-            assert!(entrance(wrong).is_err(), "{wrong}");
-        }
-    }
+    /// Begin a drill by itself once a week within this hour, in UTC, unless something is unwell then.
+    #[arg(long, value_name = "DAY@HOUR", value_parser = weekly)]
+    pub drills: Option<(Day, u8)>,
+    /// A region whose turn it is; may be given again. All that are failover-ready when absent.
+    #[arg(long, value_name = "REGION", value_parser = name, requires = "drills")]
+    pub drill: Vec<Region>,
+    /// Begin no drills by itself any more.
+    #[arg(long, conflicts_with_all = ["drills", "drill"])]
+    pub no_drills: bool,
 }

@@ -7,7 +7,7 @@ use std::fs;
 
 use anyhow::{Context, Result};
 use indicatif::{ProgressBar, ProgressStyle};
-use migrate_in::{DEFAULT, Ended as End, Mapping, Progress, SCHEMA};
+use migrate_in::{DEFAULT, Ended as End, Mapping, Mode, Progress, SCHEMA};
 use platform_runtime::shutdown_signal;
 
 use crate::{
@@ -33,10 +33,10 @@ pub(crate) async fn run(settings: Settings, command: &MigrateInCommand) -> Resul
             })
             .await
         }
-        MigrateInCommand::Run { source, batch, output } => {
+        MigrateInCommand::Run { source, batch, full, output } => {
             let (mapping, address) = read(source)?;
-            local(settings, async |shop| take_in(shop, mapping, &address, usize::from(*batch), *output).await)
-                .await
+            let how = How { batch: usize::from(*batch), full: *full, output: *output };
+            local(settings, async |shop| take_in(shop, mapping, &address, how).await).await
         }
         MigrateInCommand::Status { which, output } => {
             let mapping = mapping(which)?;
@@ -79,18 +79,34 @@ pub(crate) async fn run(settings: Settings, command: &MigrateInCommand) -> Resul
     }
 }
 
+/// How a source is taken in.
+#[derive(Clone, Copy)]
+struct How {
+    /// Rows a transaction.
+    batch: usize,
+    /// Every row is read.
+    full: bool,
+    output: Output,
+}
+
 /// The bar of a command that takes its time; on standard error, and only where somebody looks.
 struct Bar(ProgressBar);
 
 impl Bar {
     fn new() -> Result<Self> {
         let bar = ProgressBar::new(0);
-        bar.set_style(ProgressStyle::with_template("{msg:9} {bar:40} {pos}/{len} rows {per_sec} eta {eta}")?);
+        bar.set_style(ProgressStyle::with_template(
+            "{msg:17} {bar:40} {pos}/{len} rows {per_sec} eta {eta}",
+        )?);
         Ok(Self(bar))
     }
 
     fn show(&self, progress: Progress<'_>) {
-        self.0.set_message(progress.table.to_owned());
+        let read = match progress.mode {
+            Mode::Full => progress.table.to_owned(),
+            Mode::Changes => format!("{} {}", progress.table, progress.mode.name()),
+        };
+        self.0.set_message(read);
         self.0.set_length(progress.total);
         self.0.set_position(progress.done);
     }
@@ -112,21 +128,15 @@ fn read(source: &Source) -> Result<(Mapping, migrate_in::SourceAddress)> {
     Ok((mapping, address))
 }
 
-async fn take_in(
-    shop: &Shop,
-    mapping: Mapping,
-    address: &migrate_in::SourceAddress,
-    batch: usize,
-    output: Output,
-) -> Result<()> {
+async fn take_in(shop: &Shop, mapping: Mapping, address: &migrate_in::SourceAddress, how: How) -> Result<()> {
     let migration = shop.migrate_in(mapping, Some(address)).await?;
     let (stop, bar) = (shutdown_signal()?, Bar::new()?);
     let stopping = || stop.is_cancelled();
-    let ended = migration.run(batch, &stopping, &mut |progress| bar.show(progress)).await;
+    let ended = migration.run(how.batch, how.full, &stopping, &mut |progress| bar.show(progress)).await;
     bar.0.finish_and_clear();
     let ended = ended.map_err(why)?;
     let status = migration.status().await?;
-    show::status(&status, output)?;
+    show::status(&status, how.output)?;
     if ended == End::Stopped {
         return Err(Ended::error(Why::Late, "stopped: run the same command again, it goes on"));
     }

@@ -5,9 +5,11 @@ mod database;
 mod follow;
 mod found;
 mod persons;
+mod places;
 mod planned;
 mod policy;
 mod ready;
+mod schedule;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -91,6 +93,8 @@ impl Desk {
                     Degraded { read_only: *read_only, static_only: *static_only, queue: queue.unwrap_or(0) };
                 self.degrade(region, to, *dry_run).await
             }
+            C::Add { region, place, dry_run } => self.add(region, place, *dry_run).await,
+            C::Law { shards, under, dry_run } => self.law(shards, under, *dry_run).await,
             C::Set { region, share, dry_run } => self.set(region, share, *dry_run).await,
             C::Policy { change, dry_run } => self.policy(change, *dry_run).await,
             C::Switchover { region, outside, run } => {

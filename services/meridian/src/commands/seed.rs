@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use contracts::{
     Caller, Ctx, SessionId,
     account::{AddressInput, Register},
-    catalog::{ImportedProduct, NamedValue, ProductInput, SkuInput},
+    catalog::{FileProduct, NamedValue, ProductInput, SkuInput},
     inventory::InitialStock,
     pricing::{PriceKind, SetPrice},
 };
@@ -124,7 +124,7 @@ async fn products(shop: &Shop, seed: &Seed) -> Result<()> {
         let to = (from + BATCH).min(seed.products);
         let drafts: Vec<Draft> = (from..to).map(|number| Draft::new(seed.seed, number)).collect();
         let batch = drafts.iter().map(|draft| draft.product.clone()).collect();
-        let results = shop.contracts.catalog.import_products(&ctx, batch).await?;
+        let results = shop.contracts.catalog.import_file_products(&ctx, batch).await?;
         let mut prices = Vec::new();
         let mut stock = Vec::new();
         for (draft, result) in drafts.iter().zip(results) {
@@ -157,7 +157,7 @@ async fn products(shop: &Shop, seed: &Seed) -> Result<()> {
 }
 
 struct Draft {
-    product: ImportedProduct,
+    product: FileProduct,
     price: Money,
     compare_at: Option<Money>,
     stock: Vec<i64>,
@@ -209,7 +209,7 @@ impl Draft {
         };
         let compare_at = reduced.then(|| Money::new(price.amount * 5 / 4, price.currency));
         Self {
-            product: ImportedProduct { product, published: true, category: Some(line.category.into()) },
+            product: FileProduct::whole(product, true, Some(line.category.into())),
             price,
             compare_at,
             stock,

@@ -51,6 +51,10 @@ pub(crate) mod progress {
         pub refused: i64,
         pub finished: bool,
         pub updated_at: i64,
+        pub since: Option<i64>,
+        pub mark: Option<i64>,
+        pub way: Option<Vec<u8>>,
+        pub there: Option<i64>,
     }
 
     #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]

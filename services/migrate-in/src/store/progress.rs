@@ -1,5 +1,6 @@
 //! SQL of progress, of rows that are not in, and of brands and categories that were made.
 
+use contracts::intake::Digest;
 use kernel::{Result, Timestamp};
 use platform_db::{Db, DbResult, Rows, Tx};
 use sea_orm::{
@@ -24,14 +25,26 @@ pub(crate) async fn progress(on: &impl ConnectionTrait, source: &str) -> Result<
     progress_entity::Entity::find().filter(progress_entity::Column::Source.eq(source)).all(on).await.db()
 }
 
+/// How a pass of a table begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin {
+    pub(crate) passes: i64,
+    /// When, by the source's clock.
+    pub(crate) mark: Timestamp,
+    /// From when on it reads changes; none: every row.
+    pub(crate) since: Option<Timestamp>,
+    /// How rows are read.
+    pub(crate) way: Digest,
+}
+
 /// Begins a pass of a table.
-pub(crate) async fn start_pass(tx: &Tx, source: &str, name: &str, passes: i64) -> Result<ProgressRow> {
+pub(crate) async fn start_pass(tx: &Tx, source: &str, name: &str, begin: Begin) -> Result<ProgressRow> {
     progress_entity::Entity::delete_by_id((source.to_owned(), name.to_owned())).exec(tx).await.db()?;
     let row = ProgressRow {
         source: source.to_owned(),
         name: name.to_owned(),
         position: START,
-        passes,
+        passes: begin.passes,
         rows_read: 0,
         created: 0,
         updated: 0,
@@ -40,6 +53,10 @@ pub(crate) async fn start_pass(tx: &Tx, source: &str, name: &str, passes: i64) -
         refused: 0,
         finished: false,
         updated_at: tx.now().micros(),
+        since: begin.since.map(Timestamp::micros),
+        mark: Some(begin.mark.micros()),
+        way: Some(begin.way.to_vec()),
+        there: None,
     };
     Rows::new().row(row.clone()).insert(tx).await?;
     Ok(row)
@@ -57,6 +74,7 @@ pub(crate) async fn advance(tx: &Tx, row: &ProgressRow, from: i64) -> Result<boo
         .col_expr(Column::ChangedHere, Expr::value(row.changed_here))
         .col_expr(Column::Refused, Expr::value(row.refused))
         .col_expr(Column::Finished, Expr::value(row.finished))
+        .col_expr(Column::There, Expr::value(row.there))
         .col_expr(Column::UpdatedAt, Expr::value(tx.now().micros()))
         .filter(Column::Source.eq(&row.source))
         .filter(Column::Name.eq(&row.name))
@@ -128,6 +146,24 @@ pub(crate) async fn errors_of(
         .filter(error::Column::Source.eq(source))
         .filter(error::Column::Name.eq(name))
         .filter(error::Column::SourceKey.is_in(keys.iter().map(String::as_str)))
+        .all(on)
+        .await
+        .db()?;
+    Ok(rows.into_iter().map(|row| row.source_key).collect())
+}
+
+/// Keys of rows of a table that are not in, at most `limit`.
+pub(crate) async fn refused(
+    on: &impl ConnectionTrait,
+    source: &str,
+    name: &str,
+    limit: u64,
+) -> Result<Vec<String>> {
+    let rows = error::Entity::find()
+        .filter(error::Column::Source.eq(source))
+        .filter(error::Column::Name.eq(name))
+        .order_by_asc(error::Column::SourceKey)
+        .limit(limit)
         .all(on)
         .await
         .db()?;

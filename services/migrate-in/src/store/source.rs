@@ -1,5 +1,7 @@
 //! The source: a MySQL, or what speaks like one. Only `SELECT` is ever sent.
 
+mod changed;
+
 use std::{collections::BTreeMap, fmt, path::PathBuf, time::Duration};
 
 use kernel::{Failure, Result, code};
@@ -12,6 +14,7 @@ use sea_orm::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
+pub(crate) use self::changed::{Clocks, Part};
 use crate::{mapping::Mapping, values::Record};
 
 /// Longest wait for a connection, and for one statement.
@@ -24,6 +27,13 @@ pub(crate) const START: i64 = i64::MIN;
 /// What tables are read by.
 const READ_BY: [(&str, &str); 5] =
     [("users", "id"), ("products", "id"), ("skus", "id"), ("orders", "id"), ("payments", "order_id")];
+/// What changed rows are found by, too, where the table has an `updated_at`.
+const FOUND_BY: [(&str, &str); 3] =
+    [("user_addresses", "user_id"), ("skus", "product_id"), ("order_items", "order_id")];
+/// The column that every change of a row sets.
+const UPDATED_AT: &str = "updated_at";
+/// Types of columns that hold moments of the shop's clock.
+const MOMENTS: [&str; 2] = ["datetime", "timestamp"];
 /// Types of columns that hold whole numbers, and are in the order of numbers.
 const WHOLE: [&str; 6] = ["tinyint", "smallint", "mediumint", "int", "bigint", "decimal"];
 
@@ -117,34 +127,41 @@ impl Source {
 
     /// Tables and columns that the mapping names and that are not there.
     pub(crate) async fn missing(&self) -> Result<Vec<String>> {
-        let sql = "SELECT CAST(column_name AS CHAR), CAST(data_type AS CHAR) \
-                   FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?";
         let mut missing = Vec::new();
         for table in self.mapping.tables() {
             let Some(theirs) = self.mapping.column(table, "table") else { continue };
-            let mut there = BTreeMap::new();
-            for row in self.query(sql.to_owned(), vec![theirs.into()]).await? {
-                let text = |at| row.try_get_by_index::<String>(at).map_err(unreachable);
-                there.insert(text(0)?.to_lowercase(), text(1)?.to_lowercase());
-            }
-            missing.extend(misfits(&self.mapping, table, theirs, &there));
+            missing.extend(misfits(&self.mapping, table, theirs, &self.types(theirs).await?));
         }
         Ok(missing)
+    }
+
+    /// The types of a table's columns, by name; both in lower case.
+    async fn types(&self, theirs: &str) -> Result<BTreeMap<String, String>> {
+        let sql = "SELECT CAST(column_name AS CHAR), CAST(data_type AS CHAR) \
+                   FROM information_schema.columns WHERE table_schema = DATABASE() AND table_name = ?";
+        let mut there = BTreeMap::new();
+        for row in self.query(sql.to_owned(), vec![theirs.into()]).await? {
+            let text = |at| row.try_get_by_index::<String>(at).map_err(unreachable);
+            there.insert(text(0)?.to_lowercase(), text(1)?.to_lowercase());
+        }
+        Ok(there)
     }
 
     /// How many rows a table has.
     pub(crate) async fn count(&self, table: &str) -> Result<u64> {
         let Some(theirs) = self.mapping.column(table, "table") else { return Ok(0) };
-        let rows = self.query(format!("SELECT COUNT(*) FROM `{theirs}`"), Vec::new()).await?;
-        let count: i64 =
-            rows.first().map(|row| row.try_get_by_index(0)).transpose().map_err(unreachable)?.unwrap_or(0);
-        Ok(u64::try_from(count).unwrap_or(0))
+        self.figure(format!("SELECT COUNT(*) FROM `{theirs}`")).await
     }
 
     /// How many orders have payments.
     pub(crate) async fn paid_orders(&self) -> Result<u64> {
         let (table, order) = self.payments();
-        let rows = self.query(format!("SELECT COUNT(DISTINCT `{order}`) FROM `{table}`"), Vec::new()).await?;
+        self.figure(format!("SELECT COUNT(DISTINCT `{order}`) FROM `{table}`")).await
+    }
+
+    /// A count.
+    async fn figure(&self, sql: String) -> Result<u64> {
+        let rows = self.query(sql, Vec::new()).await?;
         let count: i64 =
             rows.first().map(|row| row.try_get_by_index(0)).transpose().map_err(unreachable)?.unwrap_or(0);
         Ok(u64::try_from(count).unwrap_or(0))
@@ -241,10 +258,18 @@ fn misfits(mapping: &Mapping, table: &str, theirs: &str, there: &BTreeMap<String
     if there.is_empty() {
         return vec![format!("tables.{table}.table: there is no table `{theirs}`")];
     }
+    let by_changes = mapping.column(table, UPDATED_AT).is_some();
+    let in_order =
+        |ours: &str| READ_BY.contains(&(table, ours)) || (by_changes && FOUND_BY.contains(&(table, ours)));
     let wrong = |(ours, column): (&str, &str)| {
-        let reason = match there.get(&column.to_lowercase()) {
+        let reason = match there.get(&column.to_lowercase()).map(String::as_str) {
             None => format!("`{theirs}` has no column `{column}`"),
-            Some(kind) if READ_BY.contains(&(table, ours)) && !WHOLE.contains(&kind.as_str()) => {
+            Some(kind) if ours == UPDATED_AT && !MOMENTS.contains(&kind) && !WHOLE.contains(&kind) => {
+                format!(
+                    "`{column}` of `{theirs}` is {kind}, not a moment: DATETIME, TIMESTAMP, or a whole number"
+                )
+            }
+            Some(kind) if in_order(ours) && !WHOLE.contains(&kind) => {
                 format!(
                     "`{column}` of `{theirs}` is {kind}; rows are read in its order: it must be a whole number"
                 )
@@ -292,5 +317,33 @@ mod tests {
         let one = BTreeMap::from([("id".to_owned(), "bigint".to_owned())]);
         let told = misfits(&mapping, "brands", "brands", &one);
         assert_eq!(told, ["tables.brands.name: `brands` has no column `name`"]);
+    }
+
+    #[test]
+    fn changes_are_told_by_moments_and_found_by_whole_numbers() {
+        let file = "[tables.user_addresses]\nupdated_at = \"changed\"";
+        let mapping = Mapping::read(Some(file)).unwrap();
+        let of = |mapping: &Mapping, key: &str, moment: &str| {
+            let columns = mapping.columns("user_addresses");
+            let kind = |(ours, theirs): (&str, &str)| {
+                let kind = match ours {
+                    "user_id" => key,
+                    "updated_at" => moment,
+                    _ => "varchar",
+                };
+                (theirs.to_owned(), kind.to_owned())
+            };
+            let there: BTreeMap<String, String> = columns.map(kind).collect();
+            misfits(mapping, "user_addresses", "user_addresses", &there)
+        };
+        for moment in ["datetime", "timestamp", "bigint"] {
+            assert_eq!(of(&mapping, "bigint", moment), Vec::<String>::new(), "{moment}");
+        }
+        let told = of(&mapping, "bigint", "date");
+        assert!(told.len() == 1 && told[0].starts_with("tables.user_addresses.updated_at: "), "{told:?}");
+        let told = of(&mapping, "char", "datetime");
+        assert!(told.len() == 1 && told[0].starts_with("tables.user_addresses.user_id: "), "{told:?}");
+        let plain = Mapping::read(None).unwrap();
+        assert_eq!(of(&plain, "char", ""), Vec::<String>::new(), "nothing is found by it");
     }
 }

@@ -261,6 +261,34 @@ async fn a_stranger_gets_a_quote_without_an_address_only() {
 }
 
 #[tokio::test]
+async fn a_cursor_is_good_for_its_own_list_alone() {
+    let shop = shop().await;
+    for n in 0..3_u8 {
+        shop.service.place(&shopper(&n.to_string()), items(&[item(n, 1)])).await.unwrap();
+    }
+    let mut staff = request(user(7), "s");
+    let contracts::Caller::User { permissions, .. } = &mut staff.caller else { panic!() };
+    permissions.insert(Permission::OrderRead);
+    let ask = |cursor: &Option<String>, state| ListOrders { cursor: cursor.clone(), state, limit: Some(1) };
+    let own = shop.service.orders(&shopper("x"), ask(&None, None)).await.unwrap().next_cursor;
+    let all = shop.service.all_orders(&staff, ask(&None, None)).await.unwrap().next_cursor;
+    assert!(own.is_some() && all.is_some() && own != all);
+    assert!(shop.service.orders(&shopper("x"), ask(&own, None)).await.is_ok());
+    assert!(shop.service.all_orders(&staff, ask(&all, None)).await.is_ok());
+    let paid = Some(OrderState::Paid);
+    for refused in [
+        shop.service.orders(&shopper("x"), ask(&all, None)).await,
+        shop.service.orders(&shopper("x"), ask(&own, paid)).await,
+        shop.service.orders(&request(user(2), "x"), ask(&own, None)).await,
+        shop.service.all_orders(&staff, ask(&own, None)).await,
+        shop.service.all_orders(&staff, ask(&all, paid)).await,
+    ] {
+        let refused = refused.unwrap_err();
+        assert_eq!((refused.status(), refused.fields()[0].pointer.as_str()), (422, "cursor"));
+    }
+}
+
+#[tokio::test]
 async fn lists_are_the_callers_own_in_pages_newest_first() {
     let shop = shop().await;
     let mut placed = Vec::new();

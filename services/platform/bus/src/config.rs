@@ -20,6 +20,11 @@ pub enum BusEngine {
     Pulsar,
 }
 
+/// Most tries at once: the pause before the last of them is some seconds, in which the subscription stands still.
+const QUICK_TRIES: u32 = 10;
+/// Most tries in all.
+const TRIES: u32 = 10_000;
+
 /// Section `bus`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -94,7 +99,7 @@ impl Default for BusConfig {
             watch: Duration::from_secs(1),
             lease: Duration::from_secs(30),
             stall: Duration::from_secs(2),
-            cursor: Duration::from_millis(50),
+            cursor: Duration::from_millis(250),
             keep: 7 * DAY,
             keep_at_most: 28 * DAY,
             pulsar: PulsarConfig::default(),
@@ -118,8 +123,11 @@ impl BusConfig {
         if !(1..=100_000).contains(&self.parked) {
             return wrong("parked", "must lie between 1 and 100000");
         }
-        if self.quick_tries == 0 || self.tries < self.quick_tries {
-            return wrong("tries", "must be at least quick_tries, and that at least 1");
+        if !(1..=QUICK_TRIES).contains(&self.quick_tries) {
+            return wrong("quick_tries", "must lie between 1 and 10");
+        }
+        if !(self.quick_tries..=TRIES).contains(&self.tries) {
+            return wrong("tries", "must lie between quick_tries and 10000");
         }
         for (field, value) in [
             ("timeout", self.timeout),
@@ -149,4 +157,24 @@ pub(crate) fn built_without() -> Failure {
         "bus.engine is \"pulsar\", but this program was built without it: build with `cargo build --release \
          --features pulsar` (that needs protoc; Debian: protobuf-compiler), or set bus.engine = \"embedded\"",
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tries_are_bounded() {
+        assert!(BusConfig { quick_tries: 10, tries: 10, ..BusConfig::default() }.validate().is_ok());
+        for (quick_tries, tries, field) in [
+            (0, 20, "bus.quick_tries"),
+            // The next one would come after 20 s, the twentieth after hours, and all behind it wait.
+            (11, 20, "bus.quick_tries"),
+            (3, 2, "bus.tries"),
+            (3, 10_001, "bus.tries"),
+        ] {
+            let config = BusConfig { quick_tries, tries, ..BusConfig::default() };
+            assert_eq!(config.validate().unwrap_err().fields()[0].pointer, field);
+        }
+    }
 }

@@ -16,6 +16,7 @@
 
 mod admin;
 mod care;
+mod foreign;
 mod lanes;
 mod link;
 mod message;

@@ -1,6 +1,6 @@
 //! Trying parked events again.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use contracts::Event;
 use futures::{StreamExt, future::BoxFuture, stream};
@@ -32,9 +32,11 @@ impl Retries {
         Self { name, db, config, courier, parked: ParkedSet::default() }
     }
 
-    /// Takes over what the database holds.
-    pub(crate) async fn reload(&mut self) -> Result<()> {
-        self.parked = ParkedSet::load(store::parked(&self.db, self.name, self.config.parked).await?);
+    /// Takes over what the database holds of these shards, or of all: what other regions have parked neither fills the room
+    /// nor stands before what is to be tried here.
+    pub(crate) async fn reload(&mut self, shards: Option<&BTreeSet<Shard>>) -> Result<()> {
+        let parked = store::parked(&self.db, self.name, shards, self.config.parked).await?;
+        self.parked = ParkedSet::load(parked);
         Ok(())
     }
 

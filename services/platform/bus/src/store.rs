@@ -76,6 +76,11 @@ fn event(row: &QueryResult) -> Result<Event> {
     })
 }
 
+/// The ranges of a statement, padded to a power of two by the last one again: few different texts, whose plans stay cached.
+fn padded(ranges: &[Range]) -> impl Iterator<Item = &Range> {
+    ranges.iter().chain(ranges.last().into_iter().cycle()).take(ranges.len().next_power_of_two())
+}
+
 /// The events of these topics in the ranges, by shard and position. Positions have no gaps, so the ranges bound what is
 /// read.
 pub(crate) async fn events(db: &Db, topics: &[&'static str], ranges: &[Range]) -> Result<Vec<Event>> {
@@ -83,11 +88,12 @@ pub(crate) async fn events(db: &Db, topics: &[&'static str], ranges: &[Range]) -
         return Ok(Vec::new());
     }
     let mut values: Vec<Value> = topics.iter().map(|topic| (*topic).into()).collect();
-    for range in ranges {
+    for range in padded(ranges) {
         values.extend([number(range.shard), range.from.into(), range.to.into()]);
     }
     let topics = vec!["?"; topics.len()].join(", ");
-    let ranges = vec!["(e.shard = ? AND e.pos > ? AND e.pos <= ?)"; ranges.len()].join(" OR ");
+    let count = ranges.len().next_power_of_two();
+    let ranges = vec!["(e.shard = ? AND e.pos > ? AND e.pos <= ?)"; count].join(" OR ");
     let sql = format!(
         "SELECT {EVENT} FROM event_log e WHERE e.topic IN ({topics}) AND ({ranges}) ORDER BY e.shard, e.pos"
     );
@@ -100,9 +106,10 @@ pub(crate) async fn all_events(db: &Db, ranges: &[Range]) -> Result<Vec<Event>> 
     if ranges.is_empty() {
         return Ok(Vec::new());
     }
-    let values =
-        ranges.iter().flat_map(|range| [number(range.shard), range.from.into(), range.to.into()]).collect();
-    let ranges = vec!["(e.shard = ? AND e.pos > ? AND e.pos <= ?)"; ranges.len()].join(" OR ");
+    let bounds = |range: &Range| [number(range.shard), range.from.into(), range.to.into()];
+    let values = padded(ranges).flat_map(bounds).collect();
+    let count = ranges.len().next_power_of_two();
+    let ranges = vec!["(e.shard = ? AND e.pos > ? AND e.pos <= ?)"; count].join(" OR ");
     let sql = format!("SELECT {EVENT} FROM event_log e WHERE {ranges} ORDER BY e.shard, e.pos");
     query(db.read(), sql, values).await?.iter().map(event).collect()
 }

@@ -153,7 +153,7 @@ impl Subscription {
         self.seen.clone_from(&self.written);
         self.moved = None;
         self.busy.clear();
-        self.retries.reload().await
+        self.retries.reload(self.beat.shards()).await
     }
 
     /// Takes over what somebody else changed: a rewound cursor, revived dead letters, or another process's work.
@@ -173,10 +173,11 @@ impl Subscription {
                 }
             }
         }
-        let live = usize::try_from(state.live(self.name)).unwrap_or(usize::MAX);
+        let live = state.live_of(self.name, |shard| self.beat.has(shard));
+        let live = usize::try_from(live).unwrap_or(usize::MAX);
         let limit = usize::try_from(self.config.parked).unwrap_or(usize::MAX);
         if live.min(limit) != self.retries.parked.len().min(limit) {
-            self.retries.reload().await?;
+            self.retries.reload(self.beat.shards()).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use kernel::{Cursor, Failure, Page, Result, Shard, page_limit};
+use kernel::{Cursors, Failure, Page, Result, Shard, page_limit};
 use platform_db::Db;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -41,10 +41,12 @@ pub(crate) async fn run_to_end(mut loops: JoinSet<()>, stop: &CancellationToken)
 
 /// A page of dead letters.
 pub(crate) async fn dead_letters(db: &Db, cursor: Option<&str>, limit: u32) -> Result<Page<DeadLetter>> {
-    let after = cursor.map(Cursor::decode::<Place>).transpose()?;
+    let cursors = Cursors::of("bus.dead_letters", &());
+    let after = cursors.read::<Place>(cursor)?;
     let limit = page_limit(Some(limit))?;
     let letters = store::dead_letters(db, after, limit + 1).await?;
-    Ok(Page::cut(letters, limit, |letter| (letter.subscription.clone(), letter.shard.number(), letter.pos)))
+    Ok(cursors
+        .page(letters, limit, |letter| (letter.subscription.clone(), letter.shard.number(), letter.pos)))
 }
 
 /// Fails where there is no such subscription, or no such shard.

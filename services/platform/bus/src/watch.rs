@@ -1,7 +1,7 @@
 //! One look at the log for all subscriptions of the process.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
@@ -40,7 +40,7 @@ pub(crate) struct Sight {
 #[derive(Debug, Default)]
 pub(crate) struct State {
     cursors: HashMap<String, Vec<Option<i64>>>,
-    live: HashMap<String, u64>,
+    live: HashMap<String, BTreeMap<Shard, u64>>,
 }
 
 impl State {
@@ -51,7 +51,13 @@ impl State {
 
     /// How many parked events of a subscription will be tried again.
     pub(crate) fn live(&self, subscription: &str) -> u64 {
-        self.live.get(subscription).copied().unwrap_or(0)
+        self.live_of(subscription, |_| true)
+    }
+
+    /// The same of some shards.
+    pub(crate) fn live_of(&self, subscription: &str, of: impl Fn(Shard) -> bool) -> u64 {
+        let live = self.live.get(subscription).into_iter().flatten();
+        live.filter(|(shard, _)| of(**shard)).map(|(_, count)| *count).sum()
     }
 }
 

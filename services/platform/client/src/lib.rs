@@ -7,6 +7,9 @@
 //! **Nothing is sent twice.** A call is tried again only when no connection could be made, so that nothing was sent:
 //! the caller alone knows whether its call may be repeated, and under which idempotency key.
 //!
+//! Among regions a call on behalf of a user names their home (`x-meridian-home`), for a mesh to route by; nothing of ours
+//! believes it.
+//!
 //! Calls in flight to a domain are bounded, and a breaker refuses calls to one that keeps failing.
 
 pub mod breaker;

@@ -1,6 +1,7 @@
 //! Two processes in one: a real server on a port of its own, called by a real client.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -9,9 +10,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use contracts::{Ctx, Dispatch, Transport};
-use kernel::{Clock, Failure, Result, SystemClock, code};
+use contracts::{Caller, Ctx, Dispatch, SessionId, Transport, UserId};
+use kernel::{Clock, Failure, Id, Region, Result, Shard, SystemClock, code};
+use placement::{Jurisdiction, MapVersion, Placing, ShardRow, World};
 use platform_http::{AssertionKey, HttpServerConfig, Server};
+use platform_regions::Regions;
 use tokio::{net::TcpListener, sync::oneshot};
 
 use super::*;
@@ -94,6 +97,58 @@ async fn a_call_arrives_with_its_context_and_a_problem_comes_back_whole() {
         assert!(failure.is(code::INTERNAL));
     })
     .await;
+}
+
+/// The head of a call's request, as it goes over the wire.
+async fn head_of_a_call(regions: Regions, ctx: &Ctx) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut config = ClientConfig::default();
+    config.targets.insert("order".to_owned(), format!("http://{}", listener.local_addr().unwrap()));
+    let transport = HttpTransport::among(&config, KEY, Arc::new(SystemClock), regions).unwrap();
+    let reading = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+        String::from_utf8(head).unwrap()
+    };
+    let calling = transport.call(ctx, "order", "echo", Vec::new());
+    let (head, answer) = tokio::join!(reading, calling);
+    assert_eq!(answer.unwrap(), b"{}");
+    head
+}
+
+#[tokio::test]
+async fn a_call_names_the_users_home_where_there_are_regions() {
+    let own_work = ctx(Duration::from_secs(5));
+    let id: UserId = Id::derive(Shard::new(3), &[b"user"]);
+    let session: SessionId = Id::derive(Shard::new(3), &[b"session"]);
+    let caller = Caller::User { id, session, permissions: BTreeSet::new() };
+    let users = Ctx { caller, ..own_work.clone() };
+    let mut world = World::default();
+    let row = ShardRow {
+        home: Region::new("us-east"),
+        jurisdiction: Jurisdiction::new(Jurisdiction::ANY),
+        placing: Placing::Settled,
+        version: MapVersion(1),
+    };
+    for number in 0..4 {
+        world.observed.shards.insert(Shard::new(number), row.clone());
+    }
+    let among = |world: &World| Regions::of(Region::new("eu-west"), world.clone());
+    let head = head_of_a_call(among(&world), &users).await;
+    assert!(head.contains("\r\nx-meridian-home: us-east\r\n"), "{head}");
+    for (regions, ctx) in
+        [(Regions::single(), &users), (among(&World::default()), &users), (among(&world), &own_work)]
+    {
+        let head = head_of_a_call(regions, ctx).await;
+        assert!(!head.contains("x-meridian-home"), "{head}");
+    }
 }
 
 #[tokio::test]

@@ -7,9 +7,10 @@ use std::{
 };
 
 use async_trait::async_trait;
-use contracts::{Ctx, Transport};
+use contracts::{Caller, Ctx, Transport};
 use kernel::{Clock, Failure, Problem, Result, code};
-use platform_http::{ASSERTION_HEADER, ASSERTION_REFUSED, AssertionKey};
+use platform_http::{ASSERTION_HEADER, ASSERTION_REFUSED, AssertionKey, HOME_HEADER};
+use platform_regions::Regions;
 use reqwest::{
     Client, Response,
     header::{CONTENT_TYPE, HeaderValue},
@@ -30,6 +31,7 @@ pub struct HttpTransport {
     clock: Arc<dyn Clock>,
     targets: HashMap<String, Target>,
     answer_limit: usize,
+    regions: Regions,
 }
 
 struct Target {
@@ -39,8 +41,18 @@ struct Target {
 }
 
 impl HttpTransport {
-    /// A transport to the targets of `config`, whose calls are signed by `key`.
+    /// A transport to the targets of `config`, whose calls are signed by `key`, in a shop without regions.
     pub fn new(config: &ClientConfig, key: AssertionKey, clock: Arc<dyn Clock>) -> Result<Arc<Self>> {
+        Self::among(config, key, clock, Regions::single())
+    }
+
+    /// The same among regions: calls on behalf of a user say where they are at home, for a mesh to route by.
+    pub fn among(
+        config: &ClientConfig,
+        key: AssertionKey,
+        clock: Arc<dyn Clock>,
+        regions: Regions,
+    ) -> Result<Arc<Self>> {
         let client = Client::builder()
             .connect_timeout(config.connect_timeout)
             .pool_idle_timeout(config.idle_timeout)
@@ -57,7 +69,7 @@ impl HttpTransport {
             breaker: Breaker::new(config.breaker_failures, config.breaker_pause),
         };
         let targets = config.targets.iter().map(|(domain, base)| (domain.clone(), target(base))).collect();
-        Ok(Arc::new(Self { client, key, clock, targets, answer_limit: config.answer_limit }))
+        Ok(Arc::new(Self { client, key, clock, targets, answer_limit: config.answer_limit, regions }))
     }
 
     async fn attempt(&self, ctx: &Ctx, target: &Target, path: &str, body: Vec<u8>) -> Result<Vec<u8>> {
@@ -100,6 +112,10 @@ impl HttpTransport {
             Some(trace) => request.header(platform_trace::HEADER, trace),
             None => request,
         };
+        let request = match self.home(ctx) {
+            Some(home) => request.header(HOME_HEADER, home),
+            None => request,
+        };
         let request = request.build().map_err(Failure::internal)?;
         let mut pauses = CONNECT_AGAIN.into_iter();
         loop {
@@ -116,6 +132,15 @@ impl HttpTransport {
                 Err(error) => return Err(unreachable(error)),
             }
         }
+    }
+
+    /// The home region of the user on whose behalf the call is; none without regions. Guests and our own work have none: they
+    /// are as well served here as anywhere.
+    fn home(&self, ctx: &Ctx) -> Option<HeaderValue> {
+        let Caller::User { id, .. } = &ctx.caller else { return None };
+        let world = self.regions.world()?;
+        let row = world.observed.shards.get(&id.shard())?;
+        HeaderValue::from_str(row.home.as_str()).ok()
     }
 
     async fn answer(&self, mut response: Response) -> Result<Vec<u8>> {

@@ -96,6 +96,16 @@ impl Db {
         })))
     }
 
+    /// Whether the database that `config` names is there; nothing is made. [`Db::open`] makes what is not.
+    pub async fn exists(config: &DbConfig) -> Result<bool> {
+        config.validate()?;
+        match config.engine {
+            EngineName::Sqlite => Ok(config.data.join(sqlite::FILE).exists()),
+            // Boxed: the future of its connection is large.
+            EngineName::Tidb => Box::pin(tidb::exists(&config.tidb)).await,
+        }
+    }
+
     /// The readers' pool. Sees only what is committed.
     pub fn read(&self) -> &Reader {
         &self.0.reader

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use contracts::EventBody;
-use kernel::{Failure, Result, Shard, Timestamp, code};
+use kernel::{Failure, Ids, Result, Shard, Timestamp, code};
 use sea_orm::{
     ConnectionTrait, DbBackend, DbErr, EntityName, EntityTrait, IdenStatic, Iterable, ModelTrait, Statement,
     Value,
@@ -71,6 +71,17 @@ impl Rows {
         self.publishes = true;
         self.raw(OUTBOX_TABLE, OUTBOX, values);
         self
+    }
+
+    /// Gives its events new ids, in their order. Who inserts them does so at every try: the time in an id is then the time
+    /// of its transaction, however long it waited before.
+    pub(crate) fn mint_events(&mut self, ids: &Ids) {
+        let outbox = self.tables.iter_mut().filter(|table| table.name == OUTBOX_TABLE);
+        for row in outbox.flat_map(|table| &mut table.rows) {
+            if let Some(Value::Uuid(Some(id))) = row.get_mut(OUTBOX_ID) {
+                *id = ids.anew(*id);
+            }
+        }
     }
 
     pub(crate) fn raw(&mut self, table: &'static str, columns: &[&'static str], values: Vec<Value>) {
@@ -182,6 +193,8 @@ const LONGEST_EVENT: usize = 4 << 20;
 
 const OUTBOX_TABLE: &str = "outbox";
 const OUTBOX: &[&str] = &["shard", "id", "topic", "aggregate", "at", "body", "trace"];
+/// Which of them the id is.
+const OUTBOX_ID: usize = 1;
 
 /// The outbox row of an event, with the trace of whoever publishes it. `request.too_large` above [`LONGEST_EVENT`].
 pub(crate) fn event_row<E: EventBody>(

@@ -51,7 +51,10 @@ impl Db {
             Box::pin(async move {
                 let batch = match only {
                     None => waiting_anywhere(tx, *most).await?,
-                    Some(shards) => waiting(tx, shards, Uuid::nil(), *most).await?,
+                    Some(shards) => {
+                        let all: Vec<_> = shards.iter().map(|shard| (*shard, Uuid::nil())).collect();
+                        waiting(tx, &all, *most).await?
+                    }
                 };
                 batch.move_on(tx).await?;
                 Ok(batch.len())
@@ -127,17 +130,16 @@ async fn waiting_anywhere(connection: &impl ConnectionTrait, most: u32) -> Resul
     read(connection, Statement::from_sql_and_values(backend, sql, [most.into()])).await
 }
 
-/// The first events of the outbox with ids from `from` on.
+/// The first events of these shards' outboxes, each from an id on.
 pub(crate) async fn waiting(
     connection: &impl ConnectionTrait,
-    shards: &[Shard],
-    from: Uuid,
+    from: &[(Shard, Uuid)],
     most: u32,
 ) -> Result<Batch> {
     // A range of the primary key for each shard.
-    let ranges = vec!["(shard = ? AND id >= ?)"; shards.len()].join(" OR ");
+    let ranges = vec!["(shard = ? AND id >= ?)"; from.len()].join(" OR ");
     let sql = format!("{WAITING} WHERE {ranges} ORDER BY shard, id LIMIT ?");
-    let values = shards.iter().flat_map(|shard| [number(*shard), from.into()]);
+    let values = from.iter().flat_map(|(shard, id)| [number(*shard), (*id).into()]);
     let values = values.chain([most.into()]);
     read(connection, Statement::from_sql_and_values(connection.get_database_backend(), sql, values)).await
 }
@@ -162,10 +164,10 @@ impl Batch {
         self.0.values().map(Vec::len).sum()
     }
 
-    /// Milliseconds since 1970 in the newest id; 0 without one.
-    pub(crate) fn newest_millis(&self) -> u64 {
-        let newest = self.0.values().flatten().map(|(id, _)| id.as_u128() >> 80).max();
-        newest.and_then(|millis| u64::try_from(millis).ok()).unwrap_or(0)
+    /// Milliseconds since 1970 in the newest id of each shard.
+    pub(crate) fn newest_millis(&self) -> impl Iterator<Item = (Shard, u64)> + '_ {
+        let millis = |(id, _): &Waiting| u64::try_from(id.as_u128() >> 80).unwrap_or(0);
+        self.0.iter().filter_map(move |(shard, events)| Some((*shard, events.iter().map(millis).max()?)))
     }
 
     /// Gives the events their positions.
@@ -197,10 +199,14 @@ impl Batch {
                 // Powers of two, so that few different texts are prepared; naming a row twice costs nothing.
                 chunk.resize(chunk.len().next_power_of_two(), last);
             }
-            let marks = vec!["(shard = ? AND id = ?)"; chunk.len()].join(" OR ");
+            // TiDB looks rows up by key where it is told so; SQLite makes one look-up a term.
+            let keys = match backend {
+                DbBackend::MySql => format!("(shard, id) IN ({})", vec!["(?, ?)"; chunk.len()].join(", ")),
+                _ => vec!["(shard = ? AND id = ?)"; chunk.len()].join(" OR "),
+            };
             let statement = Statement::from_sql_and_values(
                 backend,
-                format!("DELETE FROM outbox WHERE {marks}"),
+                format!("DELETE FROM outbox WHERE {keys}"),
                 chunk.iter().flat_map(|&(shard, id)| [number(shard), id.into()]),
             );
             tx.execute_raw(statement).await.db()?;

@@ -24,7 +24,7 @@ use crate::{DbConfig, DbResult, Synchronous, observe};
 
 pub(crate) use self::writer::{Append, Queue};
 
-const FILE: &str = "meridian.db";
+pub(crate) const FILE: &str = "meridian.db";
 const LOCK: &str = "meridian.lock";
 /// Waits for writers that do not queue on the lock file, such as a person's `sqlite3`.
 const BUSY: Duration = Duration::from_secs(5);

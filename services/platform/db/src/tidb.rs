@@ -53,6 +53,11 @@ pub(crate) struct Tidb {
     appender: Appender,
 }
 
+/// Whether the database that `config` names is there; nothing is made.
+pub(crate) async fn exists(config: &TidbConfig) -> Result<bool> {
+    schema::exists(config).await
+}
+
 /// What tasks share.
 struct Core {
     config: TidbConfig,

@@ -218,6 +218,7 @@ impl Tx {
         for row in self.take_events() {
             rows = rows.outbox(row);
         }
+        rows.mint_events(&self.ids);
         rows.insert(self).await?;
         Ok(rows.publishes)
     }

@@ -11,7 +11,7 @@ use contracts::{Caller, Ctx};
 use futures::future::LocalBoxFuture;
 use kernel::{Failure, Result, code};
 
-use crate::{HttpError, shared::Shared};
+use crate::{HttpError, headers::is_repeated, shared::Shared};
 
 pub(crate) const IDEMPOTENCY_KEY: &str = "Idempotency-Key";
 const CART_TOKEN: &str = "X-Cart-Token";
@@ -92,6 +92,9 @@ async fn identify(req: &HttpRequest, ctx: &mut Ctx, token: &str) -> Result<()> {
 /// The caller by `Authorization: Bearer`.
 pub(crate) async fn caller(req: &HttpRequest) -> Result<Ctx> {
     let mut ctx = anonymous(req)?;
+    if is_repeated(req.headers(), AUTHORIZATION.as_str()) {
+        return Err(twice("Authorization"));
+    }
     if let Some(header) = req.headers().get(AUTHORIZATION) {
         let token = header.to_str().ok().and_then(bearer).ok_or_else(|| {
             Failure::new(code::UNAUTHENTICATED).detail("expected Authorization: Bearer <access token>")
@@ -107,9 +110,16 @@ pub(crate) fn bearer(header: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()).filter(|token| !token.is_empty())
 }
 
+fn twice(name: &str) -> Failure {
+    Failure::invalid(name, "is given twice")
+}
+
 /// A header of 1 to 200 visible ASCII characters; `None` when absent.
 fn value(headers: &HeaderMap, name: &str) -> Result<Option<String>> {
     let Some(sent) = headers.get(name) else { return Ok(None) };
+    if is_repeated(headers, name) {
+        return Err(twice(name));
+    }
     sent.to_str()
         .ok()
         .filter(|text| (1..=MAX_VALUE).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic()))
@@ -186,6 +196,10 @@ mod tests {
             let refused = value(&headers("idempotency-key", odd), IDEMPOTENCY_KEY).unwrap_err();
             assert_eq!(refused.fields()[0].pointer, "Idempotency-Key");
         }
+        let mut twice = headers("idempotency-key", "k1");
+        twice.append(HeaderName::from_static("idempotency-key"), HeaderValue::from_static("k1"));
+        let refused = value(&twice, IDEMPOTENCY_KEY).unwrap_err();
+        assert_eq!(refused.fields()[0].detail, "is given twice");
     }
 
     #[test]

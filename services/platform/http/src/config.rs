@@ -42,6 +42,8 @@ pub struct HttpServerConfig {
     pub compress: bool,
     /// Proxies whose `X-Forwarded-For` is believed. Default none.
     pub trusted_proxies: Vec<IpAddr>,
+    /// Whose `traceparent` is continued, and with it the choice whether a request is recorded. Default `trusted`.
+    pub follow_traces: FollowTraces,
     /// Host names, without a port, by which staff reach the shop, such as `shop.example`. `localhost`, addresses and the
     /// name in `storefront.public_url` always are. Default none.
     pub staff_hosts: Vec<String>,
@@ -72,12 +74,25 @@ impl Default for HttpServerConfig {
             max_in_flight: 4_096,
             compress: true,
             trusted_proxies: Vec::new(),
+            follow_traces: FollowTraces::Trusted,
             staff_hosts: Vec::new(),
             drain_delay: Duration::ZERO,
             shutdown_timeout: Duration::from_secs(15),
             rate_limit: RateLimitConfig::default(),
         }
     }
+}
+
+/// Whose traces are continued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FollowTraces {
+    /// Everybody's: who sends a sampled `traceparent` has its request recorded.
+    Anyone,
+    /// Those of our own processes and regions, which sign what they send, of `trusted_proxies` (which must set `traceparent`
+    /// themselves or take it off) and of clients on this machine. Anybody else's request begins a trace of its own, which
+    /// is linked with theirs and sampled by our own rule.
+    Trusted,
 }
 
 /// Token buckets: each holds a minute's worth and refills evenly. 0 lifts one limit.

@@ -32,7 +32,9 @@ use crate::{
     fallback::for_programs,
     headers::{secure, strip, weaken},
     meters::{Meters, label},
+    path,
     shared::Shared,
+    traces::Told,
 };
 
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -109,11 +111,14 @@ where
     forward_ready!(inner);
 
     fn call(&self, mut req: ServiceRequest) -> Self::Future {
+        // Another region signs the target as it sends it.
+        let hop = self.shared.hop(req.head());
+        let readable = path::settle(&mut req);
         let kind = Kind::of(req.path());
-        let mut hop = None;
+        let hop = hop.filter(|_| kind != Kind::Internal);
         let passed_on = req.headers().contains_key(HOP_HEADER);
+        let told = Told::take(&self.shared, &mut req, hop.as_ref());
         if kind != Kind::Internal {
-            hop = self.shared.hop(req.head());
             strip(&mut req);
         }
         if let Some(hop) = &hop {
@@ -121,6 +126,9 @@ where
             req.head_mut().peer_addr = hop.client.map(|client| (client, 0).into());
         }
         let passage = Passage::new(&req, kind, hop, passed_on, self.shared.clone(), self.meters.clone());
+        if let Some(told) = told {
+            told.tell(&passage.span);
+        }
         req.extensions_mut().insert(passage.id.clone());
         if passage.method == Method::HEAD {
             // Handlers know GET; actix leaves the body out by what the client asked.
@@ -136,7 +144,7 @@ where
         let door = self.door.clone().filter(|_| kind == Kind::Public);
         Box::pin(
             async move {
-                let permit = match passage.admit(&req).await {
+                let permit = match passage.admit(&req).await.and_then(|permit| readable.map(|()| permit)) {
                     Ok(permit) => permit,
                     Err(failure) => return Ok(passage.refuse(req, &failure)),
                 };
@@ -224,8 +232,6 @@ impl Passage {
         }
         if platform_trace::is_on() {
             span.record("otel.kind", "server");
-            let parent = req.headers().get(platform_trace::HEADER).and_then(|value| value.to_str().ok());
-            parent.into_iter().for_each(|parent| platform_trace::continue_from(&span, parent));
         }
         let browser = Browser::of(req, &id.0);
         Self {

@@ -19,6 +19,11 @@ pub(crate) fn strip(req: &mut ServiceRequest) {
     }
 }
 
+/// Whether a header of which there is one comes again: whoever looks at the last one would see another request than we do.
+pub(crate) fn is_repeated(headers: &HeaderMap, name: &str) -> bool {
+    headers.get_all(name).nth(1).is_some()
+}
+
 /// A strong ETag names the bytes, and compression has changed them.
 pub(crate) fn weaken(headers: &mut HeaderMap) {
     if !headers.contains_key(CONTENT_ENCODING) {

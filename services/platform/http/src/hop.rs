@@ -18,6 +18,9 @@ use crate::assertion::{ASSERTION_HEADER, AssertionKey, LIFETIME, digest, is_over
 
 /// The header that names the region a request was passed on by.
 pub const HOP_HEADER: &str = "x-meridian-hop";
+/// The header that names the home region of whose request it is: a hint by which a mesh may route it. Our edge and our calls
+/// between processes carry it, a client's own is taken off, and nothing of ours believes it.
+pub const HOME_HEADER: &str = "x-meridian-home";
 /// The header of an answer to a hop by which a region says why it did nothing at all with it: the region that passed it on
 /// may serve it, whatever it is.
 pub const UNSERVED_HEADER: &str = "x-meridian-unserved";

@@ -9,7 +9,7 @@ use kernel::{Failure, Result, code};
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_path_to_error::{Path, Segment};
 
-use crate::{HttpError, body, caller::caller, shared::Shared, strict::Strict};
+use crate::{HttpError, body, caller::caller, headers::is_repeated, shared::Shared, strict::Strict};
 
 /// A JSON object as the body that fits `T` and its rules.
 ///
@@ -106,6 +106,9 @@ where
 }
 
 fn is_json(req: &HttpRequest) -> bool {
+    if is_repeated(req.headers(), CONTENT_TYPE.as_str()) {
+        return false;
+    }
     let media_type = req.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let media_type = media_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     media_type == "application/json"

@@ -214,6 +214,7 @@ impl Server {
             clock: self.clock.clone(),
             auth: self.auth.clone(),
             entrance: self.entrance.clone(),
+            internal: self.internal.as_ref().map(|(key, _)| key.clone()),
             routes: table,
             owners,
             in_flight: AtomicUsize::new(0),

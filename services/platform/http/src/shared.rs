@@ -34,6 +34,8 @@ pub(crate) struct Shared {
     pub(crate) auth: Option<Auth>,
     /// The region's entrance, and the key by which hops from other regions are believed.
     pub(crate) entrance: Option<(Arc<dyn Entrance>, AssertionKey)>,
+    /// The key by which calls between processes are known; none where nothing is dispatched.
+    pub(crate) internal: Option<AssertionKey>,
     pub(crate) limits: Limits,
     pub(crate) routes: RouteTable,
     pub(crate) owners: Owners,
@@ -142,7 +144,8 @@ impl Shared {
         }
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether a proxy of ours has this address.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
         self.config.trusted_proxies.contains(&address.to_canonical())
     }
 }

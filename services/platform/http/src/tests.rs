@@ -2,10 +2,12 @@
 
 mod document;
 mod entrance;
+mod hostile;
 mod identity;
 mod input;
 mod passage;
 mod serving;
+mod traces;
 
 use std::{
     collections::BTreeSet,

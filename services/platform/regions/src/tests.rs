@@ -7,7 +7,7 @@ use super::*;
 
 /// A map of this version at this moment, whose only shard is at home in `home`.
 fn world(home: &str, version: u64, now: i64) -> World {
-    let anywhere = Jurisdiction::new("any");
+    let anywhere = Jurisdiction::new(Jurisdiction::ANY);
     let spec = RegionSpec {
         role: Role::Full,
         endpoint: String::new(),

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use opentelemetry::{
     Context,
-    trace::{SpanContext, Status, TraceContextExt},
+    trace::{SpanContext, Status, TraceContextExt, TraceFlags, TraceState},
 };
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
@@ -83,6 +83,17 @@ pub fn continue_from(span: &Span, traceparent: &str) {
     {
         // Fails for a span that nobody records.
         let _ = span.set_parent(Context::new().with_remote_span_context(remote));
+    }
+}
+
+/// Links `span` with the trace that `traceparent` names, which stays another and does not say whether this one is recorded: the
+/// word of somebody who is not trusted. What cannot be read is no link.
+pub fn link_to(span: &Span, traceparent: &str) {
+    if is_on()
+        && let Some(remote) = parent::read(traceparent)
+    {
+        let (trace, there) = (remote.trace_id(), remote.span_id());
+        span.add_link(SpanContext::new(trace, there, TraceFlags::default(), true, TraceState::default()));
     }
 }
 

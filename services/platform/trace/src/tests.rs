@@ -69,6 +69,18 @@ fn work_stays_in_its_trace() {
     assert!(!format!("{sql:?}").contains("ada@"));
     assert_eq!(told[3..35], REMOTE[3..35]);
 
+    // A stranger's trace is another, whatever it says of being sampled.
+    let strangers = tracing::info_span!("strangers");
+    link_to(&strangers, REMOTE);
+    link_to(&strangers, "nonsense");
+    drop(strangers);
+    let strangers = kept.named("strangers");
+    assert_eq!(strangers.parent_span_id, SpanId::INVALID);
+    assert_ne!(strangers.span_context.trace_id().to_string(), REMOTE[3..35]);
+    let linked: Vec<_> = strangers.links.iter().map(|link| link.span_context.clone()).collect();
+    assert_eq!((linked.len(), linked[0].trace_id().to_string().as_str()), (1, &REMOTE[3..35]));
+    assert!(!linked[0].is_sampled());
+
     // Later, by another way: the order's trace, with a link to what caused it.
     let other = tracing::info_span!("other");
     other.in_scope(|| {

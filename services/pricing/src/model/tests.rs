@@ -15,6 +15,7 @@ fn sku() -> SkuId {
 
 fn wanted(kind: PriceKind, amount: i64, from: Option<u32>, to: Option<u32>) -> Wanted {
     Wanted {
+        place: 0,
         id: Id::derive(Shard::new(1), &[format!("{kind:?} {amount} {from:?} {to:?}").as_bytes()]),
         kind,
         money: Money::new(amount, Currency::USD),
@@ -53,6 +54,21 @@ fn a_sale_counts_in_its_window_and_only_while_it_is_lower() {
     let view = dear.view(sku(), Currency::USD, at(2)).unwrap();
     assert_eq!((view.kind, view.compare_at), (List, None));
     assert_eq!(paid(&history(&[(0, wanted(Sale, 700, None, None))]), 1), Some(700));
+}
+
+#[test]
+fn a_window_is_over_when_it_closes_before_it_opens_or_before_now() {
+    for (from, to, over) in [
+        (None, None, false),
+        (None, Some(5), true),
+        (None, Some(6), false),
+        (Some(2), Some(5), true),
+        (Some(6), Some(6), true),
+        (Some(7), Some(6), true),
+        (Some(6), Some(7), false),
+    ] {
+        assert_eq!(wanted(Sale, 1, from, to).is_over(at(5)), over, "{from:?} {to:?}");
+    }
 }
 
 #[test]

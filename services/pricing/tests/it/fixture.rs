@@ -1,6 +1,7 @@
 //! A service over a fresh database, with a clock that stands still.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     sync::{
         Arc, Mutex,
@@ -11,7 +12,7 @@ use std::{
 
 use async_trait::async_trait;
 use contracts::{
-    Ctx, EventBody, Transport,
+    Caller, Ctx, EventBody, Permission, Transport,
     catalog::{Catalog, CatalogClient, SkuId, SkuInfo, SkuRecord},
     pricing::{PriceChanged, PriceKind, PriceView, PricesOf, Pricing, SetPrice},
 };
@@ -133,6 +134,12 @@ pub(crate) fn sale(sku_id: SkuId, price: Money, starts_at: Timestamp, ends_at: T
 impl Fixture {
     pub(crate) fn ctx(&self) -> Ctx {
         Ctx::system("test", self.db.now().plus(Duration::from_secs(60)))
+    }
+
+    pub(crate) fn staff(&self, permissions: &[Permission]) -> Ctx {
+        let permissions: BTreeSet<Permission> = permissions.iter().copied().collect();
+        let (id, session) = (Id::derive(Shard::new(3), &[b"ada"]), Id::derive(Shard::new(3), &[b"ada"]));
+        Ctx { caller: Caller::User { id, session, permissions }, ..self.ctx() }
     }
 
     pub(crate) fn after(&self, by: Duration) -> Timestamp {

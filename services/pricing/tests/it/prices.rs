@@ -1,13 +1,19 @@
 //! Setting and reading prices.
 
-use std::sync::Arc;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering},
+    },
+    time::Duration,
+};
 
 use contracts::{
-    Caller, Event, EventBody,
+    Caller, Event, EventBody, Permission,
     catalog::CatalogClient,
     pricing::{PriceChanged, PriceKind, PricesOf, Pricing, SetPrice, code},
 };
-use kernel::{Currency, Id, Money, Shard, code as general};
+use kernel::{Clock, Currency, Id, Money, Shard, Timestamp, code as general};
 use platform_bus::Consumer;
 use pricing::{Forget, PricingConfig};
 
@@ -159,6 +165,79 @@ async fn bad_prices_are_named_and_nothing_is_set() {
     assert_eq!(f.amount(a).await, None);
     assert_eq!(f.service.set_prices(&f.ctx(), vec![good; 1_001]).await.unwrap_err().status(), 422);
     f.set(vec![]).await;
+}
+
+/// A clock on which a second goes by between two looks.
+#[derive(Debug)]
+struct Hasty(AtomicI64);
+
+impl Clock for Hasty {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.fetch_add(1_000_000, Ordering::SeqCst))
+    }
+}
+
+/// Set then, the price in force would end in the past.
+#[tokio::test]
+async fn a_window_that_closes_before_it_is_written_is_refused() {
+    let f = fixture().await;
+    let clock = Arc::new(Hasty(AtomicI64::new(f.db.now().micros())));
+    let db = open(f.folder.path(), clock.clone()).await;
+    let service = over(&db, Arc::new(CatalogClient(f.shelf.clone())), PricingConfig::default());
+    let good = list(sku("a"), usd(1_000));
+    service.set_prices(&f.ctx(), vec![good.clone()]).await.unwrap();
+    let soon = Timestamp::from_micros(clock.0.load(Ordering::SeqCst)).plus(Duration::from_millis(500));
+    let short = vec![list(sku("b"), usd(1)), SetPrice { ends_at: Some(soon), ..good }];
+    let refused = service.set_prices(&f.ctx(), short).await.unwrap_err();
+    assert!(refused.is(code::WINDOW));
+    assert_eq!(refused.fields()[0].pointer, "/prices/1/ends_at");
+    let history = service.history(&f.ctx(), sku("a")).await.unwrap();
+    assert_eq!((history.len(), history[0].ends_at), (1, None));
+}
+
+#[tokio::test]
+async fn staff_set_prices_only_of_what_the_catalog_has() {
+    let f = fixture().await;
+    let (lamp, retired) = (f.shelf.put("lamp", "lights", true), f.shelf.put("rug", "lights", false));
+    let (staff, unknown) = (f.staff(&[Permission::PricingWrite]), sku("unknown"));
+    let asked = || f.shelf.asked.load(Ordering::SeqCst);
+    let both = vec![list(lamp, usd(1)), list(retired, usd(2))];
+    let more =
+        [both.clone(), vec![list(unknown, usd(3)), list(lamp, usd(4)), list(unknown, usd(5))]].concat();
+    let refused = f.service.set_prices(&staff, more).await.unwrap_err();
+    assert!(refused.is(general::INVALID));
+    let pointers: Vec<&str> = refused.fields().iter().map(|field| field.pointer.as_str()).collect();
+    assert_eq!(pointers, ["/prices/2/sku_id", "/prices/4/sku_id"]);
+    assert_eq!(f.amount(lamp).await, None, "all or none");
+    assert_eq!(asked(), 2, "once more for what was missing");
+
+    f.service.set_prices(&staff, both).await.unwrap();
+    assert_eq!((f.amount(lamp).await, f.amount(retired).await), (Some(1), Some(2)));
+    assert_eq!(asked(), 3, "one question for all of them");
+    f.set(vec![list(unknown, usd(6))]).await;
+    assert_eq!((f.amount(unknown).await, asked()), (Some(6), 3), "an import asks nothing");
+    let reader = f.staff(&[Permission::PricingRead]);
+    let one = vec![list(unknown, usd(7))];
+    assert!(f.service.set_prices(&reader, one).await.unwrap_err().is(general::FORBIDDEN));
+    assert_eq!(asked(), 3, "who may not learns nothing");
+}
+
+#[tokio::test]
+async fn a_sku_has_a_bounded_number_of_prices_to_come() {
+    let f = fixture().await;
+    let (a, b) = (sku("a"), sku("b"));
+    let window = |n: u32| sale(a, usd(1), f.after(DAY * n), f.after(DAY * (n + 1)));
+    let thousand: Vec<SetPrice> = (1..=1_000).map(window).collect();
+    f.set(thousand.clone()).await;
+    f.set(thousand).await;
+    let more = vec![list(b, usd(1)), window(1_001)];
+    let refused = f.service.set_prices(&f.ctx(), more.clone()).await.unwrap_err();
+    assert!(refused.is(general::INVALID));
+    assert_eq!(refused.fields()[0].pointer, "/prices/1");
+    assert_eq!(f.amount(b).await, None, "all or none");
+    // The first of them is over.
+    f.clock.advance(DAY * 2);
+    f.set(more).await;
 }
 
 #[tokio::test]

@@ -71,10 +71,10 @@ async fn pages_follow_each_other_and_end() {
     }
     assert_eq!(seen, (1..=45).map(product_id).collect::<Vec<_>>());
     let ctx = system(&shop.db);
-    let deep = kernel::Cursor::encode(&serde_json::json!({"offset": 10_000}));
-    for cursor in [deep, "nonsense".to_owned()] {
+    let of_mugs = shop.find(SearchQuery { limit: Some(20), ..words("mug") }).await.next_cursor.unwrap();
+    for (q, cursor) in [("mug", "nonsense".to_owned()), ("acme", of_mugs)] {
         let refused =
-            shop.search.search(&ctx, SearchQuery { cursor: Some(cursor), ..words("mug") }).await.unwrap_err();
+            shop.search.search(&ctx, SearchQuery { cursor: Some(cursor), ..words(q) }).await.unwrap_err();
         assert_eq!((refused.status(), refused.fields()[0].pointer.as_str()), (422, "cursor"));
     }
 }

@@ -1,5 +1,6 @@
 //! Migration in: an old MySQL shop's rows, dirt included, come in once, whatever is killed meanwhile, and go again.
 
+mod later;
 mod source;
 
 use std::{

@@ -189,6 +189,36 @@ async fn a_region_changes_nothing_for_as_long_as_a_person_says() -> Result<()> {
     three.shop.finish().await
 }
 
+/// `meridian region drill`, `add`, `law` and `policy --drills`, while the regions serve.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drill_reports_what_it_can_know_and_a_map_can_grow() -> Result<()> {
+    let three = Three::start().await?;
+    let run = |args: &[&str]| -> Result<Value> {
+        let all: Vec<&str> =
+            ["region"].into_iter().chain(args.iter().copied()).chain(["-o", "json"]).collect();
+        let text = three.shop.run_command(&all, None)?;
+        // What happened meanwhile comes behind it.
+        let mut answers = serde_json::Deserializer::from_str(&text).into_iter();
+        Ok(answers.next().context("an answer")??)
+    };
+    let drill = run(&["drill", REGIONS[2]])?;
+    let report = &drill["report"];
+    ensure!(drill["outcome"] == "done" && report["rto_seconds"].is_number(), "{drill}");
+    ensure!(report["events"]["waited"].is_u64() && report["replayed_events"].is_u64(), "{drill}");
+    ensure!(report["failed_requests"].is_null() && report["lost_writes"].is_null(), "{drill}");
+    ensure!(run(&["timeline"])?["report"]["taken_seconds"] == report["taken_seconds"]);
+    ensure!(run(&["policy", "--drills", "sat@3"])?["drills"]["next"].is_string());
+    ensure!(run(&["policy", "--no-drills"])?["drills"].is_null());
+
+    let added = run(&["add", "spare=http://127.0.0.1:9", "--weight", "0", "--jurisdiction", "eu"])?;
+    ensure!(added["jurisdictions"] == json!(["any", "eu"]), "{added}");
+    ensure!(run(&["law", "0", "--under", "eu"]).is_err(), "its home keeps no such data");
+    ensure!(run(&["set", "spare", "--role", "witness"])?["capacity"] == 0);
+    let wrong = run(&["verify"])?;
+    ensure!(wrong.as_array().is_some_and(|rules| rules.iter().all(|rule| rule["wrong"] == 0)), "{wrong}");
+    three.shop.finish().await
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn work_goes_on_when_a_region_is_killed() -> Result<()> {
     let mut three = Three::start().await?;

@@ -88,7 +88,7 @@ const ROUTES: &[(&str, &str, Access, &str, bool)] = &[
     ("PUT", "/api/v1/admin/warehouses/{id}", Staff, WAREHOUSE, true),
     ("GET", "/api/v1/admin/stock/{sku_id}", Staff, "", false),
     ("POST", "/api/v1/admin/stock/adjustments", Staff, ADJUST, false),
-    ("PUT", "/api/v1/admin/stock/{sku_id}/safety-stock", Staff, r#"{"safety_stock":1}"#, false),
+    ("PUT", "/api/v1/admin/stock/{sku_id}/safety-stock", Staff, r#"{"safety_stock":1}"#, true),
     ("GET", "/api/v1/admin/stock/{sku_id}/movements", Staff, "", false),
     ("GET", "/api/v1/cart", Public, "", false),
     ("PUT", "/api/v1/cart/items/{sku_id}", Public, r#"{"quantity":1}"#, true),

@@ -2,7 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are the commands' answers")]
 
 use anyhow::Result;
-use migrate_in::{Plan, Reverted, RowError, Status, Verification, table};
+use migrate_in::{Mode, Plan, Reverted, RowError, Status, Verification, table};
 use serde::Serialize;
 
 use crate::{
@@ -38,10 +38,13 @@ pub(super) fn plan(plan: &Plan, output: Output) -> Result<()> {
         let rows: Vec<Vec<String>> = plan
             .tables
             .iter()
-            .map(|it| vec![it.table.clone(), it.rows.to_string(), it.refused.to_string()])
+            .map(|it| {
+                let run = it.run.name().to_owned();
+                vec![it.table.clone(), it.rows.to_string(), it.refused.to_string(), run]
+            })
             .collect();
         if !rows.is_empty() {
-            print!("{}", table(&["table", "rows", "cannot be taken in"], &rows));
+            print!("{}", table(&["table", "rows", "cannot be taken in", "next run"], &rows));
         }
         plan.tables.iter().for_each(|it| examples(&it.examples));
     }
@@ -57,29 +60,40 @@ pub(super) fn status(status: &Status, output: Output) -> Result<()> {
     if output == Output::Json {
         return json(status);
     }
-    let head =
-        ["table", "pass", "read", "created", "updated", "unchanged", "changed here", "refused", "here", ""];
+    let head = [
+        "table",
+        "pass",
+        "mode",
+        "read",
+        "created",
+        "updated",
+        "unchanged",
+        "changed here",
+        "refused",
+        "here",
+        "not there",
+        "",
+    ];
     let rows: Vec<Vec<String>> = status
         .tables
         .iter()
         .map(|it| {
-            let figures = [
-                it.pass,
-                it.read,
-                it.created,
-                it.updated,
-                it.unchanged,
-                it.changed_here,
-                it.refused,
-                it.here,
-            ];
+            let figures =
+                [it.read, it.created, it.updated, it.unchanged, it.changed_here, it.refused, it.here];
             let word = match (it.pass, it.finished) {
                 (0, _) => "not begun".to_owned(),
                 (_, true) => "done".to_owned(),
                 (_, false) => format!("at key {}", it.position),
             };
+            let extra = match (it.extra, it.mode) {
+                (None, _) => String::new(),
+                (Some(extra @ 1..), Mode::Changes) => format!("{extra}+"),
+                (Some(extra), _) => extra.to_string(),
+            };
+            let mode = if it.pass == 0 { "" } else { it.mode.name() };
+            let first = [it.table.clone(), it.pass.to_string(), mode.to_owned()];
             let figures = figures.iter().map(ToString::to_string);
-            std::iter::once(it.table.clone()).chain(figures).chain([word]).collect()
+            first.into_iter().chain(figures).chain([extra, word]).collect()
         })
         .collect();
     print!("{}", table(&head, &rows));
@@ -102,6 +116,7 @@ pub(super) fn verification(verification: &Verification, output: Output) -> Resul
             "extra",
             "source",
             "here",
+            "last run",
             "",
         ];
         let rows: Vec<Vec<String>> = verification
@@ -113,11 +128,12 @@ pub(super) fn verification(verification: &Verification, output: Output) -> Resul
                 let figures = figures.iter().map(ToString::to_string);
                 // The whole of them is in the JSON.
                 let sums = [&it.source_checksum, &it.here_checksum].map(|sum| sum.chars().take(12).collect());
+                let run = it.run.map_or("", Mode::name).to_owned();
                 let word = if it.same { "same" } else { "DIFFERENT" };
                 std::iter::once(it.table.clone())
                     .chain(figures)
                     .chain(sums)
-                    .chain([word.to_owned()])
+                    .chain([run, word.to_owned()])
                     .collect()
             })
             .collect();
@@ -129,7 +145,7 @@ pub(super) fn verification(verification: &Verification, output: Output) -> Resul
     }
     Err(Ended::error(
         Why::Failed,
-        "both sides differ; `meridian migrate-in run` brings up what changed there",
+        "both sides differ; `meridian migrate-in run` brings up what changed there, with `--full` also what tells no change",
     ))
 }
 

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cli::{Run, Waiting},
     exit::{Ended, Why},
-    regions::view,
+    regions::{report::Told, view},
 };
 
 /// How often the database is asked whose answer does not come.
@@ -58,7 +58,7 @@ impl Desk {
         let mut operation = Operation::begin(OperationId(0), Spec::asked(&self.person, kind), now);
         operation.phase = Phase::Ended(Outcome::Done { late: BTreeSet::new() });
         operation.timeline.clear();
-        let mut shown = serde_json::to_value(view::operation(&operation, None))?;
+        let mut shown = serde_json::to_value(Told::of(&operation, None))?;
         shown["id"] = Value::Null;
         self.answer(&shown, || "nothing to move".to_owned())
     }
@@ -145,8 +145,9 @@ impl Desk {
     /// What an operation is, right after it was asked for.
     async fn begun(&self, id: OperationId) -> Result<()> {
         let found = self.journal.operation(id).await.map_err(trouble)?.ok_or_else(|| no_operation(id))?;
-        let shown = view::operation(&found, None);
-        self.answer(&shown, || {
+        let told = Told::of(&found, None);
+        let shown = &told.operation;
+        self.answer(&told, || {
             format!("operation {id} ({}): {}. See `meridian region timeline {id}`", shown.kind, shown.phase)
         })
     }

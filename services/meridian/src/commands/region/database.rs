@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use kernel::{Failure, SystemClock};
 use migrations::Migrator;
-use platform_db::{Db, DbResult, EngineName};
+use platform_db::{Db, DbConfig, DbResult, EngineName};
 use sea_orm_migration::{
     DbErr, MigrationStatus, MigratorTrait,
     sea_orm::{ConnectionTrait, Statement},
@@ -48,8 +48,9 @@ impl Schema {
 /// Opens the database that `settings` name, whichever version's schema it has: regions are taken out and let back during an
 /// upgrade, too. Status 3 where no shop is in it.
 pub(super) async fn open(settings: &Settings) -> Result<(Db, Schema)> {
-    existing(settings)?;
-    let db = Db::open(&settings.database()?, Arc::new(SystemClock)).await?;
+    let config = settings.database()?;
+    existing(&config).await?;
+    let db = Db::open(&config, Arc::new(SystemClock)).await?;
     match schema(&db).await? {
         Some(schema) => Ok((db, schema)),
         None => Err(Ended::error(
@@ -60,19 +61,23 @@ pub(super) async fn open(settings: &Settings) -> Result<(Db, Schema)> {
     }
 }
 
-/// A look must not make what it looks at.
-fn existing(settings: &Settings) -> Result<()> {
-    let embedded = settings.database()?.engine == EngineName::Sqlite;
-    if embedded && !settings.data.join("meridian.db").exists() {
-        let folder = settings.data.display();
-        return Err(Ended::error(
-            Why::NotFound,
-            format!(
-                "there is no database in {folder}: name its folder with --data, or its URL with --database"
-            ),
-        ));
+/// A look must not make what it looks at: opening would.
+async fn existing(config: &DbConfig) -> Result<()> {
+    if Db::exists(config).await? {
+        return Ok(());
     }
-    Ok(())
+    let said = match config.engine {
+        EngineName::Sqlite => format!(
+            "there is no database in {}: name its folder with --data, or its URL with --database",
+            config.data.display()
+        ),
+        EngineName::Tidb => format!(
+            "there is no database {} on {}:{}: `meridian migrate` makes it, and `meridian up` with regions. (Is it the \
+             right --database?)",
+            config.tidb.database, config.tidb.host, config.tidb.port
+        ),
+    };
+    Err(Ended::error(Why::NotFound, said))
 }
 
 /// The schema, from what is noted of the migrations that were applied; none where none was.

@@ -3,10 +3,10 @@
 use anyhow::Result;
 use coordinator::Applied;
 use kernel::{Region, Shard};
-use placement::{Policy, RegionSpec, ShardRow, World};
+use placement::{Drills, Policy, ShardRow, World};
 use serde_json::{Value, json};
 
-use super::{Desk, changed, known, trouble};
+use super::{Desk, changed, known, places, schedule::Schedule, trouble};
 use crate::{
     cli::{PolicyChange, Share},
     exit::{Ended, Why},
@@ -16,29 +16,18 @@ use crate::{
 const TRIES: usize = 10;
 
 impl Desk {
-    /// Changes a region's share. Shards move with the next rebalance.
+    /// Changes a region's share, role and jurisdictions. Shards move with the next rebalance.
     pub(super) async fn set(&self, region: &Region, share: &Share, dry_run: bool) -> Result<()> {
         for _ in 0..TRIES {
             let scene = self.scene().await?;
             let Some(row) = scene.world.desired.regions.get(region) else {
                 return known(&scene.world, region);
             };
-            let spec = RegionSpec {
-                weight: share.weight.unwrap_or(row.spec.weight),
-                capacity: share.capacity.unwrap_or(row.spec.capacity),
-                failover_ready: share.failover_ready.unwrap_or(row.spec.failover_ready),
-                ..row.spec.clone()
-            };
+            let spec = places::changed_by(share, &scene, region, row)?;
             let put = self.journal.put_region(region, Some(row.version), &spec);
             if spec == row.spec || dry_run || put.await.map_err(trouble)? == Applied::Yes {
-                let said = json!({
-                    "region": region.as_str(),
-                    "weight": spec.weight,
-                    "capacity": spec.capacity,
-                    "failover_ready": spec.failover_ready,
-                    "dry_run": dry_run,
-                });
-                return self.answer(&said, || share_of(region, &spec, dry_run));
+                let said = places::shown(region, &spec, dry_run);
+                return self.answer(&said, || places::told(region, &spec, dry_run));
             }
         }
         Err(changed())
@@ -51,7 +40,10 @@ impl Desk {
             let policy = changed_by(change, &world)?;
             let put = self.journal.put_policy(world.observed.version, &policy);
             if policy == world.desired.policy || dry_run || put.await.map_err(trouble)? == Applied::Yes {
-                return self.answer(&shown(&policy, dry_run), || told(&policy, dry_run));
+                let drills = Schedule::of(&world, &policy);
+                return self.answer(&shown(&policy, drills.as_ref(), dry_run), || {
+                    told(&policy, drills.as_ref(), dry_run)
+                });
             }
         }
         Err(changed())
@@ -84,24 +76,25 @@ fn changed_by(change: &PolicyChange, world: &World) -> Result<Policy> {
         policy.movement.per_minute = per_minute;
     }
     policy.paused = change.pause || policy.paused && !change.resume;
+    if let Some((day, hour)) = change.drills {
+        for region in &change.drill {
+            known(world, region)?;
+        }
+        policy.drills = Some(Drills { day, hour, regions: change.drill.clone() });
+    } else if change.no_drills {
+        policy.drills = None;
+    }
     Ok(policy)
 }
 
-fn existing(world: &World, shard: Shard) -> Result<&ShardRow> {
+pub(super) fn existing(world: &World, shard: Shard) -> Result<&ShardRow> {
     world.observed.shards.get(&shard).ok_or_else(|| {
         let last = world.observed.shards.len().saturating_sub(1);
         Ended::error(Why::NotFound, format!("there is no shard {shard}; there are 0 to {last}"))
     })
 }
 
-fn share_of(region: &Region, spec: &RegionSpec, dry_run: bool) -> String {
-    let has = if dry_run { "would have" } else { "has" };
-    let failover =
-        if spec.failover_ready { "a failover begins by itself" } else { "a person begins a failover" };
-    format!("{region} {has} weight {} and room for {} shards; {failover}", spec.weight, spec.capacity)
-}
-
-fn shown(policy: &Policy, dry_run: bool) -> Value {
+fn shown(policy: &Policy, drills: Option<&Schedule>, dry_run: bool) -> Value {
     let pins = policy
         .pins
         .iter()
@@ -111,16 +104,18 @@ fn shown(policy: &Policy, dry_run: bool) -> Value {
         "at_once": policy.movement.batch,
         "per_minute": policy.movement.per_minute,
         "paused": policy.paused,
+        "drills": drills,
         "dry_run": dry_run,
     })
 }
 
-fn told(policy: &Policy, dry_run: bool) -> String {
+fn told(policy: &Policy, drills: Option<&Schedule>, dry_run: bool) -> String {
     let (would, movement) = (if dry_run { "would be: " } else { "" }, &policy.movement);
     let pace = format!("{would}{} shards at once, {} a minute", movement.batch, movement.per_minute);
     let paused = policy.paused.then(|| "paused: nothing planned begins or goes on".to_owned());
     let pins = policy.pins.iter().map(|(shard, region)| format!("shard {shard} stays in {region}"));
-    [pace].into_iter().chain(paused).chain(pins).collect::<Vec<_>>().join("\n")
+    let drills = drills.map(ToString::to_string);
+    [pace].into_iter().chain(paused).chain(pins).chain(drills).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -130,7 +125,7 @@ mod tests {
     fn world() -> World {
         let mut world = World::default();
         for region in ["us-east", "eu-west"] {
-            let spec = RegionSpec {
+            let spec = placement::RegionSpec {
                 role: placement::Role::Full,
                 endpoint: String::new(),
                 capacity: 16,
@@ -158,6 +153,25 @@ mod tests {
         );
         let on = PolicyChange { resume: true, ..PolicyChange::default() };
         assert!(!changed_by(&on, &world).unwrap().paused);
+    }
+
+    #[test]
+    fn drills_are_scheduled_and_called_off() {
+        let weekly = PolicyChange {
+            drills: Some((placement::Day::Saturday, 3)),
+            drill: vec![Region::new("us-east")],
+            ..PolicyChange::default()
+        };
+        let mut world = world();
+        world.desired.policy = changed_by(&weekly, &world).unwrap();
+        let drills = world.desired.policy.drills.clone().unwrap();
+        assert_eq!((drills.hour, drills.regions.len()), (3, 1));
+        let kept = changed_by(&PolicyChange { pause: true, ..PolicyChange::default() }, &world).unwrap();
+        assert_eq!(kept.drills, Some(drills), "what is not named stays");
+        let off = PolicyChange { no_drills: true, ..PolicyChange::default() };
+        assert_eq!(changed_by(&off, &world).unwrap().drills, None);
+        let nowhere = PolicyChange { drill: vec![Region::new("mars")], ..weekly };
+        assert!(changed_by(&nowhere, &world).is_err());
     }
 
     #[test]

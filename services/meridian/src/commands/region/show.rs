@@ -6,18 +6,32 @@ use anyhow::Result;
 use contracts::region::{OperationView, RegionView, RegionsView};
 use kernel::Timestamp;
 use placement::OperationId;
+use serde::Serialize;
 
-use super::{Desk, no_operation, trouble};
+use super::{Desk, no_operation, schedule::Schedule, trouble};
 use crate::{
     exit::{Ended, Why},
-    regions::{last, view},
+    regions::{last, report::Told, view},
 };
+
+/// The map, and when drills begin by themselves.
+#[derive(Serialize)]
+struct Status {
+    #[serde(flatten)]
+    map: RegionsView,
+    drills: Option<Schedule>,
+}
 
 impl Desk {
     /// The map, the regions, what runs.
     pub(super) async fn status(&self, shards: bool) -> Result<()> {
-        let shown = view::regions(&self.scene().await?, None);
-        self.answer(&shown, || status(&shown, shards))
+        let scene = self.scene().await?;
+        let drills = Schedule::of(&scene.world, &scene.world.desired.policy);
+        let shown = Status { map: view::regions(&scene, None), drills };
+        self.answer(&shown, || {
+            let drills = shown.drills.as_ref().map(|drills| format!("{drills}\n")).unwrap_or_default();
+            format!("{}{drills}", status(&shown.map, shards))
+        })
     }
 
     /// An operation's timeline.
@@ -30,8 +44,8 @@ impl Desk {
                 .map_err(trouble)?
                 .ok_or_else(|| Ended::error(Why::NotFound, "no operation ever began"))?,
         };
-        let shown = view::operation(&found, Some(&scene.world));
-        self.answer(&shown, || timeline(&shown))
+        let told = Told::of(&found, Some(&scene.world));
+        self.answer(&told, || format!("{}\n{}", timeline(&told.operation), told.text()))
     }
 }
 

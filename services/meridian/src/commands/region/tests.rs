@@ -2,6 +2,7 @@
 
 mod between;
 mod meanwhile;
+mod places;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -35,7 +36,7 @@ impl Field {
     async fn new() -> Self {
         let clock = Arc::new(FakeClock::new(Timestamp::from_micros(0)));
         let journal = Arc::new(MemoryJournal::new(clock.clone()));
-        let any = Jurisdiction::new("any");
+        let any = Jurisdiction::new(Jurisdiction::ANY);
         let row = || {
             RegionRow::new(RegionSpec {
                 role: Role::Full,

@@ -51,14 +51,36 @@ pub struct PulsarConfig {
     pub reconnect: Duration,
 }
 
-/// Another cluster.
+/// Another cluster, as our brokers reach it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Peer {
-    /// Its brokers, as our brokers reach them: `pulsar://host:port`.
+    /// Its brokers: `pulsar://host:port`, or `pulsar+ssl://host:port` for encrypted connections.
     pub url: String,
-    /// Its admin REST API, as our brokers reach it: `http://host:port`.
+    /// Its admin REST API: `http://host:port`, or `https://host:port`, as it must be where `url` is encrypted.
     pub admin_url: String,
+    /// PEM file of the authorities that our brokers trust there: its full path on the brokers' machines, not on this one. What
+    /// the broker has noted of the cluster, or the public ones, when empty.
+    #[serde(default)]
+    pub tls_roots: String,
+}
+
+impl Peer {
+    /// Whether our brokers encrypt their connections to it.
+    pub(crate) fn is_encrypted(&self) -> bool {
+        self.url.starts_with("pulsar+ssl:")
+    }
+
+    fn is_valid(&self) -> bool {
+        if self.is_encrypted() {
+            return is_url(&self.url, &["pulsar+ssl"])
+                && is_url(&self.admin_url, &["https"])
+                && (self.tls_roots.is_empty() || self.tls_roots.starts_with('/'));
+        }
+        is_url(&self.url, &["pulsar"])
+            && is_url(&self.admin_url, &["http", "https"])
+            && self.tls_roots.is_empty()
+    }
 }
 
 impl Default for PulsarConfig {
@@ -128,11 +150,12 @@ impl PulsarConfig {
             return wrong("topics", "a topic has between 1 and 1000 partitions");
         }
         for (name, peer) in &self.clusters {
-            if !is_name(name)
-                || !is_url(&peer.url, &["pulsar"])
-                || !is_url(&peer.admin_url, &["http", "https"])
-            {
-                return wrong("clusters", "name = { url = \"pulsar://…\", admin_url = \"http://…\" }");
+            if !is_name(name) || !peer.is_valid() {
+                return wrong(
+                    "clusters",
+                    "name = { url = \"pulsar://…\", admin_url = \"http://…\" }, or { url = \"pulsar+ssl://…\", \
+                     admin_url = \"https://…\", tls_roots = \"/a/path/of/the/brokers.pem\" }",
+                );
             }
         }
         if !(1..=10_000).contains(&self.batch) {
@@ -161,4 +184,35 @@ fn is_url(url: &str, schemes: &[&str]) -> bool {
     schemes.contains(&scheme)
         && !rest.is_empty()
         && !rest.trim_end_matches('/').contains(['/', '@', '?', '#', ' '])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(url: &str, admin_url: &str, tls_roots: &str) -> Result<()> {
+        let [url, admin_url, tls_roots] = [url, admin_url, tls_roots].map(str::to_owned);
+        let clusters = BTreeMap::from([("there".to_owned(), Peer { url, admin_url, tls_roots })]);
+        PulsarConfig { clusters, ..PulsarConfig::default() }.validate()
+    }
+
+    #[test]
+    fn a_cluster_is_reached_in_the_clear_or_encrypted_not_half() {
+        for (url, admin_url, roots) in [
+            ("pulsar://there:6650", "http://there:8080", ""),
+            ("pulsar+ssl://there:6651", "https://there:8443", ""),
+            ("pulsar+ssl://there:6651", "https://there:8443", "/pulsar/certs/ca.pem"),
+        ] {
+            assert!(with(url, admin_url, roots).is_ok(), "{url} {admin_url} {roots}");
+        }
+        for (url, admin_url, roots) in [
+            ("pulsar+ssl://there:6651", "http://there:8080", ""),
+            ("pulsar+ssl://there:6651", "https://there:8443", "certs/ca.pem"),
+            ("pulsar://there:6650", "http://there:8080", "/pulsar/certs/ca.pem"),
+            ("pulsar+ssl://user:hush@there:6651", "https://there:8443", ""),
+        ] {
+            let failure = with(url, admin_url, roots).unwrap_err();
+            assert_eq!(failure.fields()[0].pointer, "bus.pulsar.clusters", "{url} {admin_url} {roots}");
+        }
+    }
 }

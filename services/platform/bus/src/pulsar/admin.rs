@@ -77,6 +77,18 @@ impl Admin {
         Ok(complete.then_some(all))
     }
 
+    /// Between which positions of a partition, given by its full name, lies what a subscription was sent and has not
+    /// acknowledged: behind the first and before the second. None where there is no such subscription.
+    pub(crate) async fn outstanding(
+        &self,
+        partition: &str,
+        subscription: &str,
+    ) -> Result<Option<(Position, Position)>> {
+        let path = format!("{}/internalStats", partition.replacen("://", "/", 1));
+        let Some(stats) = self.get(&path).await? else { return Ok(None) };
+        Ok(between(&stats, subscription))
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> Result<(StatusCode, String)> {
         let mut request = self.client.request(method, format!("{}/admin/v2/{path}", self.base));
         if !self.token.expose_secret().is_empty() {
@@ -91,9 +103,42 @@ impl Admin {
     }
 }
 
+/// A ledger and an entry of it; -1 is before the first.
+pub(crate) type Position = (i64, i64);
+
+fn between(stats: &Value, subscription: &str) -> Option<(Position, Position)> {
+    let cursors = stats["cursors"].as_object()?;
+    // Cursors are called as in a URL, subscriptions of regions `name@region`.
+    let cursor = cursors.get(subscription).or_else(|| cursors.get(&subscription.replace('@', "%40")))?;
+    let position = |field: &str| {
+        let (ledger, entry) = cursor[field].as_str()?.split_once(':')?;
+        Some((ledger.parse().ok()?, entry.parse().ok()?))
+    };
+    Some((position("markDeletePosition")?, position("readPosition")?))
+}
+
 fn refused(method: &Method, path: &str, status: StatusCode, text: &str) -> Failure {
     let text: String = text.chars().take(TOLD).collect();
     Failure::new(kernel::code::UNAVAILABLE)
         .detail(format!("the broker's admin API answers {} to {method} {path}", status.as_u16()))
         .because(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_subscription_is_found_by_its_name_or_as_in_a_url() {
+        let cursor = |from: &str, to: &str| json!({ "markDeletePosition": from, "readPosition": to });
+        let stats =
+            json!({ "cursors": { "one": cursor("12:-1", "12:5"), "two%40eu": cursor("3:4", "7:0") } });
+        assert_eq!(between(&stats, "one"), Some(((12, -1), (12, 5))));
+        assert_eq!(between(&stats, "two@eu"), Some(((3, 4), (7, 0))));
+        assert_eq!(between(&stats, "three"), None);
+        assert_eq!(between(&json!({}), "one"), None);
+        assert_eq!(between(&json!({ "cursors": { "one": cursor("12", "12:5") } }), "one"), None);
+    }
 }

@@ -69,10 +69,10 @@ impl Caretaker {
     async fn step(&mut self, state: &State) -> Result<bool> {
         self.beat.turn();
         let replaying = state.has_cursors(&store::replay_of(self.name));
-        if state.live(self.name) == 0 && !replaying {
+        if state.live_of(self.name, |shard| self.beat.has(shard)) == 0 && !replaying {
             return Ok(false);
         }
-        self.retries.reload().await?;
+        self.retries.reload(self.beat.shards()).await?;
         let overdue = self.retries.parked.due(self.site.db.now(), 1, |shard| self.beat.has(shard)).len();
         if !self.turn.take(&self.site.db).await? {
             // A holder that lives makes what is due fewer, or moves the replay.

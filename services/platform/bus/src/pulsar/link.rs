@@ -12,8 +12,9 @@ use pulsar::{
     BrokerAddress,
     message::{Codec, Message as Frame},
     proto::{
-        BaseCommand, CommandCloseProducer, CommandConnect, CommandPong, CommandProducer, Schema, ServerError,
-        base_command::Type, schema,
+        BaseCommand, CommandCloseProducer, CommandConnect, CommandFlow, CommandPong, CommandProducer,
+        CommandSubscribe, MessageIdData, Schema, ServerError, base_command::Type, command_subscribe::SubType,
+        schema,
     },
 };
 use secrecy::{ExposeSecret, SecretString};
@@ -31,6 +32,8 @@ const PROTOCOL: i32 = 15;
 
 /// What a broker sends us, in order; it ends with an error.
 pub(crate) type Incoming = Pin<Box<dyn Stream<Item = Result<BaseCommand>> + Send>>;
+/// The same with the payloads of messages, as they lie in the broker.
+pub(crate) type Frames = Pin<Box<dyn Stream<Item = Result<Frame>> + Send>>;
 
 /// The sending side of a connection.
 pub(crate) struct Link {
@@ -39,13 +42,24 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    /// Connects and shakes hands.
+    /// Connects and shakes hands, for one who is sent no messages.
     pub(crate) async fn connect(
         address: &BrokerAddress,
         trust: &Trust,
         token: &SecretString,
         timeout: Duration,
     ) -> Result<(Self, Incoming)> {
+        let (link, frames) = Self::dial(address, trust, token, timeout).await?;
+        Ok((link, Box::pin(frames.map(|frame| frame.map(|frame| frame.command)))))
+    }
+
+    /// Connects and shakes hands.
+    pub(crate) async fn dial(
+        address: &BrokerAddress,
+        trust: &Trust,
+        token: &SecretString,
+        timeout: Duration,
+    ) -> Result<(Self, Frames)> {
         let shake = async {
             let host = address.url.host_str().unwrap_or_default();
             let encrypted = address.url.scheme() == "pulsar+ssl";
@@ -55,16 +69,17 @@ impl Link {
             let wire = if encrypted { trust.encrypt(host, socket).await? } else { Either::Left(socket) };
             let (sink, stream) = Framed::new(wire, Codec).split();
             let ended = stream::once(async { Err(away("the connection ended")) });
-            let mut incoming: Incoming = Box::pin(
-                stream
-                    .map(|frame| frame.map(|frame| frame.command).map_err(|e| away(e.to_string())))
-                    .chain(ended),
-            );
+            let mut incoming: Frames =
+                Box::pin(stream.map(|frame| frame.map_err(|e| away(e.to_string()))).chain(ended));
             let mut link = Self { sink, timeout };
             link.send(hello(address, token)).await?;
             match incoming.next().await {
-                Some(Ok(BaseCommand { connected: Some(_), .. })) => Ok((link, incoming)),
-                Some(Ok(BaseCommand { error: Some(error), .. })) => Err(away(error.message)),
+                Some(Ok(Frame { command: BaseCommand { connected: Some(_), .. }, .. })) => {
+                    Ok((link, incoming))
+                }
+                Some(Ok(Frame { command: BaseCommand { error: Some(error), .. }, .. })) => {
+                    Err(away(error.message))
+                }
                 Some(Err(failure)) => Err(failure),
                 _ => Err(away("an unexpected answer to a connection")),
             }
@@ -133,6 +148,34 @@ pub(crate) fn close_producer(request: u64, id: u64) -> BaseCommand {
     BaseCommand {
         r#type: Type::CloseProducer as i32,
         close_producer: Some(CommandCloseProducer { producer_id: id, request_id: request }),
+        ..BaseCommand::default()
+    }
+}
+
+/// Asks for a partition's messages behind `from`, which nobody is to acknowledge.
+pub(crate) fn look(request: u64, id: u64, topic: &str, from: MessageIdData) -> BaseCommand {
+    BaseCommand {
+        r#type: Type::Subscribe as i32,
+        subscribe: Some(CommandSubscribe {
+            topic: topic.to_owned(),
+            subscription: format!("meridian-look-{:016x}", rand::random::<u64>()),
+            sub_type: SubType::Exclusive as i32,
+            consumer_id: id,
+            request_id: request,
+            durable: Some(false),
+            start_message_id: Some(from),
+            force_topic_creation: Some(false),
+            ..CommandSubscribe::default()
+        }),
+        ..BaseCommand::default()
+    }
+}
+
+/// Asks for so many messages more.
+pub(crate) fn flow(id: u64, messages: u32) -> BaseCommand {
+    BaseCommand {
+        r#type: Type::Flow as i32,
+        flow: Some(CommandFlow { consumer_id: id, message_permits: messages }),
         ..BaseCommand::default()
     }
 }

@@ -1,6 +1,6 @@
 //! From the broker to a consumer.
 
-use std::{pin::Pin, sync::Arc, task::Poll, time::Duration};
+use std::{collections::BTreeSet, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
 use contracts::Event;
 use futures::Stream;
@@ -13,7 +13,7 @@ use pulsar::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    message,
+    foreign, message,
     site::{Site, away, within},
 };
 use crate::{
@@ -53,9 +53,10 @@ impl Receiver {
             let batch = stop.run_until_cancelled(inlet.batch(self.most())).await;
             let Some(batch) = batch else { break };
             let step = async {
-                let batch = batch?;
-                if self.take(batch.events, stop).await? {
-                    inlet.acknowledge(batch.entries).await?;
+                let Batch { events, entries, unreadable } = batch?;
+                if self.take(events, stop).await? {
+                    inlet.acknowledge(entries).await?;
+                    self.pass_over(&mut inlet, &unreadable).await?;
                 }
                 Ok(())
             };
@@ -90,6 +91,22 @@ impl Receiver {
         Ok(Inlet { subscription: consumer.subscription(), partitions, next: 0 })
     }
 
+    /// Acknowledges what cannot be read, in the partitions where something was.
+    async fn pass_over(&self, inlet: &mut Inlet, unreadable: &[usize]) -> Result<()> {
+        for index in BTreeSet::from_iter(unreadable) {
+            let Some(partition) = inlet.partitions.get(*index) else { continue };
+            let found = foreign::unreadable(&self.site, &partition.topic, inlet.subscription).await?;
+            for id in &found {
+                let (ledger, entry) = (id.ledger_id, id.entry_id);
+                let what =
+                    format!("{} {ledger}:{entry}: compressed, or no batch of messages", partition.topic);
+                let_go(inlet.subscription, &what);
+            }
+            inlet.acknowledge(found.into_iter().map(|id| (*index, id)).collect()).await?;
+        }
+        Ok(())
+    }
+
     fn most(&self) -> usize {
         usize::try_from(self.site.config.batch).unwrap_or(usize::MAX)
     }
@@ -117,7 +134,7 @@ impl Receiver {
         let name = self.courier.consumer.subscription();
         let limit = self.site.config.parked;
         loop {
-            let parked = ParkedSet::load(store::parked(&self.site.db, name, limit).await?);
+            let parked = ParkedSet::load(store::parked(&self.site.db, name, None, limit).await?);
             let replaying = self.site.sight.state.borrow().has_cursors(&store::replay_of(name));
             if !replaying && parked.len() < usize::try_from(limit).unwrap_or(usize::MAX) {
                 return Ok(Some(parked));
@@ -210,26 +227,35 @@ struct Partition {
 struct Batch {
     events: Vec<Event>,
     entries: Vec<(usize, MessageIdData)>,
+    /// Partitions that brought a message that cannot be read, once for each.
+    unreadable: Vec<usize>,
+}
+
+/// What a partition brings.
+enum Came {
+    Message(Box<Message<Vec<u8>>>),
+    /// A message of which nothing is known but that it came.
+    Unreadable,
 }
 
 impl Inlet {
     /// Waits for a message, then takes what else is there, up to `most` events (or as many messages that hold none) and the
     /// end of a message batch.
     async fn batch(&mut self, most: usize) -> Result<Batch> {
-        let mut batch = Batch { events: Vec::new(), entries: Vec::new() };
-        let (index, message) = self.any().await?;
-        self.entry(index, message, &mut batch).await?;
-        while batch.events.len().max(batch.entries.len()) < most {
+        let mut batch = Batch { events: Vec::new(), entries: Vec::new(), unreadable: Vec::new() };
+        let (index, came) = self.any().await?;
+        self.entry(index, came, &mut batch).await?;
+        while batch.events.len().max(batch.entries.len() + batch.unreadable.len()) < most {
             let more = futures::poll!(std::pin::pin!(self.any()));
             let Poll::Ready(more) = more else { break };
-            let (index, message) = more?;
-            self.entry(index, message, &mut batch).await?;
+            let (index, came) = more?;
+            self.entry(index, came, &mut batch).await?;
         }
         Ok(batch)
     }
 
     /// The next message of any partition.
-    async fn any(&mut self) -> Result<(usize, Message<Vec<u8>>)> {
+    async fn any(&mut self) -> Result<(usize, Came)> {
         std::future::poll_fn(|context| {
             let count = self.partitions.len();
             for step in 0..count {
@@ -238,7 +264,7 @@ impl Inlet {
                     Pin::new(&mut self.partitions[index].consumer).poll_next(context)
                 {
                     self.next = (index + 1) % count;
-                    return Poll::Ready(received(message).map(|message| (index, message)));
+                    return Poll::Ready(received(message).map(|came| (index, came)));
                 }
             }
             Poll::Pending
@@ -246,9 +272,14 @@ impl Inlet {
         .await
     }
 
-    /// Takes the rest of the message batch that begins with `message`.
-    async fn entry(&mut self, index: usize, mut message: Message<Vec<u8>>, batch: &mut Batch) -> Result<()> {
+    /// Takes the rest of the message batch that begins with what came.
+    async fn entry(&mut self, index: usize, mut came: Came, batch: &mut Batch) -> Result<()> {
         loop {
+            let Came::Message(message) = came else {
+                // It stands for a whole message batch.
+                batch.unreadable.push(index);
+                return Ok(());
+            };
             batch.events.extend(event_in(self.subscription, &message.payload));
             let id = message.message_id();
             let place = id.batch_index.unwrap_or(0);
@@ -259,7 +290,7 @@ impl Inlet {
             }
             let consumer = &mut self.partitions[index].consumer;
             let next = std::future::poll_fn(|context| Pin::new(&mut *consumer).poll_next(context)).await;
-            message = received(next)?;
+            came = received(next)?;
         }
     }
 
@@ -281,9 +312,10 @@ impl Inlet {
     }
 }
 
-fn received(message: Option<Result<Message<Vec<u8>>, pulsar::Error>>) -> Result<Message<Vec<u8>>> {
+fn received(message: Option<Result<Message<Vec<u8>>, pulsar::Error>>) -> Result<Came> {
     match message {
-        Some(Ok(message)) => Ok(message),
+        Some(Ok(message)) => Ok(Came::Message(Box::new(message))),
+        Some(Err(error)) if foreign::is_told_by(&error) => Ok(Came::Unreadable),
         Some(Err(error)) => Err(away(error.to_string())),
         None => Err(away("the subscription ended")),
     }

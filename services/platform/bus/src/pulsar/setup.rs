@@ -7,7 +7,7 @@ use kernel::{Failure, Result, code};
 use serde_json::{Value, json};
 
 use super::{admin::Admin, message, trust::Trust};
-use crate::{BusConfig, PulsarConfig, SetupStep};
+use crate::{BusConfig, Peer, PulsarConfig, SetupStep};
 
 /// How long to wait before another try, at least and at most: shorter than a person's patience with a broker that is away.
 const PAUSES: [Duration; 3] =
@@ -98,21 +98,23 @@ impl Work<'_> {
         self.note("cluster", own.clone(), "present");
         for (name, peer) in self.config.clusters.iter().filter(|(name, _)| **name != own) {
             let path = format!("clusters/{name}");
-            let wanted = json!({ "serviceUrl": peer.admin_url, "brokerServiceUrl": peer.url });
             let state = match self.admin.get(&path).await? {
                 None => {
-                    self.admin.put(&path, &wanted).await?;
+                    self.admin.put(&path, &registered(peer, &Value::Null)).await?;
                     "created"
                 }
-                Some(found)
-                    if found["serviceUrl"] == wanted["serviceUrl"]
-                        && found["brokerServiceUrl"] == wanted["brokerServiceUrl"] =>
-                {
-                    "present"
-                }
-                Some(_) => {
-                    self.admin.post(&path, &wanted).await?;
-                    "changed its addresses"
+                Some(mut found) => {
+                    // What is not known of it may be told as null.
+                    if let Some(fields) = found.as_object_mut() {
+                        fields.retain(|_, value| !value.is_null());
+                    }
+                    let wanted = registered(peer, &found);
+                    if found == wanted {
+                        "present"
+                    } else {
+                        self.admin.post(&path, &wanted).await?;
+                        "changed its addresses"
+                    }
                 }
             };
             self.note("cluster", name, state);
@@ -235,7 +237,80 @@ impl Work<'_> {
     }
 }
 
+/// What our brokers know of another cluster, from what they do: its addresses, and whether they encrypt what they send there.
+/// The rest of what is there stays, such as how they log in.
+fn registered(peer: &Peer, found: &Value) -> Value {
+    let mut known = found.as_object().cloned().unwrap_or_default();
+    let admin = if peer.admin_url.starts_with("https:") { "serviceUrlTls" } else { "serviceUrl" };
+    known.insert(admin.to_owned(), json!(peer.admin_url));
+    if peer.is_encrypted() {
+        known.insert("brokerServiceUrlTls".to_owned(), json!(peer.url));
+        known.insert("brokerClientTlsEnabled".to_owned(), json!(true));
+        if !peer.tls_roots.is_empty() {
+            known.insert("brokerClientTrustCertsFilePath".to_owned(), json!(peer.tls_roots));
+        }
+        // Nobody is to go there in the clear any more.
+        known.remove("serviceUrl");
+        known.remove("brokerServiceUrl");
+    } else {
+        known.insert("brokerServiceUrl".to_owned(), json!(peer.url));
+    }
+    Value::Object(known)
+}
+
 fn texts(list: &Value) -> BTreeSet<String> {
     let items = list.as_array().map(Vec::as_slice).unwrap_or_default();
     items.iter().filter_map(|item| item.as_str().map(str::to_owned)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn peer(encrypted: bool, roots: &str) -> Peer {
+        let (url, admin_url) = if encrypted {
+            ("pulsar+ssl://there:6651", "https://there:8443")
+        } else {
+            ("pulsar://there:6650", "http://there:8080")
+        };
+        Peer { url: url.to_owned(), admin_url: admin_url.to_owned(), tls_roots: roots.to_owned() }
+    }
+
+    #[test]
+    fn brokers_are_told_to_encrypt_what_they_send_to_another_cluster() {
+        let body = registered(&peer(true, "/certs/ca.pem"), &Value::Null);
+        let wanted = json!({
+            "serviceUrlTls": "https://there:8443",
+            "brokerServiceUrlTls": "pulsar+ssl://there:6651",
+            "brokerClientTlsEnabled": true,
+            "brokerClientTrustCertsFilePath": "/certs/ca.pem",
+        });
+        assert_eq!(body, wanted);
+        assert_eq!(registered(&peer(true, "/certs/ca.pem"), &body), body, "again, nothing changes");
+        let public = registered(&peer(true, ""), &Value::Null);
+        assert_eq!(public["brokerClientTrustCertsFilePath"], Value::Null);
+        let plain = registered(&peer(false, ""), &Value::Null);
+        assert_eq!(
+            plain,
+            json!({ "serviceUrl": "http://there:8080", "brokerServiceUrl": "pulsar://there:6650" })
+        );
+    }
+
+    #[test]
+    fn what_else_is_known_of_a_cluster_stays() {
+        let found = json!({
+            "serviceUrl": "http://there:8080",
+            "brokerServiceUrl": "pulsar://there:6650",
+            "authenticationPlugin": "AuthenticationToken",
+            "brokerClientTlsEnabled": false,
+        });
+        assert_eq!(registered(&peer(false, ""), &found), found);
+        let encrypted = registered(&peer(true, ""), &found);
+        assert_eq!(encrypted["authenticationPlugin"], "AuthenticationToken");
+        assert_eq!(encrypted["brokerClientTlsEnabled"], true);
+        assert!(encrypted.get("serviceUrl").is_none() && encrypted.get("brokerServiceUrl").is_none());
+        // Somebody had it encrypted by hand: that is not undone.
+        let by_hand = registered(&peer(false, ""), &encrypted);
+        assert_eq!(by_hand["brokerClientTlsEnabled"], true);
+    }
 }

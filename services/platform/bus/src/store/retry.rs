@@ -1,6 +1,6 @@
 //! Rows of `retry`: events that failed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 #[cfg(feature = "pulsar")]
 use std::sync::Arc;
 
@@ -132,13 +132,29 @@ async fn put_back(tx: &Tx, events: &[Arc<Event>]) -> Result<()> {
     Ok(())
 }
 
-/// The parked events of a subscription that will be tried again, by shard and position.
-pub(crate) async fn parked(db: &Db, subscription: &str, limit: u32) -> Result<Vec<Waiting>> {
-    let sql = "SELECT r.shard, r.pos, r.attempts, r.next_at, e.aggregate FROM retry r \
-               LEFT JOIN event_log e ON e.shard = r.shard AND e.pos = r.pos \
-               WHERE r.subscription = ? AND r.dead = ? ORDER BY r.shard, r.pos LIMIT ?";
-    let rows =
-        query(db.read(), sql.to_owned(), vec![subscription.into(), false.into(), limit.into()]).await?;
+/// The parked events of a subscription that will be tried again, of these shards or of all, by shard and position.
+pub(crate) async fn parked(
+    db: &Db,
+    subscription: &str,
+    shards: Option<&BTreeSet<Shard>>,
+    limit: u32,
+) -> Result<Vec<Waiting>> {
+    let mut values: Vec<Value> = vec![subscription.into(), false.into()];
+    let which = match shards {
+        None => String::new(),
+        Some(shards) if shards.is_empty() => return Ok(Vec::new()),
+        Some(shards) => {
+            values.extend(shards.iter().map(|shard| number(*shard)));
+            format!("AND r.shard IN ({})", vec!["?"; shards.len()].join(", "))
+        }
+    };
+    values.push(limit.into());
+    let sql = format!(
+        "SELECT r.shard, r.pos, r.attempts, r.next_at, e.aggregate FROM retry r \
+         LEFT JOIN event_log e ON e.shard = r.shard AND e.pos = r.pos \
+         WHERE r.subscription = ? AND r.dead = ? {which} ORDER BY r.shard, r.pos LIMIT ?"
+    );
+    let rows = query(db.read(), sql, values).await?;
     rows.iter()
         .map(|row| {
             Ok(Waiting {
@@ -188,19 +204,20 @@ pub(crate) async fn note_retries(
     .await
 }
 
-/// Parked events that will be tried again, by subscription.
-pub(crate) async fn count_live(db: &Db) -> Result<HashMap<String, u64>> {
-    count_by_subscription(db, false).await
+/// Parked events that will be tried again, by subscription and shard.
+pub(crate) async fn count_live(db: &Db) -> Result<HashMap<String, BTreeMap<Shard, u64>>> {
+    let sql = "SELECT subscription, shard, COUNT(*) FROM retry WHERE dead = ? GROUP BY subscription, shard";
+    let mut live: HashMap<String, BTreeMap<Shard, u64>> = HashMap::new();
+    for row in query(db.read(), sql.to_owned(), vec![false.into()]).await? {
+        live.entry(row.try_get_by_index(0).db()?).or_default().insert(shard(&row, 1)?, count(&row, 2)?);
+    }
+    Ok(live)
 }
 
 /// Dead letters, by subscription.
 pub(crate) async fn count_dead(db: &Db) -> Result<HashMap<String, u64>> {
-    count_by_subscription(db, true).await
-}
-
-async fn count_by_subscription(db: &Db, dead: bool) -> Result<HashMap<String, u64>> {
     let sql = "SELECT subscription, COUNT(*) FROM retry WHERE dead = ? GROUP BY subscription".to_owned();
-    let rows = query(db.read(), sql, vec![dead.into()]).await?;
+    let rows = query(db.read(), sql, vec![true.into()]).await?;
     rows.iter().map(|row| Ok((row.try_get_by_index(0).db()?, count(row, 1)?))).collect()
 }
 
@@ -246,9 +263,14 @@ mod tests {
         let kept = events_at(&db, &places).await.unwrap();
         let kept: Vec<_> = kept.iter().map(|event| (event.pos, event.body.as_slice())).collect();
         assert_eq!(kept, [(7, b"seven".as_slice()), (8, b"eight".as_slice())]);
-        let waiting = parked(&db, "test.one", 10).await.unwrap();
+        let waiting = parked(&db, "test.one", None, 10).await.unwrap();
         assert!(waiting.iter().all(|waiting| waiting.aggregate.as_deref() == Some("a")), "{waiting:?}");
         assert_eq!(waiting.len(), 2);
+        for (shards, count) in [(BTreeSet::from([Shard::new(3)]), 2), (BTreeSet::from([Shard::new(2)]), 0)] {
+            assert_eq!(parked(&db, "test.one", Some(&shards), 10).await.unwrap().len(), count, "{shards:?}");
+        }
+        assert!(parked(&db, "test.one", Some(&BTreeSet::new()), 10).await.unwrap().is_empty());
+        assert_eq!(count_live(&db).await.unwrap()["test.one"], BTreeMap::from([(Shard::new(3), 2)]));
         let dead = Outcome::Failed { attempts: 4, next_at: db.now(), error: "still".to_owned(), dead: true };
         note_retries(&db, "test.one", vec![(places[0], dead)]).await.unwrap();
         let letters = dead_letters(&db, None, 10).await.unwrap();

@@ -2,10 +2,21 @@
 
 use std::{collections::BTreeMap, sync::LazyLock, time::Duration};
 
+use futures::{SinkExt, StreamExt};
 use kernel::Shard;
 use platform_bus::{BusConfig, BusEngine, PulsarConfig};
-use pulsar::{ConsumerOptions, Pulsar, TokioExecutor, consumer::InitialPosition, reader::Reader};
+use pulsar::{
+    ConsumerOptions, Payload, Pulsar, TokioExecutor,
+    consumer::InitialPosition,
+    message::{Codec, Message as Frame},
+    proto::{
+        BaseCommand, CommandConnect, CommandProducer, CommandSend, CompressionType, MessageMetadata,
+        base_command::Type,
+    },
+    reader::Reader,
+};
 use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
+use tokio_util::codec::Framed;
 
 /// The broker of this run. It ends with the process.
 static BROKER: LazyLock<stack::Pulsar> = LazyLock::new(|| {
@@ -91,6 +102,73 @@ pub(crate) async fn intrude(config: &PulsarConfig) {
     let topic = format!("persistent://{}/{}/test-partition-0", config.tenant, config.namespace);
     let mut producer = client.producer().with_topic(topic).with_name("somebody-else").build().await.unwrap();
     producer.send_non_blocking("hello").await.unwrap().await.unwrap();
+}
+
+/// Puts messages into the topic `test` that say they are compressed, or a batch, and are neither: our client cannot read them.
+pub(crate) async fn intrude_unreadable(config: &PulsarConfig, name: &str) {
+    let client = Pulsar::builder(config.url.as_str(), TokioExecutor).build().await.unwrap();
+    let topic = format!("persistent://{}/{}/test-partition-1", config.tenant, config.namespace);
+    // The broker takes the topic on when it is asked for it.
+    let address = client.lookup_topic(topic.as_str()).await.unwrap();
+    let (host, port) = (address.url.host_str().unwrap(), address.url.port().unwrap());
+    let socket = tokio::net::TcpStream::connect((host, port)).await.unwrap();
+    let mut broker = Framed::new(socket, Codec);
+    let command = |kind: Type| BaseCommand { r#type: kind as i32, ..BaseCommand::default() };
+    let hello = CommandConnect {
+        client_version: "somebody else".to_owned(),
+        protocol_version: Some(15),
+        ..CommandConnect::default()
+    };
+    tell(&mut broker, BaseCommand { connect: Some(hello), ..command(Type::Connect) }, None).await;
+    heard(&mut broker, |answer| answer.connected.is_some()).await;
+    let producer = CommandProducer {
+        topic,
+        producer_id: 1,
+        request_id: 1,
+        producer_name: Some(name.to_owned()),
+        ..CommandProducer::default()
+    };
+    tell(&mut broker, BaseCommand { producer: Some(producer), ..command(Type::Producer) }, None).await;
+    heard(&mut broker, |answer| answer.producer_success.is_some()).await;
+    let kinds = [CompressionType::Lz4, CompressionType::Zlib, CompressionType::Zstd, CompressionType::Snappy];
+    let mut odd: Vec<MessageMetadata> = kinds
+        .map(|kind| MessageMetadata {
+            compression: Some(kind as i32),
+            uncompressed_size: Some(1_000),
+            ..MessageMetadata::default()
+        })
+        .into();
+    odd.push(MessageMetadata { num_messages_in_batch: Some(3), ..MessageMetadata::default() });
+    for (sequence_id, odd) in (0..).zip(odd) {
+        let metadata =
+            MessageMetadata { producer_name: name.to_owned(), sequence_id, publish_time: 1, ..odd };
+        let send =
+            CommandSend { producer_id: 1, sequence_id, num_messages: Some(1), ..CommandSend::default() };
+        let payload = Payload { metadata, data: b"hello".to_vec() };
+        tell(&mut broker, BaseCommand { send: Some(send), ..command(Type::Send) }, Some(payload)).await;
+        heard(&mut broker, |answer| answer.send_receipt.is_some()).await;
+    }
+}
+
+type Wire = Framed<tokio::net::TcpStream, Codec>;
+
+async fn tell(broker: &mut Wire, command: BaseCommand, payload: Option<Payload>) {
+    broker.send(Frame { command, payload }).await.unwrap();
+}
+
+/// Waits for an answer.
+async fn heard(broker: &mut Wire, is_it: impl Fn(&BaseCommand) -> bool) {
+    let answers = async {
+        while let Some(answer) = broker.next().await {
+            let answer = answer.unwrap().command;
+            assert!(answer.error.is_none() && answer.send_error.is_none(), "{answer:?}");
+            if is_it(&answer) {
+                return true;
+            }
+        }
+        false
+    };
+    assert!(tokio::time::timeout(Duration::from_secs(10), answers).await.unwrap(), "the connection ended");
 }
 
 /// Messages that the broker has taken in for the topic `test` since it runs.

@@ -129,6 +129,38 @@ async fn a_message_of_somebody_else_stops_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "starts a broker: cargo xtask test --real"]
+async fn messages_that_cannot_be_read_stop_nothing() {
+    let f = fixture(Engine::Pulsar).await;
+    platform_bus::setup(&f.config).await.unwrap();
+    broker::intrude_unreadable(&f.config.pulsar, "somebody-0").await;
+    let recorder = Recorder::new("test.one", &f.db);
+    let running = Running::start(&f, &[&recorder]);
+    for shard in 0..3 {
+        publish(&f.db, shard, &format!("a{shard}"), 0..5).await;
+    }
+    // They are acknowledged like any other: nothing is left with the broker.
+    running.quiet().await;
+    for shard in 0..3 {
+        assert_eq!(recorder.numbers(&format!("a{shard}")), (0..5).collect::<Vec<_>>());
+    }
+    // The same while events lie before and behind them, and are under way.
+    for round in 1..4 {
+        for shard in 0..3 {
+            publish(&f.db, shard, &format!("a{shard}"), round * 5..round * 5 + 5).await;
+        }
+        // Of another name each: the broker leaves out what it has of a producer already.
+        broker::intrude_unreadable(&f.config.pulsar, &format!("somebody-{round}")).await;
+    }
+    running.quiet().await;
+    for shard in 0..3 {
+        assert_eq!(recorder.numbers(&format!("a{shard}")), (0..20).collect::<Vec<_>>());
+    }
+    assert_eq!(running.bus.trouble(), None);
+    running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts a broker: cargo xtask test --real"]
 async fn an_event_that_fails_after_the_log_was_pruned_can_be_tried_again() {
     let f = fixture(Engine::Pulsar).await;
     let running = Running::start(&f, &[]);
@@ -304,7 +336,8 @@ async fn global_topics_reach_the_other_cluster() {
     };
     let clusters: BTreeMap<String, Peer> = [here, &there]
         .map(|cluster| {
-            let peer = Peer { url: cluster.url.clone(), admin_url: cluster.admin_url.clone() };
+            let (url, admin_url) = (cluster.url.clone(), cluster.admin_url.clone());
+            let peer = Peer { url, admin_url, tls_roots: String::new() };
             (cluster.cluster.clone(), peer)
         })
         .into();

@@ -11,7 +11,7 @@ use platform_bus::{Consumer, Scope};
 use platform_db::Rows;
 use platform_regions::Regions;
 
-use crate::stand::{Engine, Fixture, Happened, Recorder, Running, change, eventually, fixture};
+use crate::stand::{Engine, Fixture, Happened, Recorder, Running, change, eventually, fixture, number};
 
 fn region(name: &str) -> Region {
     Region::new(name)
@@ -19,7 +19,7 @@ fn region(name: &str) -> Region {
 
 /// A map on which these regions hold the leases of these shards.
 fn world(version: u64, leases: &[(u16, &str)]) -> World {
-    let any = || Jurisdiction::new("any");
+    let any = || Jurisdiction::new(Jurisdiction::ANY);
     let spec = || RegionSpec {
         role: Role::Full,
         endpoint: String::new(),
@@ -123,6 +123,38 @@ async fn work_goes_on_where_the_leases_go() {
     let mut both = [eu.once.numbers("s0"), us.once.numbers("s0")].concat();
     both.sort_unstable();
     assert_eq!(both, (0..20).collect::<Vec<_>>(), "each once");
+    us.running.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_one_region_has_parked_stops_no_other() {
+    let f = fixture(Engine::Embedded).await;
+    let leases = [(0, "eu"), (1, "us")];
+    let [eu, us] = ["eu", "us"].map(|name| Place::start(&f, name, world(1, &leases)));
+    // All behind the first wait for it: more than the five that a subscription may have parked.
+    eu.once.breaks(0);
+    write(&f, 0..1, 0..20).await;
+    let (of_eu, of_us) = (
+        "SELECT COUNT(*) FROM retry WHERE subscription = 'test.once' AND shard = 0",
+        "SELECT COUNT(*) FROM retry WHERE subscription = 'test.once' AND shard = 1",
+    );
+    eventually("parked", async || number(&f.db, of_eu).await >= 5).await;
+    // One after the other: the other region has time to see what is parked.
+    for (n, count) in (0_u32..20).zip(1_usize..) {
+        write(&f, 1..2, n..n + 1).await;
+        eventually("consumed", async || us.once.numbers("s1").len() == count).await;
+    }
+    us.once.breaks(20);
+    write(&f, 1..2, 20..21).await;
+    eventually("parked", async || number(&f.db, of_us).await == 1).await;
+    us.once.heals();
+    eventually("tried again", async || {
+        f.clock.advance(Duration::from_millis(100));
+        us.once.numbers("s1").len() == 21
+    })
+    .await;
+    assert_eq!(us.once.numbers("s0"), Vec::<u32>::new());
+    eu.running.stop().await;
     us.running.stop().await;
 }
 

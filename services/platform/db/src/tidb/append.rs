@@ -145,7 +145,7 @@ impl Core {
             for member in &group {
                 all.extend(&member.rows);
             }
-            match self.insert(&all, until, &mut unknown).await {
+            match self.insert(&mut all, until, &mut unknown).await {
                 Ok(()) => return group.into_iter().for_each(|member| member.tell(Ok(()))),
                 // One member's rows did it, or all were there already: each by itself finds out.
                 Err(error @ (Error::Duplicate { .. } | Error::Other(_))) => {
@@ -158,9 +158,9 @@ impl Core {
             }
         }
         futures::stream::iter(group)
-            .for_each_concurrent(ALONE, |member| async move {
+            .for_each_concurrent(ALONE, |mut member| async move {
                 let mut unknown = unknown;
-                let outcome = match self.insert(&member.rows, until, &mut unknown).await {
+                let outcome = match self.insert(&mut member.rows, until, &mut unknown).await {
                     // Its ids are its own: the commit whose outcome was unknown had taken place.
                     Err(Error::Duplicate { .. }) if unknown && member.settled == Settled::ByIds => Ok(()),
                     outcome => outcome.map_err(Failure::from),
@@ -171,13 +171,15 @@ impl Core {
     }
 
     /// Inserts rows in a transaction of their own, again where TiDB asks for it. Does not begin when the time is over, unless
-    /// it is to find out about a commit. `unknown` becomes true when one was sent and its answer lost.
-    async fn insert(&self, rows: &Rows, until: Instant, unknown: &mut bool) -> Result<(), Error> {
+    /// it is to find out about a commit. `unknown` becomes true when one was sent and its answer lost. Events get their ids at
+    /// each try: the sequencer looks for ids a little before the newest that it has seen ([`super::sequence`]).
+    async fn insert(&self, rows: &mut Rows, until: Instant, unknown: &mut bool) -> Result<(), Error> {
         if Instant::now() >= until && !*unknown {
             return Err(late().into());
         }
         let mut effort = Effort::until(until);
         loop {
+            rows.mint_events(&self.ids);
             let Err(error) = self.insert_once(rows, unknown).await else {
                 self.committed(rows.publishes, Vec::new());
                 return Ok(());

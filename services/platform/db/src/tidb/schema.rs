@@ -20,25 +20,30 @@ fn failed(error: sea_orm::sqlx::Error) -> DbErr {
     DbErr::Conn(RuntimeErr::SqlxError(error.into()))
 }
 
-/// Makes the database where there is none. A user who may not make one needs it to be there.
-pub(super) async fn create_database(config: &TidbConfig) -> Result<()> {
-    let options = connect_options(config);
+/// Whether the database is there; nothing is made.
+pub(super) async fn exists(config: &TidbConfig) -> Result<bool> {
     let there = within(config.acquire, async {
-        options.clone().database(&config.database).connect().await.map_err(failed)
+        connect_options(config).database(&config.database).connect().await.map_err(failed)
     });
     match there.await {
         Ok(connection) => {
             // It was only to see.
             let _ = connection.close().await;
-            return Ok(());
+            Ok(true)
         }
-        Err(error) if mysql_code(&error) == Some(UNKNOWN) => {}
-        other => {
-            other.db().map_err(|failure| {
-                failure.detail(format!("TiDB at {}:{} does not let us in", config.host, config.port))
-            })?;
-        }
+        Err(error) if mysql_code(&error) == Some(UNKNOWN) => Ok(false),
+        other => other.db().map(|_| true).map_err(|failure| {
+            failure.detail(format!("TiDB at {}:{} does not let us in", config.host, config.port))
+        }),
     }
+}
+
+/// Makes the database where there is none. A user who may not make one needs it to be there.
+pub(super) async fn create_database(config: &TidbConfig) -> Result<()> {
+    if exists(config).await? {
+        return Ok(());
+    }
+    let options = connect_options(config);
     let create = format!(
         "CREATE DATABASE IF NOT EXISTS `{}` CHARACTER SET utf8mb4 COLLATE utf8mb4_bin",
         config.database

@@ -1,6 +1,6 @@
 //! The sequencer on TiDB: one optimistic transaction a batch.
 
-use std::{sync::Mutex, time::Duration};
+use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
 use kernel::{Failure, Result, Shard};
 use tokio::time::Instant;
@@ -13,11 +13,14 @@ use crate::{
     sequencer::{self, Batch},
 };
 
-/// TiDB keeps deleted rows for minutes, and a scan steps over each: so it begins a little before the last id that was
-/// sequenced, and at this pace at the very beginning, for writers that minted an id and committed much later.
-const FULL: Duration = Duration::from_secs(5);
-/// Writers commit within this time of minting an id, nearly always; in milliseconds.
-const WINDOW: u64 = 10_000;
+/// Writers commit within this time of minting an id, in milliseconds, nearly always: they mint at the end of their
+/// transactions. TiDB keeps deleted rows for minutes, and a scan steps over each: so it begins this long before the newest
+/// id that was sequenced of a shard.
+const WINDOW: u64 = 2_000;
+/// For writers that took much longer, or whose clock is behind, at this pace a scan begins a minute before it.
+const WIDE: (Duration, u64) = (Duration::from_secs(5), 60_000);
+/// And at this pace at the very beginning.
+const FULL: Duration = Duration::from_secs(60);
 /// After so long in conflict with another sequencer the events are left to it.
 const YIELD: Duration = Duration::from_millis(200);
 
@@ -27,16 +30,17 @@ pub(super) struct Scan(Mutex<Hint>);
 
 #[derive(Default)]
 struct Hint {
-    /// Milliseconds since 1970 in the newest id sequenced.
-    newest: u64,
+    /// Milliseconds since 1970 in the newest id that was sequenced of a shard.
+    newest: BTreeMap<Shard, u64>,
+    wide_at: Option<Instant>,
     full_at: Option<Instant>,
     /// The shards of the last scan.
     shards: Vec<Shard>,
 }
 
 impl Scan {
-    /// The id to begin at.
-    fn from(&self, shards: &[Shard]) -> Result<Uuid> {
+    /// The id to begin at of each shard, and whether these are the very beginnings.
+    fn from(&self, shards: &[Shard]) -> Result<(Vec<(Shard, Uuid)>, bool)> {
         let mut hint = self.0.lock().map_err(|_| Failure::internal("a sequencer panicked"))?;
         let now = Instant::now();
         if hint.shards != shards {
@@ -44,17 +48,31 @@ impl Scan {
             hint.shards = shards.to_vec();
             hint.full_at = None;
         }
-        if hint.full_at.is_none_or(|at| at <= now) {
+        let full = hint.full_at.is_none_or(|at| at <= now);
+        let wide = full || hint.wide_at.is_none_or(|at| at <= now);
+        if full {
             hint.full_at = Some(now + FULL);
-            return Ok(Uuid::nil());
         }
-        Ok(Uuid::from_u128(u128::from(hint.newest.saturating_sub(WINDOW)) << 80))
+        if wide {
+            hint.wide_at = Some(now + WIDE.0);
+        }
+        let any = hint.newest.values().max().copied().unwrap_or(0);
+        let from = |shard: &Shard| {
+            let newest = hint.newest.get(shard).copied();
+            let before = if wide || newest.is_none() { WIDE.1 } else { WINDOW };
+            let millis = if full { 0 } else { newest.unwrap_or(any).saturating_sub(before) };
+            Uuid::from_u128(u128::from(millis) << 80)
+        };
+        Ok((shards.iter().map(|shard| (*shard, from(shard))).collect(), full))
     }
 
     /// Nothing is left at and behind the ids of `batch`. After a full batch this is not known.
     fn drained(&self, batch: &Batch) {
         if let Ok(mut hint) = self.0.lock() {
-            hint.newest = hint.newest.max(batch.newest_millis());
+            for (shard, millis) in batch.newest_millis() {
+                let newest = hint.newest.entry(shard).or_default();
+                *newest = millis.max(*newest);
+            }
         }
     }
 
@@ -68,9 +86,9 @@ impl Scan {
 
 pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Result<Option<usize>> {
     let mut effort = Effort::until(Instant::now() + YIELD);
-    let from = core.scan.from(&shards)?;
+    let (from, full) = core.scan.from(&shards)?;
     loop {
-        let failure = match once(core, &shards, from, most).await {
+        let failure = match once(core, &from, full, most).await {
             Ok(moved) => return Ok(Some(moved)),
             Err(failure) => failure,
         };
@@ -90,10 +108,10 @@ pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Resu
     }
 }
 
-async fn once(core: &Core, shards: &[Shard], from: Uuid, most: u32) -> Result<usize> {
+async fn once(core: &Core, from: &[(Shard, Uuid)], full: bool, most: u32) -> Result<usize> {
     let begun = |error| Failure::from(Error::from(error));
     let session = core.begin_inserting().await.map_err(begun)?;
-    let batch = match sequencer::waiting(&session, shards, from, most).await {
+    let batch = match sequencer::waiting(&session, from, most).await {
         Ok(batch) => batch,
         Err(failure) => {
             session.roll_back().await;
@@ -114,7 +132,7 @@ async fn once(core: &Core, shards: &[Shard], from: Uuid, most: u32) -> Result<us
     }
     if moved < usize::try_from(most).unwrap_or(usize::MAX) {
         core.scan.drained(&batch);
-    } else if from.is_nil() {
+    } else if full {
         // There is more from the beginning on.
         core.scan.again();
     }

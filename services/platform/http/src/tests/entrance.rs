@@ -60,3 +60,36 @@ async fn what_says_that_it_was_passed_on_is_known_as_such_though_clocks_disagree
     assert_eq!(shop.ask(passed_on(vouched(NOW.minus(Duration::from_mins(1))))).await.status, 200);
     assert_eq!(*ways.lock().unwrap(), [(false, false), (true, true), (true, false)]);
 }
+
+#[actix_web::test]
+async fn what_another_region_passes_on_stays_in_its_trace() {
+    let told = Arc::new(Told { region: Region::new("eu-west"), ways: Arc::default() });
+    let mut shop = Shop::new();
+    let seen: Routes = Arc::new(|cfg| {
+        cfg.map(|cfg| {
+            let seen = |req: HttpRequest| {
+                let [traced, ours] =
+                    ["traceparent", HOME_HEADER].map(|name| req.headers().contains_key(name));
+                std::future::ready(format!("{traced} {ours}"))
+            };
+            cfg.route("/seen", actix_web::web::get().to(seen));
+            cfg
+        });
+    });
+    shop.server = shop.server.entrance(told, KEY).routes([seen]);
+    let hop = Hop { from: Region::new("us-east"), client: None, left: Duration::from_secs(5) };
+    let passed_on = |key: AssertionKey| {
+        TestRequest::get()
+            .uri("/seen")
+            .insert_header(("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"))
+            .insert_header((HeaderName::from_static(HOP_HEADER), "us-east"))
+            .insert_header((HeaderName::from_static(HOME_HEADER), "eu-west"))
+            .insert_header((
+                HeaderName::from_static(ASSERTION_HEADER),
+                key.vouch(&hop, "GET", "/seen", NOW).unwrap(),
+            ))
+    };
+    // No handler sees where a request is said to be at home.
+    assert_eq!(shop.ask(passed_on(KEY)).await.text(), "true false");
+    assert_eq!(shop.ask(passed_on(AssertionKey::new([8; 32]))).await.text(), "false false");
+}

@@ -69,7 +69,8 @@ impl Default for TelemetryConfig {
     fn default() -> Self {
         Self {
             format: LogFormat::Text,
-            filter: "info,sqlx=warn,sea_orm=warn,tantivy=warn,pulsar=error".to_owned(),
+            filter: "info,sqlx=warn,sea_orm=warn,tantivy=warn,pulsar=error,actix_http::h1::dispatcher=off"
+                .to_owned(),
             service: "meridian".to_owned(),
             region: String::new(),
             otlp: OtlpConfig::default(),

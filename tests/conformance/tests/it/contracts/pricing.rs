@@ -79,6 +79,10 @@ pub(crate) async fn prices_that_cannot_be_are_refused(shop: &Fixture) -> Result<
     refused(pricing.set_prices(&system(), many).await, general::INVALID, &["/prices"]);
     let many = PricesOf { sku_ids: vec![sku; 1_001], currency: None };
     refused(pricing.prices(&nobody(), many).await, general::INVALID, &["/sku_ids"]);
+    let strange = vec![price(sku, usd(1)), price(unknown(), usd(1))];
+    let keeper = staff(&[Permission::PricingWrite]);
+    refused(pricing.set_prices(&keeper, strange).await, general::INVALID, &["/prices/1/sku_id"]);
+    assert!(pricing.every_price(&nobody(), vec![sku, unknown()]).await?.is_empty(), "all or none");
     let one = vec![price(sku, usd(1))];
     refused(pricing.set_prices(&staff(&[]), one.clone()).await, general::FORBIDDEN, &[]);
     refused(pricing.set_prices(&nobody(), one).await, general::UNAUTHENTICATED, &[]);

@@ -80,7 +80,7 @@ pub(crate) async fn an_operation_runs_alone_until_it_is_aborted(shop: &Fixture) 
 
 /// A map of two regions, of which no process works in any.
 async fn found(shop: &Fixture) {
-    let law = Jurisdiction::new("any");
+    let law = Jurisdiction::new(Jurisdiction::ANY);
     let spec = RegionSpec {
         role: Role::Full,
         endpoint: "http://region.test".to_owned(),

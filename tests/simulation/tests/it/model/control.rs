@@ -204,7 +204,7 @@ fn first() -> Store {
         role,
         capacity: 2,
         weight: 1,
-        jurisdictions: BTreeSet::from([Jurisdiction::new("any")]),
+        jurisdictions: BTreeSet::from([Jurisdiction::new(Jurisdiction::ANY)]),
         failover_ready: true,
         degraded: Degraded::default(),
     };
@@ -213,7 +213,7 @@ fn first() -> Store {
         desired.regions.insert(region(name), RegionRow::new(spec(role)));
     }
     desired.policy.movement = Movement { batch: 1, patience: TICK, per_minute: 60, ..Movement::default() };
-    let home = |name: &str| (region(name), Jurisdiction::new("any"));
+    let home = |name: &str| (region(name), Jurisdiction::new(Jurisdiction::ANY));
     let homes = BTreeMap::from([(Shard::new(0), home("eu")), (Shard::new(1), home("us"))]);
     let mut store = Store::default();
     assert_eq!(store.found(&desired, &homes), Applied::Yes);

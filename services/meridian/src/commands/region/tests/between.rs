@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use coordinator::{Applied, Journal, MemoryJournal, Result, Scene};
 use kernel::{Epoch, Region, Shard};
 use placement::{
-    Desired, Effect, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy, RegionSpec, Spec,
-    State, Verdict, Vitals,
+    Audit, Desired, Effect, Events, Instance, Jurisdiction, MapVersion, Operation, OperationId, Policy,
+    RegionSpec, Servers, Spec, State, Verdict, Vitals,
 };
 
 /// What happens before a call of this name; an error is the call's answer.
@@ -67,6 +67,18 @@ impl Journal for Between {
         self.at("operations")?.operations(most).await
     }
 
+    async fn events(&self, shards: &BTreeSet<Shard>) -> Result<Option<Events>> {
+        self.at("events")?.events(shards).await
+    }
+
+    async fn servers(&self) -> Result<BTreeMap<Region, Servers>> {
+        self.at("servers")?.servers().await
+    }
+
+    async fn note(&self, operation: OperationId, audit: &Audit) -> Result<Applied> {
+        self.at("note")?.note(operation, audit).await
+    }
+
     async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
         self.at("set_state")?.set_state(region, expect, to).await
     }
@@ -77,6 +89,15 @@ impl Journal for Between {
 
     async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied> {
         self.at("put_policy")?.put_policy(expect, policy).await
+    }
+
+    async fn put_law(
+        &self,
+        expect: MapVersion,
+        shards: &BTreeSet<Shard>,
+        law: &Jurisdiction,
+    ) -> Result<Applied> {
+        self.at("put_law")?.put_law(expect, shards, law).await
     }
 
     async fn take(&self, shard: Shard, worker: &Instance, ttl: Duration) -> Result<Option<Epoch>> {

@@ -3,9 +3,9 @@
 use contracts::{
     Permission,
     catalog::{
-        CategoryInput, FileProduct, ImageInput, ImportedProduct, ImportedProductResult, ListProducts,
-        MoveProduct, ProductAction, ProductId, ProductInput, ProductState, ReplaceProduct, ScanProducts,
-        SkuId, SkuInput, code,
+        CategoryInput, FileProduct, ImageInput, ImportedProductResult, ListProducts, MoveProduct,
+        ProductAction, ProductId, ProductInput, ProductState, ReplaceProduct, ScanProducts, SkuId, SkuInput,
+        code,
     },
 };
 use kernel::{Result, Shard, code as general};
@@ -174,37 +174,36 @@ pub(crate) async fn lists_keep_their_order(shop: &Fixture) -> Result<()> {
 pub(crate) async fn products_of_a_file_stand_for_themselves(shop: &Fixture) -> Result<()> {
     let catalog = &shop.contracts.catalog;
     let importer = staff(&[Permission::ImportRun]);
-    let from_file = |slug: &str, skus: Vec<SkuInput>| ImportedProduct {
-        product: ProductInput { slug: Some(slug.to_owned()), skus, ..product("从文件 imported") },
-        published: true,
-        category: Some("从文件".to_owned()),
+    let from_file = |slug: &str, skus: Vec<SkuInput>| {
+        let product = ProductInput { slug: Some(slug.to_owned()), skus, ..product("从文件 imported") };
+        FileProduct::whole(product, true, Some("从文件".to_owned()))
     };
     let file = vec![
         from_file("imported-1", vec![sku(None, &[("Size", "S")]), sku(None, &[("Size", "L")])]),
         from_file("imported-2", Vec::new()),
         from_file("imported-3", vec![sku(None, &[])]),
     ];
-    let taken = catalog.import_products(&importer, file.clone()).await?;
+    let taken = catalog.import_file_products(&importer, file.clone()).await?;
     let counts = |it: &ImportedProductResult| (it.counts.created, it.counts.updated, it.counts.unchanged);
     assert_eq!(taken.iter().map(counts).collect::<Vec<_>>(), [(1, 0, 0), (0, 0, 0), (1, 0, 0)]);
     assert_eq!(taken.iter().map(|it| it.sku_ids.len()).collect::<Vec<_>>(), [2, 0, 1]);
     assert!(taken[1].product_id.is_none() && taken[1].error.as_ref().is_some_and(|it| it.contains("/skus")));
-    let again = catalog.import_products(&importer, file).await?;
+    let again = catalog.import_file_products(&importer, file).await?;
     assert_eq!(counts(&again[0]), (0, 0, 1));
     assert_eq!((again[0].product_id, &again[0].sku_ids), (taken[0].product_id, &taken[0].sku_ids));
     let record = catalog.product(&nobody(), "imported-1".to_owned()).await?;
     assert_eq!((Some(record.id), record.categories[0].name.as_str()), (taken[0].product_id, "从文件"));
-    assert!(catalog.import_products(&importer, Vec::new()).await?.is_empty());
+    assert!(catalog.import_file_products(&importer, Vec::new()).await?.is_empty());
     let long = vec![from_file("imported-4", vec![sku(None, &[])]); 501];
-    refused(catalog.import_products(&importer, long).await, general::INVALID, &["/"]);
-    refused(catalog.import_products(&staff(&[]), Vec::new()).await, general::FORBIDDEN, &[]);
+    refused(catalog.import_file_products(&importer, long).await, general::INVALID, &["/"]);
+    refused(catalog.import_file_products(&staff(&[]), Vec::new()).await, general::FORBIDDEN, &[]);
     what_a_file_says_beside_the_catalog_is_settled(shop, from_file("imported-5", vec![sku(None, &[])])).await
 }
 
-async fn what_a_file_says_beside_the_catalog_is_settled(shop: &Fixture, it: ImportedProduct) -> Result<()> {
+async fn what_a_file_says_beside_the_catalog_is_settled(shop: &Fixture, it: FileProduct) -> Result<()> {
     let catalog = &shop.contracts.catalog;
     let importer = staff(&[Permission::ImportRun]);
-    let priced = |price: u8| FileProduct { beside: Some([price; 32]), ..it.clone().into() };
+    let priced = |price: u8| FileProduct { beside: Some([price; 32]), ..it.clone() };
     let take = async |price: u8| -> Result<ImportedProductResult> {
         Ok(catalog.import_file_products(&importer, vec![priced(price)]).await?.remove(0))
     };
@@ -223,6 +222,5 @@ async fn what_a_file_says_beside_the_catalog_is_settled(shop: &Fixture, it: Impo
     catalog.settle_imported(&importer, Vec::new()).await?;
     refused(catalog.settle_imported(&importer, vec![new; 501]).await, general::INVALID, &["/"]);
     refused(catalog.settle_imported(&staff(&[]), Vec::new()).await, general::FORBIDDEN, &[]);
-    refused(catalog.import_file_products(&staff(&[]), Vec::new()).await, general::FORBIDDEN, &[]);
     Ok(())
 }
