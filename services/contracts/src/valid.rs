@@ -15,6 +15,8 @@ pub fn valid<T: Validate<Context = ()>>(command: &T) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[derive(Validate)]
@@ -43,7 +45,7 @@ mod tests {
         assert!(valid(&shelf("a", 1, "ok")).is_ok());
         let refused = valid(&shelf("", 0, "long")).unwrap_err();
         assert!(refused.is(code::INVALID));
-        let pointers: Vec<&str> = refused.fields().iter().map(|field| field.pointer.as_str()).collect();
-        assert_eq!(pointers, ["/name", "/rows/1/units", "/note"]);
+        let pointers: BTreeSet<&str> = refused.fields().iter().map(|field| field.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/name", "/note", "/rows/1/units"].into());
     }
 }

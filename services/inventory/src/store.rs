@@ -85,8 +85,9 @@ async fn of_skus<M: FromQueryResult>(
     Ok(rows)
 }
 
-/// Rows of a table with the key `(shard, <id>, …)` of these holds. For SQLite a term a hold, not two `IN` lists: it then makes
-/// one look-up a hold, not one for every shard and hold. TiDB looks up one list of pairs by key.
+/// Rows of a table with the key `(shard, <id>, …)` of these holds. A term a hold, not two `IN` lists: SQLite then makes
+/// one look-up a hold, not one for every shard and hold; and TiDB, which would lock keys that it looks up in a list of pairs,
+/// locks those only that are there.
 async fn of_holds<M: FromQueryResult>(
     connection: &impl ConnectionTrait,
     table: &str,
@@ -96,18 +97,12 @@ async fn of_holds<M: FromQueryResult>(
 ) -> Result<Vec<M>> {
     let backend = connection.get_database_backend();
     let end = if locked { lock(backend) } else { "" };
-    let (start, item, between, close) = match backend {
-        DbBackend::MySql => {
-            (format!("SELECT * FROM {table} WHERE (shard, {id}) IN ("), "(?,?)".to_owned(), ",", ")")
-        }
-        _ => (format!("SELECT * FROM {table} WHERE "), format!("(shard = ? AND {id} = ?)"), " OR ", ""),
-    };
-    let end = format!("{close}{end}");
+    let (start, item) = (format!("SELECT * FROM {table} WHERE "), format!("(shard = ? AND {id} = ?)"));
     let mut rows = Vec::new();
     for some in holds.chunks(MOST_TERMS) {
         let values: Vec<_> =
             some.iter().map(|hold| vec![number(hold.shard()).into(), hold.uuid().into()]).collect();
-        let statement = listed(&start, &item, between, &end, &values, backend);
+        let statement = listed(&start, &item, " OR ", end, &values, backend);
         rows.extend(M::find_by_statement(statement).all(connection).await.db()?);
     }
     Ok(rows)

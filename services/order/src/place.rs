@@ -36,8 +36,13 @@ impl OrderService {
         let started = Instant::now();
         let user_id = ctx.user()?;
         let once = Once::new(ctx, ROUTE, &command)?;
-        let _turn = self.db.turn(&once).await;
+        let turn = self.db.turn(&once).await;
         // The answer stays what it was, however far the order, the cart and the address have moved on.
+        if turn.waited()
+            && let Some(answer) = once.find(&self.db).await?
+        {
+            return Ok(answer);
+        }
         let (before, demand, address) = futures::join!(
             once.find(&self.db),
             self.demand(ctx, &command),

@@ -156,13 +156,17 @@ fn let_back(before: &Store, after: &Store, by: By<'_>) -> Result<(), Broken> {
     Ok(())
 }
 
+/// Holds every operation that ended to the protocol: 9, its timeline is a path of it.
+pub fn journal(store: &Store, now: Timestamp) -> Result<(), Broken> {
+    let operations: Vec<Operation> = store.ended().values().cloned().collect();
+    journalled(&store.read(now), &operations).into_iter().next().map_or(Ok(()), Err)
+}
+
 /// Holds a journal at rest (nothing runs, nothing is due, nobody is cut off) to what must have come about: 12, every shard
 /// has a serving home, unless the planner names why it cannot have one; and its home works on it, or, where it has none
 /// that serves, whoever may.
 pub fn rest(store: &Store, now: Timestamp) -> Result<(), Broken> {
     at_any_time(store, now)?;
-    let operations: Vec<Operation> = store.ended().values().cloned().collect();
-    journalled(&store.read(now), &operations).into_iter().next().map_or(Ok(()), Err)?;
     let world = store.world();
     let stranded: Vec<Shard> = world.stranded().map(|(shard, _)| shard).collect();
     let evacuated = plan(world, &Ask::Evacuate { outside: BTreeSet::new() });

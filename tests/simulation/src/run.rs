@@ -308,7 +308,8 @@ impl Run {
             quiet = if idle { quiet + 1 } else { 0 };
             // Longer than a lease and a leadership last.
             if quiet == 24 {
-                return audit::rest(&store, self.cast.clock.now());
+                let now = self.cast.clock.now();
+                return audit::journal(&store, now).and_then(|()| audit::rest(&store, now));
             }
         }
         let running = self.cast.journal.store().running().cloned();

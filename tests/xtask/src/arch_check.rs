@@ -109,7 +109,7 @@ fn allowed(name: &str) -> Vec<&'static str> {
         "platform-db" => platform(&["platform-trace"]),
         "platform-http" => platform(&["platform-cache", "platform-regions", "platform-trace"]),
         "platform-bus" => platform(&["platform-db", "platform-regions", "platform-trace"]),
-        "platform-client" => platform(&["platform-http", "platform-trace"]),
+        "platform-client" => platform(&["platform-http", "platform-regions", "platform-trace"]),
         "platform-runtime" => platform(&[
             "platform-db",
             "platform-bus",

@@ -58,6 +58,10 @@ impl From<DbErr> for Error {
             Some(UNKNOWN) if error.to_string().contains("lock wait timeout") => {
                 Self::Conflict { code: LOCK_WAIT }
             }
+            // Others wrote the same key each time this one was about to lock it.
+            Some(UNKNOWN) if error.to_string().contains("pessimistic lock retry limit") => {
+                Self::Conflict { code: WRITE_CONFLICT }
+            }
             _ if is_lost(&error) => Self::Lost(error),
             _ => Self::Other(error),
         }

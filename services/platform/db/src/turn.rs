@@ -43,11 +43,12 @@ impl Turns {
     async fn turn(&self, key: Key) -> Turn<'_> {
         let lock = self.join(&key);
         // It exists before anything is waited for: whoever goes away while waiting leaves nothing behind.
-        let mut turn = Turn { turns: self, key, held: None };
+        let mut turn = Turn { turns: self, key, held: None, waited: false };
         turn.held = Some(match Arc::clone(&lock).try_lock_owned() {
             Ok(held) => held,
             Err(_) => {
                 metrics::counter!("db_requests_joined_total", "route" => turn.key.2).increment(1);
+                turn.waited = true;
                 lock.lock_owned().await
             }
         });
@@ -62,6 +63,14 @@ pub struct Turn<'a> {
     turns: &'a Turns,
     key: Key,
     held: Option<OwnedMutexGuard<()>>,
+    waited: bool,
+}
+
+impl Turn<'_> {
+    /// Whether another one was under way: its answer is likely to be there now.
+    pub fn waited(&self) -> bool {
+        self.waited
+    }
 }
 
 impl Drop for Turn<'_> {
@@ -101,12 +110,14 @@ mod tests {
     async fn the_same_request_waits_and_others_do_not() {
         let turns = Turns::default();
         let first = turns.turn(key("a")).await;
+        assert!(!first.waited());
         let mut again = Box::pin(turns.turn(key("a")));
         assert!(again.as_mut().now_or_never().is_none());
         drop(turns.turn(key("b")).now_or_never().unwrap());
         assert_eq!(turns.queues().len(), 1);
         drop(first);
         let again = again.now_or_never().unwrap();
+        assert!(again.waited());
         assert_eq!(turns.queues().len(), 1);
         drop(again);
         assert_eq!(turns.queues().len(), 0);
