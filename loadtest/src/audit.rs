@@ -1,17 +1,20 @@
 //! Whether what clients were told is true.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use support::{Client, Shop};
 
 use crate::{
     catalog::{UNITS, on_hand},
-    traffic::Traffic,
+    traffic::{Known, Traffic},
 };
 
-/// Every acknowledged order is there, whichever entrance is asked, and is its key's only one; the paid ones are settled, and
-/// stock = initial − sold. Waits for what settles in the background.
+/// Every acknowledged order is there, whichever entrance is asked, and is its key's only one; the paid ones are settled and
+/// were paid once, the others never; stock = initial − sold. Waits for what settles in the background.
 pub(crate) async fn check(shop: &Shop, traffic: &Traffic) -> Result<()> {
     let known = traffic.known();
     let orders = known.len();
@@ -40,6 +43,9 @@ pub(crate) async fn check(shop: &Shop, traffic: &Traffic) -> Result<()> {
             admin.get(&format!("/api/v1/admin/orders/{order}")).await?.expect(200)?;
         }
     }
+    paid_once(&admin, known.values()).await?;
+    let usual: Vec<&Known> = known.values().filter(|known| traffic.skus.contains(&known.sku)).collect();
+    let (orders, paid) = (usual.len(), usual.iter().filter(|known| known.paid).count());
     let (mut on_hand_in_all, mut reserved_in_all) = (0, 0);
     for sku in &traffic.skus {
         let (here, reserved) = on_hand(&admin, sku).await?;
@@ -56,6 +62,47 @@ pub(crate) async fn check(shop: &Shop, traffic: &Traffic) -> Result<()> {
         "{reserved_in_all} units are held for unpaid orders"
     );
     Ok(())
+}
+
+/// Nobody paid twice: of the payments of a paid order one succeeded, over the whole amount, and nothing went back; of
+/// another order none did.
+async fn paid_once(admin: &Client, known: impl Iterator<Item = &Known>) -> Result<()> {
+    let mut payments = BTreeMap::<String, usize>::new();
+    for payment in list(admin, "/api/v1/admin/payments").await? {
+        let order = payment["order_id"].as_str().context("a payment has an order")?;
+        ensure!(payment["state"] != "conflicted", "a payment is conflicted: {payment}");
+        ensure!(payment["refunded"]["amount"] == 0, "a payment went back: {payment}");
+        if payment["state"] == "succeeded" {
+            *payments.entry(order.to_owned()).or_default() += 1;
+        }
+    }
+    for Known { order, paid, .. } in known {
+        let times = payments.get(order).copied().unwrap_or_default();
+        ensure!(times == usize::from(*paid), "{order} was paid {times} times");
+    }
+    Ok(())
+}
+
+/// A limited offer was not oversold: `units` there were, no more were acknowledged, and what is left is what was not paid
+/// for. How many were sold, and how often a buyer heard that none is left.
+pub(crate) async fn not_oversold(
+    shop: &Shop,
+    traffic: &Traffic,
+    sku: &str,
+    units: i64,
+) -> Result<(i64, usize)> {
+    let known = traffic.known();
+    let its = || known.values().filter(|known| known.sku == sku);
+    let (sold, paid) =
+        (i64::try_from(its().count())?, i64::try_from(its().filter(|known| known.paid).count())?);
+    ensure!(sold <= units, "{sold} of {units} units of {sku} were sold");
+    let (on_hand, reserved) = on_hand(&shop.admin().await?, sku).await?;
+    ensure!(on_hand == units - paid, "{on_hand} units of {sku} are left of {units}, {paid} were paid");
+    ensure!(
+        reserved >= sold - paid && reserved <= on_hand,
+        "{reserved} units of {sku} are held: {on_hand} are left, {sold} were sold and {paid} paid"
+    );
+    Ok((sold, traffic.sold_out(sku)))
 }
 
 /// All items of a list, page by page.

@@ -10,20 +10,26 @@ pub(crate) const UNITS: i64 = 1_000_000;
 
 /// Imports `count` products of one SKU each with `units` units, and returns their SKU ids in order.
 pub(crate) async fn stock(shop: &Shop, count: usize, units: i64) -> Result<Vec<String>> {
+    stock_as(shop, "load", count, units).await
+}
+
+/// The same, with handles that begin with `name`.
+pub(crate) async fn stock_as(shop: &Shop, name: &str, count: usize, units: i64) -> Result<Vec<String>> {
+    let code = name.to_uppercase();
     let mut csv = String::from(
         "Handle,Title,Body (HTML),Vendor,Type,Tags,Published,Option1 Name,Option1 Value,Variant SKU,Variant Inventory Qty,Variant Price\n",
     );
     for n in 0..count {
         writeln!(
             csv,
-            "load-{n},Load {n},<p>For load.</p>,Tester,Load,,true,Title,Default Title,LOAD-{n},{units},19.99"
+            "{name}-{n},Load {n},<p>For load.</p>,Tester,Load,,true,Title,Default Title,{code}-{n},{units},19.99"
         )?;
     }
     shop.import_products(&csv)?;
     let guest = shop.guest();
     let mut skus = Vec::with_capacity(count);
     for n in 0..count {
-        let product = guest.get(&format!("/api/v1/products/load-{n}")).await?.expect(200)?;
+        let product = guest.get(&format!("/api/v1/products/{name}-{n}")).await?.expect(200)?;
         skus.push(product["skus"][0]["id"].as_str().context("a product has a SKU")?.to_owned());
     }
     Ok(skus)

@@ -21,10 +21,10 @@ use support::{Parts, Shape, Shop, ShopBuilder};
 use self::site::Site;
 use crate::{
     Proof,
-    audit::check,
-    catalog::{UNITS, buyers, stock},
+    audit::{check, not_oversold},
+    catalog::{UNITS, buyers, stock, stock_as},
     history::Histories,
-    traffic::{Acknowledged, Manner, Traffic, goes_on, longest_wait},
+    traffic::{Acknowledged, LIMITED, Manner, Traffic, goes_on, longest_wait},
 };
 
 /// How much.
@@ -48,6 +48,10 @@ pub struct Size {
 const ANSWER: Duration = Duration::from_millis(300);
 /// A client gives up after so long: on SQLite a writer that is stopped holds everybody up.
 const PATIENCE: Duration = Duration::from_secs(90);
+/// A limited offer has as many units as are wanted within about this time: it is sold out while a case is at its worst.
+const SOLD_OUT_WITHIN: Duration = Duration::from_secs(4);
+/// Fewest units of a limited offer.
+const FEWEST: i64 = 6;
 /// How long traffic goes on after a case, so that what it left behind is seen.
 const AFTERWARDS: Duration = Duration::from_secs(3);
 
@@ -114,8 +118,9 @@ impl Case {
     }
 }
 
-/// Lets everything happen to three regions while orders are placed and paid; then checks that no acknowledged order is lost
-/// or doubled, that stock = initial − sold, that every event had its one effect. Fails also when a request fails during
+/// Lets everything happen to three regions while orders are placed and paid, some of them of a few units that are sold out
+/// meanwhile; then checks that no acknowledged order is lost or doubled, that nobody paid twice, that no unit was sold
+/// twice and stock = initial − sold, that every event had its one effect. Fails also when a request fails during
 /// something that was done on purpose.
 pub async fn run(size: Size, proof: &mut Proof, seed: u64) -> Result<()> {
     let tidb = size.tidb.then(Tidb::start).transpose()?;
@@ -146,6 +151,8 @@ async fn part(
 ) -> Result<Vec<String>> {
     let shop = regions.start().await?;
     let skus = stock(&shop, 10, UNITS).await?;
+    let units = limited_units(size.every)?;
+    let limited = stock_as(&shop, "few", cases.len(), units).await?;
     let buyers = buyers(&shop, size.buyers).await?;
     let manner = Manner { every: size.every, answer: ANSWER, patience: PATIENCE };
     let traffic = Traffic::new(shop.entrances(), buyers, skus, usize::MAX, manner, seed);
@@ -157,12 +164,14 @@ async fn part(
     let first = cases.first().map_or("", |case| case.name()).chars().take(1).collect::<String>();
     told(&format!("{first} before: calm"), &traffic, begin, json!({}), proof)?;
     let mut failed = Vec::new();
-    for case in cases {
+    for (case, few) in cases.iter().zip(&limited) {
         site.settle().await.with_context(|| format!("before: {}", case.name()))?;
         goes_on(&traffic, case.name())?;
         let begin = Instant::now();
+        traffic.offer(Some(few.clone()));
         let more = site.suffer(*case, size).await.with_context(|| case.name())?;
         tokio::time::sleep(AFTERWARDS).await;
+        traffic.offer(None);
         let requests = told(case.name(), &traffic, begin, more, proof)?;
         if case.is_planned() && requests > 0 {
             failed.push(format!("{}: {requests} requests failed", case.name()));
@@ -173,10 +182,33 @@ async fn part(
     orders.await??;
     proof.figure(&format!("{first} histories"), histories.end(writers, &site.shop).await?);
     check(&site.shop, &traffic).await?;
+    proof.figure(&format!("{first} limited offers"), offers(&site.shop, &traffic, &limited, units).await?);
     site.verify().await?;
     proof.figure(&format!("{first} orders acknowledged, none lost, none doubled"), traffic.known().len());
     site.shop.finish().await?;
     Ok(failed)
+}
+
+/// Units of a limited offer, at such a pace of orders.
+fn limited_units(every: Duration) -> Result<i64> {
+    let orders = SOLD_OUT_WITHIN.as_micros() / every.as_micros().max(1);
+    Ok((i64::try_from(orders)? / i64::try_from(LIMITED)?).max(FEWEST))
+}
+
+/// What became of the limited offers. Fails where one was oversold, and when none was sold out: then it would prove nothing.
+async fn offers(shop: &Shop, traffic: &Traffic, skus: &[String], units: i64) -> Result<Value> {
+    let (mut sold, mut sold_out, mut heard) = (0, 0, 0);
+    for sku in skus {
+        let (its, refused) = not_oversold(shop, traffic, sku, units).await?;
+        sold += its;
+        sold_out += usize::from(its == units);
+        heard += refused;
+    }
+    ensure!(heard > 0, "no limited offer was sold out");
+    let there = units * i64::try_from(skus.len())?;
+    Ok(
+        json!({"offers": skus.len(), "sold out": sold_out, "units": there, "sold": sold, "turned away": heard}),
+    )
 }
 
 /// What it was to clients, from `begin` to now; how many requests failed.

@@ -1,4 +1,5 @@
-//! Buyers who order and pay, and who come again with the same keys until they are answered.
+//! Buyers who order and pay, and who come again with the same keys until they are answered. What is on limited offer
+//! may be sold out; everything else is there.
 
 use std::{
     collections::BTreeMap,
@@ -11,14 +12,17 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
-use support::Client;
+use support::{Answer, Client};
 
 use crate::catalog::Buyer;
 
 /// Between two tries.
 const AGAIN: Duration = Duration::from_millis(100);
 
+const SOLD_OUT: &str = "inventory.out_of_stock";
 const LATE: &str = "no answer in time";
+/// One order of so many is for what is on limited offer, while something is.
+pub(crate) const LIMITED: usize = 5;
 
 /// How buyers behave.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +39,7 @@ pub(crate) struct Manner {
 #[derive(Clone, Debug)]
 pub(crate) struct Known {
     pub(crate) order: String,
+    pub(crate) sku: String,
     pub(crate) paid: bool,
 }
 
@@ -63,6 +68,8 @@ impl Miss {
 #[derive(Debug, Default)]
 struct Seen {
     known: BTreeMap<usize, Known>,
+    /// How often it was said of a SKU that it is sold out.
+    sold_out: BTreeMap<String, usize>,
     acknowledged: Vec<Acknowledged>,
     misses: Vec<Miss>,
 }
@@ -74,6 +81,8 @@ pub(crate) struct Traffic {
     pub(crate) buyers: Vec<Buyer>,
     /// What they buy.
     pub(crate) skus: Vec<String>,
+    /// What is on limited offer.
+    limited: Mutex<Option<String>>,
     manner: Manner,
     seed: u64,
     next: AtomicUsize,
@@ -95,6 +104,7 @@ impl Traffic {
             entrances: entrances.to_vec(),
             buyers,
             skus,
+            limited: Mutex::default(),
             manner,
             seed,
             next: AtomicUsize::new(0),
@@ -133,6 +143,16 @@ impl Traffic {
         self.seen().known.clone()
     }
 
+    /// Puts a SKU on limited offer in place of the one before; none: nothing is.
+    pub(crate) fn offer(&self, sku: Option<String>) {
+        *self.limited.lock().unwrap_or_else(PoisonError::into_inner) = sku;
+    }
+
+    /// How often buyers heard that this SKU is sold out.
+    pub(crate) fn sold_out(&self, sku: &str) -> usize {
+        self.seen().sold_out.get(sku).copied().unwrap_or_default()
+    }
+
     /// The orders that were acknowledged from `begin` on, in time's order.
     pub(crate) fn acknowledged(&self, begin: Instant) -> Vec<Acknowledged> {
         let mut found: Vec<_> =
@@ -166,25 +186,37 @@ impl Traffic {
             if self.orders.load(Ordering::Relaxed) == 0 {
                 return Ok(());
             }
-            let known = self.place_and_pay(&doors, &buyer.address, n).await?;
-            self.seen().known.insert(n, known);
+            if let Some(known) = self.place_and_pay(&doors, &buyer.address, n).await? {
+                self.seen().known.insert(n, known);
+            }
         }
     }
 
-    async fn place_and_pay(&self, doors: &[Client], address: &str, n: usize) -> Result<Known> {
-        let sku = &self.skus[n % self.skus.len()];
+    /// An order, paid or not; none where what was wanted is sold out.
+    async fn place_and_pay(&self, doors: &[Client], address: &str, n: usize) -> Result<Option<Known>> {
+        let limited = self.limited.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let limited = limited.filter(|_| n.is_multiple_of(LIMITED));
+        let (sku, wanted) = match limited {
+            Some(sku) => (sku, &[201, 409][..]),
+            None => (self.skus[n % self.skus.len()].clone(), &[201][..]),
+        };
         let body = json!({"address_id": address, "items": [{"sku_id": sku, "quantity": 1}]});
         let asked = Instant::now();
-        let placed = self.retry(doors, "/api/v1/orders", &self.key("place", n), &body, &[201]).await?;
+        let placed = self.retry(doors, "/api/v1/orders", &self.key("place", n), &body, wanted).await?;
+        if placed.status == 409 {
+            ensure!(placed.code() == SOLD_OUT, "unexpected answer: {}", placed.text);
+            *self.seen().sold_out.entry(sku).or_default() += 1;
+            return Ok(None);
+        }
         self.seen().acknowledged.push(Acknowledged { asked, at: Instant::now() });
-        let order = placed["id"].as_str().context("an order has an id")?.to_owned();
+        let order = placed.json()?["id"].as_str().context("an order has an id")?.to_owned();
         self.read_elsewhere(doors, &order).await?;
         // Two of three pay.
         let paid = !n.is_multiple_of(3);
         if paid {
             self.pay(doors, &order, n).await?;
         }
-        Ok(Known { order, paid })
+        Ok(Some(Known { order, sku, paid }))
     }
 
     /// Whoever was told of an order finds it at the next entrance, if that answers.
@@ -202,7 +234,7 @@ impl Traffic {
     async fn pay(&self, doors: &[Client], order: &str, n: usize) -> Result<()> {
         let path = format!("/api/v1/orders/{order}/payments");
         let body = json!({"channel": "sandbox"});
-        let opened = self.retry(doors, &path, &self.key("pay", n), &body, &[201]).await?;
+        let opened = self.retry(doors, &path, &self.key("pay", n), &body, &[201]).await?.json()?;
         let payment = opened["id"].as_str().context("a payment has an id")?;
         let path = format!("/api/v1/sandbox/payments/{payment}");
         let outcome = if n.is_multiple_of(7) { "duplicate" } else { "succeed" };
@@ -223,12 +255,12 @@ impl Traffic {
         key: &str,
         body: &Value,
         wanted: &[u16],
-    ) -> Result<Value> {
+    ) -> Result<Answer> {
         let begin = Instant::now();
         for door in doors.iter().cycle() {
             let at = Instant::now();
             let what = match tokio::time::timeout(self.manner.answer, door.post_once(path, key, body)).await {
-                Ok(Ok(answer)) if wanted.contains(&answer.status) => return answer.json(),
+                Ok(Ok(answer)) if wanted.contains(&answer.status) => return Ok(answer),
                 Ok(Ok(answer)) if answer.status < 500 => {
                     bail!("{path}: unexpected answer {}: {}", answer.status, answer.text)
                 }

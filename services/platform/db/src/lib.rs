@@ -15,6 +15,7 @@ mod config;
 mod engine;
 mod error;
 mod lease;
+mod literal;
 mod marks;
 mod observe;
 mod once;

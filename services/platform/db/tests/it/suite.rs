@@ -47,6 +47,17 @@ pub(crate) async fn a_duplicate_fails_only_its_own_member_of_an_append_group(f: 
     assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 32, "one effect a key");
 }
 
+pub(crate) async fn texts_come_back_as_they_were_written(f: Fixture) {
+    for strange in ["it's", "\\", "\\'; DROP TABLE outbox; -- ", "a;\nb", "\0\u{1}", "名 🦀", "%_\"`", "'"]
+    {
+        let (once, answer) = (once(strange, strange), strange.repeat(100));
+        let rows = Rows::new().event(&f.db, Shard::new(2), &event()).unwrap();
+        assert_eq!(f.db.append_once(&once, rows, answer.clone()).await.unwrap(), answer);
+        assert_eq!(once.find::<String>(&f.db).await.unwrap(), Some(answer), "{strange:?}");
+    }
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 8);
+}
+
 pub(crate) async fn the_same_key_for_another_payload_is_refused(f: Fixture) {
     let run = |payload: &'static str| {
         let db = f.db.clone();
