@@ -3,10 +3,13 @@
 use std::time::Duration;
 
 use kernel::{Failure, Region, Result};
+use placement::Movement;
 use serde::{Deserialize, Serialize};
 
 /// A name is part of folders, keys of leases and names of subscriptions.
 const LONGEST_NAME: usize = 32;
+/// So long does the work of a region rest that died, at most.
+const LONGEST_LEASE: Duration = Duration::from_mins(1);
 
 /// Section `region`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,10 +22,10 @@ pub struct RegionConfig {
     /// How often the map is read from the database.
     #[serde(with = "humantime_serde")]
     pub poll: Duration,
-    /// Life of a work lease: how long a shard's background work rests when its region dies, at most.
+    /// Life of a work lease: how long a shard's background work rests when its region dies, at most. At most `1m`.
     #[serde(with = "humantime_serde")]
     pub lease: Duration,
-    /// How often the other regions are looked at.
+    /// How often the other regions are looked at; with `observe_timeout` at most `3s`.
     #[serde(with = "humantime_serde")]
     pub observe: Duration,
     /// How long another region may take to answer before it counts as down.
@@ -80,6 +83,16 @@ impl RegionConfig {
         if self.observe_stale < self.poll.saturating_mul(4) {
             return wrong("observe_stale", "must be at least four times as long as region.poll");
         }
+        let look = self.observe.saturating_add(self.observe_timeout);
+        if look > Movement::default().fresh_for {
+            return wrong(
+                "observe",
+                "with region.observe_timeout it must be at most 3s: what was seen counts no longer than that",
+            );
+        }
+        if self.lease > LONGEST_LEASE {
+            return wrong("lease", "must be at most 1m: so long does the work of a region rest that died");
+        }
         if !(0.0..1.0).contains(&self.objective) {
             return wrong("objective", "is a share below 1, such as 0.999");
         }
@@ -122,6 +135,10 @@ mod tests {
         assert!(!refused(|config| config.endpoint = "http://127.0.0.1:8080".to_owned()));
         assert!(refused(|config| config.poll = Duration::ZERO));
         assert!(refused(|config| config.lease = config.poll * 3));
+        assert!(refused(|config| config.lease = LONGEST_LEASE + Duration::from_millis(1)));
+        assert!(refused(|config| config.observe = Duration::from_millis(2_501)));
+        assert!(refused(|config| config.observe_timeout = Duration::MAX));
+        assert!(!refused(|config| config.observe = Duration::from_millis(2_500)));
         assert!(refused(|config| config.observe_stale = config.poll * 3));
         assert!(refused(|config| config.objective = 1.0) && refused(|config| config.objective = f64::NAN));
     }

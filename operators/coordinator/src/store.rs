@@ -18,6 +18,9 @@ use crate::{Applied, JournalError, Result, Scene};
 /// The longest key of a request, in bytes.
 const LONGEST_KEY: usize = 200;
 
+/// The most characters that are kept of why an operation is to end: a step of its timeline has them, and a row has its bounds.
+const LONGEST_WHY: usize = 500;
+
 /// The state of a journal. Deterministic; the time comes with each call. An adapter to a database does the same in SQL, and
 /// the model checker and the simulation explore this one.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -138,7 +141,7 @@ impl Store {
     pub fn abort(&mut self, operation: OperationId, why: &str) -> Applied {
         match &mut self.scene.operation {
             Some(running) if running.id == operation && running.abort.is_none() => {
-                running.abort = Some(why.to_owned());
+                running.abort = Some(why.chars().take(LONGEST_WHY).collect());
                 running.version += 1;
                 Applied::Yes
             }

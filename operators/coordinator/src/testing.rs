@@ -1,9 +1,11 @@
 //! The suite that every [`Journal`] passes.
 //!
-//! An adapter's test makes a [`Bench`] and calls [`all`]; every case gets an empty journal.
+//! An adapter's test makes a [`Bench`] and calls [`all`]; every case gets an empty journal. What only stands between a caller
+//! and a journal, and fails or looks on, is a [`Hooked`] one.
 
 #![allow(clippy::unwrap_used, reason = "a suite fails by panicking")]
 
+mod hooked;
 mod leases;
 mod map;
 mod operations;
@@ -19,6 +21,7 @@ use async_trait::async_trait;
 use kernel::{Region, Shard};
 use placement::{Degraded, Desired, Jurisdiction, RegionRow, RegionSpec, Role};
 
+pub use self::hooked::{Hooked, Hooks};
 use crate::{Applied, Journal};
 
 /// Where journals to test come from.

@@ -38,15 +38,31 @@ pub fn agreement(world: &World, region: &Region) -> Agreement {
 
 /// The other regions with a voice that see `region` down now.
 pub fn seen_down(world: &World, region: &Region) -> Vec<Region> {
+    let down = voices(world, region).filter(|(_, verdict)| *verdict == Verdict::Down);
+    down.map(|(observer, _)| observer.clone()).collect()
+}
+
+/// Whether more of the others see `region` down now than see it up. `but` is not asked. No more than a hint: one of the others
+/// that is cut off from all of them sees everybody down, and is outvoted.
+pub(crate) fn mostly_down(world: &World, region: &Region, but: Option<&Region>) -> bool {
+    let asked = voices(world, region).filter(|(observer, _)| Some(*observer) != but);
+    let (down, up) = asked.fold((0_usize, 0_usize), |(down, up), (_, verdict)| match verdict {
+        Verdict::Down => (down + 1, up),
+        Verdict::Up => (down, up + 1),
+    });
+    down > up
+}
+
+/// What the other regions with a voice saw of `region` lately.
+fn voices<'a>(world: &'a World, region: &'a Region) -> impl Iterator<Item = (&'a Region, Verdict)> {
     let fresh_for = world.desired.policy.movement.fresh_for;
     world
         .observed
         .sightings
         .iter()
-        .filter(|((subject, observer), sighting)| {
+        .filter(move |((subject, observer), sighting)| {
             subject == region
                 && observer != region
-                && sighting.verdict == Verdict::Down
                 && world.observed.now.since(sighting.seen_at) <= fresh_for
                 && world
                     .desired
@@ -54,6 +70,5 @@ pub fn seen_down(world: &World, region: &Region) -> Vec<Region> {
                     .get(observer)
                     .is_some_and(|row| matches!(row.state, State::Active | State::Cordoned))
         })
-        .map(|((_, observer), _)| observer.clone())
-        .collect()
+        .map(|((_, observer), sighting)| (observer, sighting.verdict))
 }

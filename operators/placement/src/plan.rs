@@ -23,12 +23,12 @@ pub enum Ask {
     Rebalance,
     /// These shards to these homes; no other shard moves.
     Move(BTreeMap<Shard, Region>),
-    /// A serving home for every shard whose home is out; no other shard moves. Spread by capacity.
+    /// A serving home for every shard whose home is out; no other shard moves. Spread by capacity; who is seen down comes last.
     Evacuate {
         /// Regions that may take shards of any jurisdiction.
         outside: BTreeSet<Region>,
     },
-    /// Another home for every shard of a region; no other shard moves. Spread by capacity.
+    /// Another home for every shard of a region; no other shard moves. Spread by capacity; who is seen down comes last.
     Leave {
         /// The region.
         region: Region,
@@ -205,7 +205,7 @@ pub enum Impossible {
 /// Balance is the sum over regions of shards²/weight at its least, which is the apportionment of Webster and Sainte-Laguë:
 /// each next shard goes where (2n + 1) / weight is smallest. Among the best balanced maps the one with the fewest moves is
 /// taken. Both are exact: the plan is a minimum-cost flow with the costs compared in the order (shards outside their
-/// jurisdiction, imbalance, moves). So a plan on the result of a plan is empty.
+/// jurisdiction, shards sent where a region is seen down, imbalance, moves). So a plan on the result of a plan is empty.
 pub fn plan(world: &World, ask: &Ask) -> Result<Plan, Impossible> {
     let desired = &world.desired;
     if let Ask::Move(shards) = ask
@@ -222,9 +222,10 @@ pub fn plan(world: &World, ask: &Ask) -> Result<Plan, Impossible> {
             kept[at] += 1;
         }
     }
+    let shunned: Vec<bool> = regions.iter().map(|(name, _)| fit::shunned(world, ask, name)).collect();
     let problem = assign::Problem {
         slots: regions.iter().zip(&kept).map(|((_, row), kept)| fit::slots(ask, row, *kept)).collect(),
-        options: movable.iter().map(|(shard, row)| options(desired, ask, *shard, row)).collect(),
+        options: movable.iter().map(|(shard, row)| options(desired, ask, *shard, row, &shunned)).collect(),
     };
     let homes = assign::assign(&problem).map_err(|index| {
         let (shard, row) = movable[index];
@@ -253,14 +254,21 @@ pub fn plan(world: &World, ask: &Ask) -> Result<Plan, Impossible> {
 }
 
 /// Where a shard may live, as (index of the region, cost).
-fn options(desired: &Desired, ask: &Ask, shard: Shard, row: &ShardRow) -> Vec<(usize, assign::Cost)> {
+fn options(
+    desired: &Desired,
+    ask: &Ask,
+    shard: Shard,
+    row: &ShardRow,
+    shunned: &[bool],
+) -> Vec<(usize, assign::Cost)> {
     desired
         .regions
         .keys()
+        .zip(shunned)
         .enumerate()
-        .filter_map(|(at, region)| {
+        .filter_map(|(at, (region, down))| {
             let outside = fit::fit(desired, ask, shard, row, region).ok()?;
-            Some((at, assign::Cost::shard(outside, row.home != *region)))
+            Some((at, assign::Cost::shard(outside, *down, row.home != *region)))
         })
         .collect()
 }

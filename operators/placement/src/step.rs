@@ -19,7 +19,7 @@ use std::{collections::BTreeMap, fmt};
 
 use kernel::{Region, Shard, Timestamp};
 
-use crate::{Kind, MapVersion, Operation, OperationId, Outcome, Phase, Placing, State, World};
+use crate::{Kind, Leg, MapVersion, Operation, OperationId, Outcome, Phase, Placing, State, World};
 
 /// A change of storage, made whole or not at all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -197,18 +197,23 @@ fn cut_short(operation: &Operation, phase: &Phase, world: &World) -> Option<Todo
     }
 }
 
-/// Why a planned operation makes room: one runs at a time, and shards without a home that lives and serves cannot wait for
-/// its end. What is due is asked of the world without this operation: neither its cordon nor what it moved may be why
-/// nothing can be done.
+/// Why a planned operation makes room, and a drill that has not turned round yet: one runs at a time, and shards without a
+/// home that lives and serves cannot wait for its end. What is due is asked of the world without this operation: neither what
+/// it took nor what it moved may be why nothing can be done, or why anything has to be.
 fn gives_way(operation: &Operation, world: &World) -> Option<String> {
-    if !operation.spec.kind.planned() {
-        return None;
+    match operation.spec.kind {
+        Kind::Drill { .. } if operation.leg == Leg::Out => due_first(&taking::undone(operation, world)),
+        _ if operation.spec.kind.planned() => due_first(&aborting::undone(operation, world)),
+        _ => None,
     }
-    let without = aborting::undone(operation, world);
-    match crate::duty(&without)?.kind {
+}
+
+/// What cannot wait for the end of anything that can be put off, and why not.
+fn due_first(world: &World) -> Option<String> {
+    match crate::duty(world)?.kind {
         Kind::Failover { region, .. } => Some(format!("{region} is down: its failover comes first")),
         Kind::Evacuate { .. } => {
-            let stranded = without.stranded().count();
+            let stranded = world.stranded().count();
             Some(format!("{stranded} shards have a home that does not serve: their evacuation comes first"))
         }
         Kind::Move { .. } | Kind::Rebalance | Kind::Switchover { .. } | Kind::Drill { .. } => None,

@@ -159,11 +159,12 @@ async fn renew(
     actor: &Actor,
 ) -> Result<(account::Model, Vec<SessionId>)> {
     let mut row = lock(tx, user).await?;
-    set_roles(tx, user, roles, actor).await?;
+    let mut ended = set_roles(tx, user, roles, actor).await?;
     row.password_hash.clone_from(&fresh.password_hash);
     store::update_account(tx, &row).await?;
     store::note(tx, &actor.name, "account.password_changed", &user.to_string(), "").await?;
-    let ended = store::end_sessions(tx, user, "password_changed").await?;
+    // Those that ended with the roles are over by now, and no less to be forgotten.
+    ended.extend(store::end_sessions(tx, user, "password_changed").await?);
     Ok((row, ended))
 }
 

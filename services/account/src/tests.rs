@@ -323,6 +323,8 @@ async fn an_existing_account_becomes_staff_with_a_new_password() {
     let shop = Shop::new().await;
     let member = shop.register("Ada@example.org").await.unwrap();
     let pair = shop.log_in("ada@example.org", PASSWORD).await.unwrap();
+    // Asked for, the session is remembered as open: that it ended with the roles is to be heard of, too.
+    shop.with(&pair).await.unwrap();
     let command = CreateStaff {
         email: "ada@EXAMPLE.org".into(),
         password: "a new password".into(),

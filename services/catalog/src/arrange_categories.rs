@@ -21,17 +21,9 @@ impl CatalogService {
     pub(crate) async fn add_category(&self, ctx: &Ctx, input: CategoryInput) -> Result<CategoryRef> {
         ctx.require(Permission::CatalogWrite)?;
         let input = read(input)?;
-        let added = self
-            .db
-            .write(REFERENCE, input, |tx, input| {
-                Box::pin(async move {
-                    let tree = locked(tx).await?;
-                    let category = new_category(&tree, tx.ids().mint(REFERENCE), input, None)?;
-                    Rows::new().row(category.row(tx.now())).insert(tx).await?;
-                    Ok(category.reference())
-                })
-            })
-            .await?;
+        let id = self.db.ids().mint(REFERENCE);
+        let added =
+            self.db.write(REFERENCE, (id, input), |tx, (id, input)| Box::pin(add(tx, *id, input))).await?;
         self.forget_tree().await;
         Ok(added)
     }
@@ -77,6 +69,18 @@ impl CatalogService {
         self.forget_tree().await;
         Ok(())
     }
+}
+
+/// Adds a category; again, it is the one that was added.
+pub(crate) async fn add(tx: &Tx, id: CategoryId, input: &CategoryInput) -> Result<CategoryRef> {
+    let tree = locked(tx).await?;
+    if let Some(own) = tree.get(id) {
+        // This very write, whose commit was not heard of.
+        return Ok(own.reference());
+    }
+    let category = new_category(&tree, id, input, None)?;
+    Rows::new().row(category.row(tx.now())).insert(tx).await?;
+    Ok(category.reference())
 }
 
 /// The tree, which nobody else changes until this write ends.

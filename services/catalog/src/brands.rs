@@ -64,21 +64,8 @@ impl CatalogService {
     pub(crate) async fn add_brand(&self, ctx: &Ctx, input: BrandInput) -> Result<BrandView> {
         ctx.require(Permission::CatalogWrite)?;
         let name = brand_name(&input)?;
-        let row = self
-            .db
-            .write(REFERENCE, name, |tx, name| {
-                Box::pin(async move {
-                    let known = brands::by_keys(tx, vec![name.to_lowercase()]).await?;
-                    if !known.is_empty() {
-                        return Err(name_taken());
-                    }
-                    insert(tx, vec![name.clone()])
-                        .await?
-                        .pop()
-                        .ok_or_else(|| Failure::internal("no brand was made"))
-                })
-            })
-            .await?;
+        let id = self.db.ids().mint(REFERENCE);
+        let row = self.db.write(REFERENCE, (id, name), |tx, (id, name)| Box::pin(add(tx, *id, name))).await?;
         self.forget_brands().await;
         Ok(row.into())
     }
@@ -151,7 +138,7 @@ impl CatalogService {
                     let mut rows = brands::by_keys(tx, missing.keys().cloned().collect()).await?;
                     let names =
                         missing.iter().filter(|(key, _)| !rows.iter().any(|row| row.name_key == **key));
-                    let names = names.map(|(_, name)| name.clone()).collect();
+                    let names = names.map(|(_, name)| (tx.ids().mint(REFERENCE), name.clone())).collect();
                     rows.extend(insert(tx, names).await?);
                     Ok(rows)
                 })
@@ -175,11 +162,23 @@ fn name_taken() -> Failure {
         .field("/name", "another brand has this name")
 }
 
+/// Adds a brand; again, it is the one that was added.
+pub(crate) async fn add(tx: &Tx, id: BrandId, name: &str) -> Result<BrandRow> {
+    match brands::by_keys(tx, vec![name.to_lowercase()]).await?.pop() {
+        // This very write, whose commit was not heard of.
+        Some(own) if own.id == id.uuid() => Ok(own),
+        Some(_) => Err(name_taken()),
+        None => insert(tx, vec![(id, name.to_owned())])
+            .await?
+            .pop()
+            .ok_or_else(|| Failure::internal("no brand was made")),
+    }
+}
+
 /// Adds brands of these names, which no brand has.
-async fn insert(tx: &Tx, names: Vec<String>) -> Result<Vec<BrandRow>> {
+async fn insert(tx: &Tx, names: Vec<(BrandId, String)>) -> Result<Vec<BrandRow>> {
     let mut rows: Vec<BrandRow> = Vec::with_capacity(names.len());
-    for name in names {
-        let id = tx.ids().mint::<contracts::catalog::Brand>(REFERENCE);
+    for (id, name) in names {
         let wanted = naming::candidates(&naming::slug_of(&name), &id.to_string());
         let taken = brands::taken_slugs(tx, wanted.clone()).await?;
         let free = |slug: &String| !taken.contains(slug) && !rows.iter().any(|row| row.slug == *slug);

@@ -44,6 +44,8 @@ mod service;
 mod settle_imported;
 mod store;
 mod take_in;
+#[cfg(test)]
+mod tests;
 mod tree;
 mod warm;
 mod write_product;

@@ -17,7 +17,8 @@ use crate::{
     store::products::{self, ImageRow, ProductRows},
 };
 
-struct Write {
+/// A product to write.
+pub(crate) struct Write {
     id: ProductId,
     draft: Draft,
     brand: Option<BrandId>,
@@ -27,7 +28,7 @@ struct Write {
 }
 
 /// What a write did.
-struct Written {
+pub(crate) struct Written {
     /// Slugs whose meaning changed.
     slugs: Vec<String>,
     gone_images: Vec<ImageRow>,
@@ -51,7 +52,12 @@ impl CatalogService {
         self.write_product(write, |tx, write| Box::pin(replace(tx, write))).await
     }
 
-    async fn read_draft(&self, id: ProductId, input: ProductInput, expected: Option<i64>) -> Result<Write> {
+    pub(crate) async fn read_draft(
+        &self,
+        id: ProductId,
+        input: ProductInput,
+        expected: Option<i64>,
+    ) -> Result<Write> {
         let mut draft = Draft::read(input)?;
         if let Some(category) = draft.category_id
             && self.category_tree().await?.get(category).is_none()
@@ -90,12 +96,17 @@ impl CatalogService {
     }
 }
 
-async fn add(tx: &Tx, write: &Write) -> Result<Written> {
+/// Adds a product; again, it is the one that was added.
+pub(crate) async fn add(tx: &Tx, write: &Write) -> Result<Written> {
     let wanted = match &write.draft.slug {
         Some(slug) => vec![slug.clone()],
         None => naming::candidates(&naming::slug_of(&write.draft.title), &write.id.to_string()),
     };
     let taken = products::slugs(tx, wanted.clone()).await?;
+    if let Some(own) = taken.values().find(|row| row.product_id == write.id.uuid()) {
+        // This very write, whose commit was not heard of.
+        return Ok(Written { slugs: vec![own.slug.clone()], gone_images: Vec::new() });
+    }
     let slug = wanted.into_iter().find(|slug| !taken.contains_key(slug)).ok_or_else(slug_taken)?;
     write_rows(tx, write, None, slug, false, Standing::DRAFT).await
 }

@@ -15,7 +15,7 @@ pub mod code {
 }
 
 /// Everything about regions, of one moment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct RegionsView {
     /// Version of the map; 0 when the shop has no regions.
     pub version: u64,
@@ -31,6 +31,9 @@ pub struct RegionsView {
     pub leader: Option<String>,
     /// The operation that runs.
     pub operation: Option<OperationView>,
+    /// When drills begin by themselves; absent where none does.
+    #[serde(default)]
+    pub drills: Option<DrillsView>,
 }
 
 /// A region.
@@ -103,8 +106,27 @@ pub struct ShardView {
     pub epoch: u64,
 }
 
-/// An operation on the map.
+/// Drills that begin by themselves: one a week, within an hour, while nothing is unwell.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DrillsView {
+    /// The day, in UTC: `monday` to `sunday`.
+    pub day: String,
+    /// The hour of it, 0 to 23, in UTC.
+    pub hour: u8,
+    /// The regions in turn, one a week; empty: all that are failover-ready.
+    pub regions: Vec<String>,
+    /// When the next hour begins, or the one that runs began.
+    pub next_at: Timestamp,
+    /// Whose turn it is then; absent where no region is failover-ready.
+    pub next: Option<String>,
+    /// Whether this week's has begun.
+    pub begun: bool,
+    /// Why it would not begin now; absent where nothing is unwell.
+    pub unwell: Option<String>,
+}
+
+/// An operation on the map.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct OperationView {
     /// Its number.
     pub id: u64,
@@ -128,6 +150,10 @@ pub struct OperationView {
     pub waits_for: Option<String>,
     /// What happened when.
     pub timeline: Vec<EntryView>,
+    /// How it went, as far as it has come; absent for a move and a rebalance, which leave no region, and until a region was
+    /// taken.
+    #[serde(default)]
+    pub report: Option<ReportView>,
 }
 
 /// A line of an operation's timeline.
@@ -139,6 +165,86 @@ pub struct EntryView {
     pub phase: String,
     /// More about it.
     pub detail: String,
+}
+
+/// How an operation went that left a region: what its journal and the database know. Seconds count from the decision, by the
+/// database's clock; what is absent is not known, or not yet. Of a drill it is the way out; `ended_seconds` is the end of the
+/// way back.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ReportView {
+    /// When it was asked for, or began by itself.
+    pub decided_at: Timestamp,
+    /// When the dead region of a failover spoke last; absent where it lived.
+    pub last_sign_of_life: Option<Timestamp>,
+    /// Until its region was fenced, or cordoned by a switchover; absent for an evacuation, which finds it out.
+    pub taken_seconds: Option<f64>,
+    /// Until the last home was moved.
+    pub moved_seconds: Option<f64>,
+    /// Until every moved shard's lease was held in its new home; absent where that was not so before patience ended.
+    pub leases_seconds: Option<f64>,
+    /// Until it was over.
+    pub ended_seconds: Option<f64>,
+    /// How long background work rested, at most: from the last sign of life, or from the decision where the region lived,
+    /// until every lease was held elsewhere.
+    pub rto_seconds: Option<f64>,
+    /// Shards whose background work had not resumed when patience ended.
+    pub late: u64,
+    /// What waited; absent where it was not counted.
+    pub events: Option<BacklogView>,
+    /// How many of the events that waited when the region was out were consumed since; absent where they were not counted.
+    pub replayed_events: Option<u64>,
+    /// What the audit found after its end; absent until it has looked.
+    pub audit: Option<ReportAuditView>,
+    /// Requests that failed meanwhile. Absent: only clients know; see `unknown`.
+    pub failed_requests: Option<u64>,
+    /// Writes that were acknowledged and lost. Absent: only clients know; see `unknown`.
+    pub lost_writes: Option<u64>,
+    /// What is not known here, and where it is.
+    pub unknown: Vec<UnknownView>,
+}
+
+/// Events of the shards that moved, from the moment their region was out until they were counted last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct BacklogView {
+    /// Those that waited when the region was out.
+    pub waited: u64,
+    /// Those that got their position in the log since.
+    pub sequenced: u64,
+    /// Those that every subscription consumed since.
+    pub consumed: u64,
+    /// Those that waited when they were counted last.
+    pub waits: u64,
+}
+
+/// What the audit found once an operation was over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReportAuditView {
+    /// Whether every rule that was looked at held.
+    pub held: bool,
+    /// Each rule's first look that began after the end.
+    pub rules: Vec<ReportRuleView>,
+}
+
+/// What was found about a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct ReportRuleView {
+    /// The rule, such as `order.sums`.
+    pub rule: String,
+    /// When the look was over.
+    pub at: Timestamp,
+    /// How much was looked at.
+    pub looked_at: u64,
+    /// How much of it was wrong.
+    pub wrong: u64,
+}
+
+/// What a report does not know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct UnknownView {
+    /// The field, such as `lost_writes`.
+    pub what: String,
+    /// Why, and where it is known.
+    pub why: String,
 }
 
 /// What staff may begin from the shop.

@@ -1,7 +1,7 @@
 //! A request on its way to another region, and the answer on its way back.
 
 use std::{
-    fmt,
+    fmt, io,
     time::{Duration, Instant},
 };
 
@@ -24,6 +24,9 @@ use crate::route::Place;
 
 /// So much of an answer is read before any of it is passed on: while nothing is, the request can still be served here.
 const KEPT: usize = 1 << 20;
+
+/// Why a region gives back what it may not keep by its map.
+pub(crate) const UNLAWFUL: &str = "unlawful";
 
 /// What is said about a request that is passed on.
 pub(crate) struct Vouched<'a> {
@@ -146,16 +149,27 @@ pub(crate) struct Reply {
     status: StatusCode,
     headers: Vec<(HeaderName, HeaderValue)>,
     read: Bytes,
-    /// What is still to come, and the whole length where it is known.
-    rest: Option<(reqwest::Response, Option<u64>)>,
+    /// What is still to come.
+    rest: Option<Rest>,
+}
+
+/// What is still to come of an answer.
+#[derive(Debug)]
+struct Rest {
+    answer: reqwest::Response,
+    /// Of all of it, where that is known.
+    length: Option<u64>,
+    /// How long nothing of it may come before it counts as broken off.
+    silence: Duration,
 }
 
 /// Sends it and reads the answer: all of it where it is short, else its beginning. One whose length nobody tells is passed
-/// on as it comes after `patience`.
+/// on as it comes after `patience`; what comes later comes without longer `silence`.
 pub(crate) async fn exchange(
     client: &reqwest::Client,
     sent: Request,
     patience: Duration,
+    silence: Duration,
 ) -> Result<Reply, Trouble> {
     let started = Instant::now();
     let answer = client.execute(sent).await.map_err(|error| {
@@ -171,7 +185,7 @@ pub(crate) async fn exchange(
     let until = length.is_none().then(|| started + patience);
     let (read, rest) = begin(answer, until).await?;
     reply.read = read;
-    reply.rest = rest.map(|rest| (rest, length));
+    reply.rest = rest.map(|answer| Rest { answer, length, silence });
     Ok(reply)
 }
 
@@ -224,7 +238,8 @@ impl Reply {
         for header in self.headers {
             response.append_header(header);
         }
-        let Some((rest, length)) = self.rest else { return response.body(self.read) };
+        let Some(rest) = self.rest else { return response.body(self.read) };
+        let length = rest.length;
         let body = stream::once(std::future::ready(Ok(self.read))).chain(chunks(rest));
         match length {
             Some(length) => response.body(SizedStream::new(length, body.boxed_local())),
@@ -233,17 +248,18 @@ impl Reply {
     }
 }
 
-/// What is still to come. Where it breaks off the client's connection is closed: there is no other way to tell it.
-fn chunks(answer: reqwest::Response) -> impl Stream<Item = Result<Bytes, reqwest::Error>> {
-    stream::unfold(Some(answer), |answer| async {
-        let mut answer = answer?;
-        match answer.chunk().await {
-            Ok(chunk) => chunk.map(|chunk| (Ok(chunk), Some(answer))),
-            Err(error) => {
-                metrics::counter!("edge_broken_answers_total").increment(1);
-                Some((Err(error.without_url()), None))
-            }
-        }
+/// What is still to come. Where it breaks off or stops the client's connection is closed: there is no other way to tell it, and
+/// nobody waits for a region that stands still in the middle of an answer.
+fn chunks(rest: Rest) -> impl Stream<Item = io::Result<Bytes>> {
+    stream::unfold(Some(rest), |rest| async {
+        let mut rest = rest?;
+        let broken = match tokio::time::timeout(rest.silence, rest.answer.chunk()).await {
+            Ok(Ok(chunk)) => return chunk.map(|chunk| (Ok(chunk), Some(rest))),
+            Ok(Err(error)) => io::Error::other(error.without_url()),
+            Err(_) => io::ErrorKind::TimedOut.into(),
+        };
+        metrics::counter!("edge_broken_answers_total").increment(1);
+        Some((Err(broken), None))
     })
 }
 

@@ -8,17 +8,20 @@ use std::{
 };
 
 use actix_web::{
-    HttpResponse,
+    HttpMessage, HttpResponse,
     body::BoxBody,
     dev::{ServiceRequest, ServiceResponse},
     http::{
         Method, StatusCode,
-        header::{ACCEPT_LANGUAGE, AGE, AUTHORIZATION, CACHE_CONTROL, COOKIE, HeaderMap, SET_COOKIE},
+        header::{
+            ACCEPT_LANGUAGE, AGE, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, COOKIE, HeaderMap,
+            SET_COOKIE,
+        },
     },
     web::Bytes,
 };
 use moka::future::Cache;
-use platform_http::Personal;
+use platform_http::{Personal, Whole, WholeWanted};
 
 use crate::{KeptConfig, resolve::target};
 
@@ -74,39 +77,28 @@ impl Kept {
             return None;
         }
         let known = request.headers().contains_key(COOKIE) || request.headers().contains_key(AUTHORIZATION);
+        // Browsers take it compressed, each in its own way: the copy is made before that.
+        request.extensions_mut().insert(WholeWanted);
         Some(Wanted { key, nobodys: !known })
     }
 
     /// Keeps an answer that is anybody's: it says so, or it is a page for somebody who is not known, without what is in it of
     /// theirs.
-    pub(crate) async fn keep(
-        &self,
-        wanted: Wanted,
-        response: ServiceResponse<BoxBody>,
-    ) -> ServiceResponse<BoxBody> {
-        let (Some(copies), true) = (&self.0, is_anybodys(&response, wanted.nobodys)) else { return response };
+    pub(crate) async fn keep(&self, wanted: Wanted, response: &ServiceResponse<BoxBody>) {
+        let (Some(copies), true) = (&self.0, is_anybodys(response, wanted.nobodys)) else { return };
+        let whole = response.response().extensions().get::<Whole>().cloned();
+        let Some(Whole(body)) = whole.filter(|Whole(body)| body.len() <= LARGEST) else { return };
         let personal = response.response().extensions().get::<Personal>().cloned();
-        let mut body = None;
-        let response =
-            response.map_body(|_, sent| match actix_web::body::MessageBody::try_into_bytes(sent) {
-                Ok(bytes) => {
-                    body = Some(bytes.clone());
-                    BoxBody::new(bytes)
-                }
-                Err(sent) => sent,
-            });
-        if let Some(body) = body.filter(|body| body.len() <= LARGEST) {
-            let mut headers = response.headers().clone();
-            headers.remove(SET_COOKIE);
-            let body = personal.map_or_else(|| body.clone(), |own| without(&body, &own.0));
-            let copied = Arc::new(Copied { at: Instant::now(), headers, body });
-            let (target, languages) = wanted.key;
-            if languages.is_some() {
-                copies.insert((target.clone(), languages), copied.clone()).await;
-            }
-            copies.insert((target, None), copied).await;
+        let mut headers = response.headers().clone();
+        headers.remove(SET_COOKIE);
+        headers.remove(CONTENT_ENCODING);
+        let body = personal.map_or_else(|| body.clone(), |own| without(&body, &own.0));
+        let copied = Arc::new(Copied { at: Instant::now(), headers, body });
+        let (target, languages) = wanted.key;
+        if languages.is_some() {
+            copies.insert((target.clone(), languages), copied.clone()).await;
         }
-        response
+        copies.insert((target, None), copied).await;
     }
 
     /// The copy for this request, with its age (RFC 9111, 5.1): in the languages asked for, or else in others.

@@ -7,7 +7,7 @@
 //! - **Home is here**: served. **Home is elsewhere**: passed on once, over kept connections, with the shopper's address, the
 //!   deadline, key, id and trace, and with the home's name (`x-meridian-home`), a hint for a mesh that nothing of ours
 //!   believes. A request that was passed on is believed by its signed assertion and goes no further, so that maps which
-//!   disagree make no circles.
+//!   disagree make no circles; what may not be here by the map that is known here goes back.
 //! - **Home fails**: what surely did nothing there (no connection, or it says so) is served here. What may have is served
 //!   here too when it reads only or carries an idempotency key that its operation heeds: the row of the key decides, and
 //!   there is one effect. Otherwise 503 `edge.unsettled`. A home that is slow is not waited for: this region answers as well,

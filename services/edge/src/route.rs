@@ -61,6 +61,12 @@ pub(crate) fn route(world: &World, me: &Region, shard: Shard) -> Route {
     }
 }
 
+/// Whether `me` may serve a request of `shard` that another region passed on: it is its home, or keeps data of its jurisdiction.
+pub(crate) fn is_lawful(world: &World, me: &Region, shard: Shard) -> bool {
+    let row = world.observed.shards.get(&shard);
+    row.is_none_or(|row| row.home == *me || world.lawful(row, me))
+}
+
 /// The other regions that serve and can be reached: for a shard only those of its jurisdiction, its home first.
 pub(crate) fn others(world: &World, me: &Region, shard: Option<Shard>) -> Vec<Place> {
     let row = shard.and_then(|shard| world.observed.shards.get(&shard));

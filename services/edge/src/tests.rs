@@ -5,6 +5,7 @@ mod failing;
 mod hop;
 mod passing;
 mod shop;
+mod slow;
 
 use std::{
     net::SocketAddr,

@@ -12,7 +12,7 @@ use std::{
 };
 
 use contracts::import::ImportError;
-use kernel::{Currency, Failure, Result, code};
+use kernel::{Currency, Failure, Result, code, normalise};
 
 use crate::{
     cells::{Cells, Wrong},
@@ -256,7 +256,7 @@ fn key(handle: &str) -> u64 {
 /// The handle a row belongs to: its own, or one made of its title; none for a row that goes on with the product before it.
 fn handle_of(row: &Cells<'_>) -> Option<Handle> {
     let (handle, title) = (row.get(Field::Handle), row.get(Field::Title));
-    [handle, title].into_iter().find(|text| !text.is_empty()).map(Handle::of)
+    [handle, title].into_iter().find(|text| !normalise(text).is_empty()).map(Handle::of)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use contracts::{
     inventory::{AdjustReason, AdjustStock, InitialStock, SetSafetyStock, StockLow, StockView, WarehouseId},
 };
 use kernel::{Failure, Result, normalise};
-use platform_db::{Db, Once, Rows, Tx};
+use platform_db::{Db, Rows, Tx};
 
 use crate::{
     admission::Finding,
@@ -35,17 +35,12 @@ impl InventoryService {
         ctx.require(Permission::InventoryWrite)?;
         check(&command)?;
         self.may_exist(command.sku_id, || "/sku_id".to_owned())?;
-        let once = ctx
-            .idempotency_key
-            .is_some()
-            .then(|| Once::new(ctx, "inventory.adjust", &command))
-            .transpose()?;
+        let once = self.once(ctx, "inventory.adjust", &command)?;
         let note = Arc::new(Note {
             reference: reference(ctx.idempotency_key.as_deref().unwrap_or(&ctx.request_id)),
             text: normalise(&command.note),
             actor: ctx.principal().into(),
         });
-        let shard = command.sku_id.shard();
         let input = Adjustment {
             db: self.db.clone(),
             order: self.desk.order().await?,
@@ -53,10 +48,8 @@ impl InventoryService {
             command,
             note,
         };
-        let view = match once {
-            Some(once) => self.db.write_once(&once, input, |tx, input| Box::pin(adjust(tx, input))).await?,
-            None => self.db.write(shard, input, |tx, input| Box::pin(adjust(tx, input))).await?,
-        };
+        let view: StockView =
+            self.db.write_once(&once, input, |tx, input| Box::pin(adjust(tx, input))).await?;
         // Whether it published or not: an idle sequencer that looks once costs nothing.
         self.db.outbox_signal().notify_one();
         self.open_door(view.sku_id).await;

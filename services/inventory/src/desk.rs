@@ -1,6 +1,7 @@
 //! Decides a group of requests in memory, first come first served: what the gatherer does between reading and writing.
 //! Pure, so that every rule can be tested without a database.
 
+mod goods;
 mod quotas;
 
 use std::{
@@ -11,7 +12,7 @@ use std::{
 
 use contracts::{
     catalog::SkuId,
-    inventory::{AdjustReason, HoldId, HoldState, HoldView, WarehouseId, code},
+    inventory::{HoldId, HoldState, HoldView, WarehouseId, code},
     pricing::LineInput,
 };
 use kernel::{Failure, Result, Timestamp, code as general};
@@ -19,8 +20,7 @@ use kernel::{Failure, Result, Timestamp, code as general};
 pub(crate) use quotas::Taken;
 
 use crate::admission::Finding;
-use crate::division::Division;
-use crate::model::{Bucket, Delta, Hold, Place, Step, Transition, spread, transition};
+use crate::model::{Bucket, Delta, Hold, Place, Step, Transition, transition};
 
 /// A request about one hold.
 #[derive(Clone, Debug)]
@@ -329,113 +329,6 @@ impl Desk {
         }
     }
 
-    /// Adjusts a SKU's stock in a warehouse; `division` says how incoming units are spread.
-    pub(crate) fn adjust(
-        &mut self,
-        (sku, warehouse): (SkuId, WarehouseId),
-        reason: AdjustReason,
-        delta: i64,
-        division: &Division,
-        note: &Arc<Note>,
-    ) -> Result<()> {
-        let (kind, unit): (_, fn(i64) -> Delta) = match reason {
-            AdjustReason::Inbound => ("inbound", Delta::add),
-            AdjustReason::Count => ("count", Delta::add),
-            AdjustReason::Damage => ("damage", |n| Delta { available: -n, reserved: 0, unavailable: n }),
-            AdjustReason::Restore => ("restore", |n| Delta { available: n, reserved: 0, unavailable: -n }),
-            AdjustReason::Scrap => ("scrap", |n| Delta { available: 0, reserved: 0, unavailable: -n }),
-        };
-        let adds = matches!(reason, AdjustReason::Inbound | AdjustReason::Count) && delta > 0;
-        let changes = if adds {
-            self.fill((sku, warehouse), delta, division)
-        } else {
-            let from_unavailable = matches!(reason, AdjustReason::Restore | AdjustReason::Scrap);
-            self.drain((sku, warehouse), delta.abs(), from_unavailable)?
-        };
-        let sign = if adds { 1 } else { delta.signum() };
-        let changes: Vec<_> = changes.into_iter().map(|(index, units)| (index, unit(units * sign))).collect();
-        self.apply(kind, &changes, note)
-    }
-
-    /// Stock of a SKU that has none yet.
-    pub(crate) fn stock_first(
-        &mut self,
-        (sku, warehouse): (SkuId, WarehouseId),
-        units: i64,
-        division: &Division,
-        note: &Arc<Note>,
-    ) -> Result<()> {
-        let mut changes = self.fill((sku, warehouse), units, division);
-        if changes.is_empty() {
-            // A bucket of nothing: the SKU is known from now on, and a second import leaves it alone.
-            let region = Arc::clone(&self.order.region);
-            changes.push((self.bucket((sku, warehouse), &region, 0), 0));
-        }
-        let changes: Vec<_> = changes.into_iter().map(|(index, units)| (index, Delta::add(units))).collect();
-        self.apply("initial", &changes, note)
-    }
-
-    fn bucket(&mut self, (sku, warehouse): (SkuId, WarehouseId), region: &Arc<str>, n: i32) -> usize {
-        let place = Place { sku, region: Arc::clone(region), warehouse, n };
-        match self.by_place.get(&place) {
-            Some(&index) => index,
-            None => self.add(Bucket::empty(place)),
-        }
-    }
-
-    /// Which buckets take how much of what comes in: each region its part.
-    fn fill(&mut self, at: (SkuId, WarehouseId), units: i64, division: &Division) -> Vec<(usize, i64)> {
-        let parts = division.parts(units, &self.taken(at.0));
-        parts.iter().flat_map(|(region, part)| self.spread(at, region, *part, division.buckets)).collect()
-    }
-
-    /// Over which buckets of a region so many units are spread.
-    fn spread(
-        &mut self,
-        at: (SkuId, WarehouseId),
-        region: &Arc<str>,
-        units: i64,
-        buckets: i32,
-    ) -> Vec<(usize, i64)> {
-        let known = |n: &i32| {
-            let place = Place { sku: at.0, region: Arc::clone(region), warehouse: at.1, n: *n };
-            self.by_place.contains_key(&place)
-        };
-        let count = buckets.max((0..).take_while(known).last().map_or(0, |n| n + 1)).max(1);
-        (0..count)
-            .zip(spread(units, i64::from(count)))
-            .filter(|&(_, share)| share > 0)
-            .map(|(n, share)| (self.bucket(at, region, n), share))
-            .collect()
-    }
-
-    /// Which of the warehouse's buckets, of any region, give how much of what goes; `inventory.below_zero` when they
-    /// have too little.
-    fn drain(
-        &self,
-        (sku, warehouse): (SkuId, WarehouseId),
-        units: i64,
-        from_unavailable: bool,
-    ) -> Result<Vec<(usize, i64)>> {
-        let mut rest = units;
-        let mut changes = Vec::new();
-        for &index in self.of(sku).iter().filter(|&&index| self.buckets[index].place.warehouse == warehouse) {
-            let has = self.buckets[index].units;
-            let share = rest.min(if from_unavailable { has.unavailable } else { has.available });
-            if share > 0 {
-                changes.push((index, share));
-                rest -= share;
-            }
-        }
-        if rest == 0 {
-            return Ok(changes);
-        }
-        let what = if from_unavailable { "unavailable" } else { "available" };
-        Err(Failure::new(code::BELOW_ZERO)
-            .detail(format!("only {} {what} here", units - rest))
-            .field("/delta", format!("only {} {what} here", units - rest)))
-    }
-
     pub(crate) fn note(&self, reference: String, actor: &Arc<str>) -> Arc<Note> {
         Arc::new(Note { reference, text: String::new(), actor: Arc::clone(actor) })
     }
@@ -446,7 +339,7 @@ impl Desk {
             .iter()
             .map(|&(index, change)| self.buckets[index].after(change))
             .collect::<Option<Vec<_>>>()
-            .ok_or_else(|| Failure::new(code::BELOW_ZERO).detail("the stock would leave its bounds"))?;
+            .ok_or_else(out_of_bounds)?;
         for (&(index, change), units) in changes.iter().zip(after) {
             let bucket = &mut self.buckets[index];
             bucket.units = units;
@@ -455,6 +348,10 @@ impl Desk {
         }
         Ok(())
     }
+}
+
+fn out_of_bounds() -> Failure {
+    Failure::new(code::BELOW_ZERO).detail("the stock would leave its bounds")
 }
 
 /// Says which of the lines want more than what is left.

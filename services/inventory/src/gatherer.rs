@@ -170,7 +170,7 @@ fn within(waiting: &[Waiting]) -> usize {
 }
 
 /// Whether the database as a whole does not answer.
-fn is_ill(failure: &Failure) -> bool {
+pub(crate) fn is_ill(failure: &Failure) -> bool {
     failure.is(code::UNAVAILABLE) || failure.is(code::TIMEOUT)
 }
 

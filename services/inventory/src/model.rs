@@ -78,12 +78,19 @@ impl Bucket {
         Self { place, units: Delta::default(), taken: 0, version: 0, dirty: false }
     }
 
-    /// The three numbers after a change; none where one would leave `0..=MOST_UNITS`.
+    /// The three numbers after a change; none where one would be below zero. There is no upper bound here: what was set aside
+    /// or sold comes back whatever came in meanwhile ([`Bucket::has_room`]).
     pub(crate) fn after(&self, change: Delta) -> Option<Delta> {
-        let fits = |units: i64| (0..=MOST_UNITS).contains(&units);
         self.units
             .plus(change)
-            .filter(|units| fits(units.available) && fits(units.reserved) && fits(units.unavailable))
+            .filter(|units| units.available >= 0 && units.reserved >= 0 && units.unavailable >= 0)
+    }
+
+    /// Whether so many units may come in: no bucket is filled beyond what a warehouse holds.
+    pub(crate) fn has_room(&self, units: i64) -> bool {
+        let Delta { available, reserved, unavailable } = self.units;
+        let on_hand = available.saturating_add(reserved).saturating_add(unavailable);
+        on_hand.saturating_add(units) <= MOST_UNITS
     }
 }
 

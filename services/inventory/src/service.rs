@@ -14,8 +14,9 @@ use contracts::{
 };
 use kernel::{Failure, Page, Region, Result, Timestamp};
 use platform_cache::Redis;
-use platform_db::Db;
+use platform_db::{Db, Once};
 use platform_regions::Regions;
+use serde::Serialize;
 
 use crate::{
     admission::Admission,
@@ -67,6 +68,14 @@ impl InventoryService {
     /// How stock is divided over regions now.
     pub(crate) fn division(&self) -> Division {
         Division::of(&self.desk.regions, &self.desk.region, self.config.buckets_per_hot_sku)
+    }
+
+    /// What makes a change by hand one change. Without a caller's key it has one of its own, so that a commit that was not heard
+    /// of is not made twice.
+    pub(crate) fn once<P: Serialize>(&self, ctx: &Ctx, route: &'static str, command: &P) -> Result<Once> {
+        let own = || self.db.ids().uuid(ctx.shard()).to_string();
+        let key = ctx.idempotency_key.clone().unwrap_or_else(own);
+        Once::on(ctx.shard(), ctx.principal(), route, &key, command)
     }
 
     fn expiry(&self, wanted: Option<Timestamp>) -> Result<Timestamp> {

@@ -11,7 +11,7 @@ use contracts::{
     inventory::{ReplaceWarehouse, Warehouse, WarehouseId, WarehouseInput, WarehouseView, code},
 };
 use kernel::{Failure, Result, Timestamp, normalise};
-use platform_db::{Db, Once, Rows, Tx, is_duplicate};
+use platform_db::{Db, Rows, Tx, is_duplicate};
 
 use crate::{
     service::InventoryService,
@@ -116,14 +116,10 @@ impl InventoryService {
     pub(crate) async fn create_warehouse(&self, ctx: &Ctx, input: WarehouseInput) -> Result<WarehouseView> {
         ctx.require(Permission::InventoryWrite)?;
         let input = clean(input)?;
-        let made = if ctx.idempotency_key.is_some() {
-            let once = Once::new(ctx, "inventory.add_warehouse", &input)?;
-            let id = WarehouseId::derive(WAREHOUSES, &[once.id::<Warehouse>().uuid().as_bytes()]);
-            self.db.write_once(&once, (id, input), |tx, (id, input)| Box::pin(add(tx, *id, input))).await
-        } else {
-            let id = self.db.ids().mint(WAREHOUSES);
-            self.db.write(WAREHOUSES, (id, input), |tx, (id, input)| Box::pin(add(tx, *id, input))).await
-        };
+        let once = self.once(ctx, "inventory.add_warehouse", &input)?;
+        let id = WarehouseId::derive(WAREHOUSES, &[once.id::<Warehouse>().uuid().as_bytes()]);
+        let made: Result<WarehouseView> =
+            self.db.write_once(&once, (id, input), |tx, (id, input)| Box::pin(add(tx, *id, input))).await;
         self.desk.priorities.forget();
         made.map_err(taken)
     }

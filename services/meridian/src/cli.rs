@@ -1,7 +1,10 @@
 //! The command line.
 
 mod migrate_in;
+mod output;
+mod patience;
 mod region;
+mod up;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -10,9 +13,12 @@ use kernel::Currency;
 
 use crate::database_url::DatabaseUrl;
 pub(crate) use migrate_in::{MigrateInCommand, Revert, Source, Tls, Which};
+pub(crate) use output::Output;
+pub(crate) use patience::Patience;
 pub(crate) use region::{
-    NewRegion, Output, PolicyChange, RegionArgs, RegionCommand, Run, ShardRange, Share, Up, Waiting,
+    NewRegion, PolicyChange, RegionArgs, RegionCommand, Run, ShardRange, Share, Waiting,
 };
+pub(crate) use up::Up;
 
 /// A shop in several regions at once.
 ///
@@ -99,7 +105,8 @@ pub enum Command {
         meridian region failover eu-west --confirm eu-west\n  \
         meridian region verify -o json\n\n\
         With -o json an operation is one document, whether it was begun, followed or ended: id, kind, phase, moves, \
-        outcome, why and its timeline. Its id is null where a move or a rebalance had nothing to do.\n\n\
+        outcome, why, its timeline and its report, which is null for a kind that leaves no region. Its id is null where a \
+        move or a rebalance had nothing to do.\n\n\
         Exit status:\n  \
         0  done\n  \
         1  failed, refused, aborted, or something is wrong (verify, why-not-ready)\n  \
@@ -278,6 +285,50 @@ pub enum Bus {
     #[command(after_help = "Example:\n  \
         MERIDIAN__BUS__PULSAR__ADMIN_URL=http://127.0.0.1:8080 meridian bus setup")]
     Setup,
+    /// Say what is kept for nobody: cursors in the database, and at the broker subscriptions, topics and schemas that this
+    /// version has not, or has otherwise. Changes nothing.
+    ///
+    /// The broker keeps every event for a subscription until it is consumed: one that no version takes any more grows for
+    /// ever. The broker is looked at where `bus.engine` is `pulsar`, once a cluster with that cluster's configuration.
+    #[command(after_help = "Exit status:\n  \
+        0  nothing is left over\n  \
+        1  something is, or it could not be looked at\n  \
+        3  there is no shop in the database")]
+    Check {
+        /// How the command answers.
+        #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+        output: Output,
+    },
+    /// Forget a subscription that this version does not have, with all that waits for it.
+    ///
+    /// At the broker it is removed with its backlog; in the database its cursors go, its notes of what it consumed, its parked
+    /// events and dead letters. One that this version has is refused; on a topic of the broker whose events it takes no more it
+    /// is forgotten. Stop every process of the version that had it first: should one start again, the subscription is there
+    /// once more and begins with the oldest event that is kept.
+    #[command(after_help = "Examples:\n  \
+        meridian bus check\n  \
+        meridian bus forget order.old --dry-run\n  \
+        meridian bus forget order.old --confirm order.old\n\n\
+        Exit status:\n  \
+        0  done\n  \
+        1  failed\n  \
+        2  wrong command line, or not confirmed\n  \
+        3  nothing is kept of such a subscription, or there is no shop in the database\n  \
+        4  this version has it, or somebody is connected to it")]
+    Forget {
+        /// Its name, as `check` tells it.
+        #[arg(value_name = "SUBSCRIPTION")]
+        subscription: String,
+        /// Its name again: what waits for it is lost.
+        #[arg(long, value_name = "SUBSCRIPTION", required_unless_present = "dry_run")]
+        confirm: Option<String>,
+        /// Say what would be forgotten, and do nothing.
+        #[arg(long, conflicts_with = "confirm")]
+        dry_run: bool,
+        /// How the command answers.
+        #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+        output: Output,
+    },
 }
 
 /// `meridian config`.

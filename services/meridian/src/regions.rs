@@ -1,6 +1,5 @@
 //! Regions for staff: the contract over the journal, and its routes.
 
-mod acknowledged;
 mod audit;
 pub(crate) mod first;
 mod http;
@@ -64,7 +63,6 @@ pub(crate) fn module(desk: Arc<RegionsDesk>, db: &Db) -> Module {
     let regions: Arc<dyn Regions> = desk;
     let module = Module::new("region")
         .check(map_check(journal))
-        .check(acknowledged::check(db))
         .routes(http::routes(Arc::clone(&regions)))
         .dispatch(Arc::new(RegionsDispatcher(regions)));
     jobs.into_iter().fold(module, Module::job)

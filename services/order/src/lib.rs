@@ -14,13 +14,14 @@
 //! Tables: `orders`, `order_taken`, `order_line`, `order_history`, `order_number`.
 //! Events out: `order.placed.v1`, `order.paid.v1`, `order.cancelled.v1`. Events in: `payment.captured.v1`,
 //! `payment.conflicted.v1`, `payment.refunded.v1` (`order.settle`), `order.cancelled.v1` (`order.unwind`).
-//! Job: `order.expire`. Check: `audit.orders`.
+//! Job: `order.expire`. Checks: `audit.orders`, `audit.requests`.
 
 use std::sync::Arc;
 
 use contracts::order::{Orders, OrdersDispatcher};
 use platform_runtime::{Check, Job, Module};
 
+mod acknowledged;
 mod audit;
 mod cancel;
 mod config;
@@ -62,6 +63,7 @@ pub fn module(service: Arc<OrderService>) -> Module {
     let check = Check::new("audit.orders", move |scope| Arc::clone(&audited).audit(scope));
     Module::new("order")
         .check(check)
+        .check(acknowledged::check(&service))
         .needs(["account", "cart", "pricing", "inventory", "payment"])
         .routes(http::routes(Arc::clone(&orders), Arc::clone(&service.payments)))
         .dispatch(Arc::new(OrdersDispatcher(orders)))

@@ -24,7 +24,8 @@ use crate::{
     store,
 };
 
-const ROUTE: &str = "order.place";
+/// What placing an order is called where answers are kept.
+pub(crate) const ROUTE: &str = "order.place";
 /// Holds of one request, at most: each further one means that an earlier try's hold ended before its order was written.
 const HOLDS: u32 = 32;
 /// Numbers tried for one order: nine random digits a shard and day meet seldom, three times in a row never.

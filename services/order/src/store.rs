@@ -1,5 +1,6 @@
 //! All SQL of orders.
 
+mod acknowledged;
 mod audit;
 mod entity;
 mod intake;
@@ -19,6 +20,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
+pub(crate) use self::acknowledged::{Kept, answers, present};
 pub(crate) use self::audit::page_with_history;
 use self::entity::{order_history, order_line, order_number, orders, shard};
 pub(crate) use self::intake::{TAKEN, by_ids, insert_taken, numbers, remove};

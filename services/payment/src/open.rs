@@ -86,11 +86,15 @@ impl PaymentService {
     /// Keeps the provider's number of an attempt.
     async fn remember(&self, attempt: &attempt::Model, report: Report) -> Result<()> {
         let opened = report.clone();
-        self.db
+        let given_up = self
+            .db
             .write(attempt.payment().shard(), (attempt.clone(), opened), |tx, (attempt, report)| {
                 Box::pin(async move { remember(tx, attempt, report).await })
             })
             .await?;
+        if given_up && let Err(failure) = self.ask_after(attempt).await {
+            tracing::warn!(payment.number = attempt.number, ?failure, "will be closed at the provider later");
+        }
         if report.fact == Fact::Open { Ok(()) } else { self.settle(attempt, report, Source::Answer).await }
     }
 }
@@ -209,20 +213,32 @@ async fn sent(tx: &Tx, payment: &intent::Model, attempt: &attempt::Model) -> Res
     store::note(tx, payment.payment(), Direction::Sent, "charge", &body).await
 }
 
-async fn remember(tx: &Tx, attempt: &attempt::Model, report: &Report) -> Result<()> {
+/// Whether the attempt had been given up meanwhile as one that the provider had never heard of. Then the request was still on
+/// its way: the attempt is pending again, and so is closed at the provider like any other that nobody is to pay.
+async fn remember(tx: &Tx, attempt: &attempt::Model, report: &Report) -> Result<bool> {
     let Some(mut payment) = store::intent(tx, attempt.payment()).await? else {
         return Err(no_payment());
     };
     let Some(mut row) = store::attempt(tx, attempt.attempt()).await? else { return Err(no_payment()) };
     if row.provider_number.is_some() {
         // A callback or a twin was faster.
-        return Ok(());
+        return Ok(false);
     }
     row.provider_number.clone_from(&report.provider_number);
-    store::put_attempt(tx, row.standing()?, &row).await?;
+    let from = row.standing()?;
+    let given_up = from == IntentState::Cancelled && report.fact == Fact::Open;
+    if given_up {
+        intent_name(IntentState::Pending).clone_into(&mut row.state);
+        row.reason = None;
+    }
+    store::put_attempt(tx, from, &row).await?;
+    if given_up {
+        store::ask_at(tx, attempt.payment(), Some(row.id), tx.now(), 0).await?;
+    }
     if payment.attempt_id == row.id {
         payment.provider_number.clone_from(&report.provider_number);
         store::put_intent(tx, payment.standing()?, &payment).await?;
     }
-    store::note(tx, payment.payment(), Direction::Received, "charge", &report.words).await
+    store::note(tx, payment.payment(), Direction::Received, "charge", &report.words).await?;
+    Ok(given_up)
 }

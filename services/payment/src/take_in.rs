@@ -165,26 +165,43 @@ fn why_not(facts: &PaymentFacts) -> Option<String> {
     }
     let paid = facts.attempts.iter().filter(|attempt| attempt.state == IntentState::Succeeded);
     let paid: Vec<&AttemptFacts> = paid.collect();
-    let captured = if facts.state == IntentState::Succeeded { facts.amount.amount } else { 0 };
-    let back: i64 = facts
-        .refunds
-        .iter()
-        .filter(|refund| refund.state == RefundState::Succeeded)
-        .map(|refund| refund.amount.amount)
-        .sum();
     if facts.speaker().is_none() {
         Some("has no attempt".to_owned())
     } else if (facts.state == IntentState::Succeeded) != (paid.len() == 1) {
         Some(format!("was paid by {} attempts", paid.len()))
     } else if paid.iter().any(|attempt| attempt.amount != facts.amount) {
         Some("another amount was paid than was to be".to_owned())
-    } else if facts.refunds.iter().any(|refund| refund.amount.amount <= 0) {
-        Some("a refund must be above zero".to_owned())
-    } else if back > captured {
-        Some(format!("{back} minor units went back of {captured}"))
+    } else if facts.attempts.iter().any(|attempt| attempt.state == IntentState::Pending) {
+        // There is no provider here that could be asked what becomes of it.
+        Some("an attempt is not over".to_owned())
     } else {
-        None
+        why_not_refunds(facts)
     }
+}
+
+/// What of a payment's refunds does not hold.
+fn why_not_refunds(facts: &PaymentFacts) -> Option<String> {
+    let captured = if facts.state == IntentState::Succeeded { facts.amount.amount } else { 0 };
+    let currency = facts.amount.currency;
+    for refund in &facts.refunds {
+        if refund.state == RefundState::Pending {
+            return Some("a refund is not over".to_owned());
+        }
+        if refund.amount.amount <= 0 {
+            return Some("a refund must be above zero".to_owned());
+        }
+        if refund.amount.currency != currency {
+            return Some(format!("a refund is not in {}", currency.code()));
+        }
+    }
+    let back = went_back(facts);
+    (back > captured).then(|| format!("{back} minor units went back of {captured}"))
+}
+
+/// What went back, in minor units; the most there is, where that is more.
+fn went_back(facts: &PaymentFacts) -> i64 {
+    let back = facts.refunds.iter().filter(|refund| refund.state == RefundState::Succeeded);
+    back.map(|refund| refund.amount.amount).fold(0, i64::saturating_add)
 }
 
 /// The rows of a payment.
@@ -193,8 +210,7 @@ fn group_of(facts: &PaymentFacts, now: Timestamp) -> Group {
     let speaker = facts.speaker();
     let succeeded = facts.state == IntentState::Succeeded;
     let captured = if succeeded { facts.amount.amount } else { 0 };
-    let back = facts.refunds.iter().filter(|refund| refund.state == RefundState::Succeeded);
-    let back: i64 = back.map(|refund| refund.amount.amount).sum();
+    let back = went_back(facts);
     let opened = facts.attempts.iter().map(|attempt| attempt.created_at).min().unwrap_or(now);
     let speakers_id = speaker.map_or(Uuid::nil(), |attempt| attempt.id.uuid());
     let intent = intent::Model {
@@ -394,13 +410,21 @@ mod tests {
     #[test]
     fn what_does_not_add_up_is_refused() {
         assert_eq!(why_not(&paid()), None);
-        let spoil: [fn(&mut PaymentFacts); 7] = [
+        let spoil: [fn(&mut PaymentFacts); 11] = [
             |it| it.attempts.clear(),
             |it| it.attempts[0].state = IntentState::Succeeded,
             |it| it.state = IntentState::Cancelled,
             |it| it.amount.amount += 1,
             |it| it.refunds[0].amount.amount = 1_001,
             |it| it.refunds[0].amount.amount = 0,
+            |it| it.refunds[0].amount.currency = Currency::USD,
+            |it| it.refunds[0].state = RefundState::Pending,
+            |it| it.attempts[0].state = IntentState::Pending,
+            // Added up without a bound they are less than nothing.
+            |it| {
+                it.refunds[0].amount.amount = i64::MAX;
+                it.refunds.push(it.refunds[0].clone());
+            },
             |it| it.attempts[0].number = "P2".to_owned(),
         ];
         for (way, spoil) in spoil.iter().enumerate() {

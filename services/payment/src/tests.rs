@@ -357,6 +357,29 @@ async fn a_provider_that_is_away_is_asked_again() {
     shop.close().await;
 }
 
+/// Fails when a charge whose request was still on its way, as its payment was cancelled, stays open for ever.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_charge_that_reaches_the_provider_after_its_cancellation_is_closed() {
+    let shop = Shop::without_provider().await;
+    let order = shop.order("a");
+    let (shard, order_id) = (order.order_id.shard(), order.order_id);
+    shop.payments.open(&shop.system(), order).await.unwrap_err();
+    shop.provider.start(&shop.tasks).unwrap();
+    let payment = shop.payments.of_order(&shop.system(), order_id).await.unwrap().remove(0);
+    let number = format!("{}-1", payment.number);
+    let asked = store::attempt_by_number(shop.db.read(), shard, &number).await.unwrap().unwrap();
+    shop.cancel("a").await;
+    assert_eq!(shop.count("SELECT COUNT(*) FROM sandbox_charge").await, 0, "it has never heard of it");
+    assert_eq!(shop.count("SELECT COUNT(*) FROM payment_attempt WHERE state = 'cancelled'").await, 1);
+    let row = store::intent(shop.db.read(), payment.id).await.unwrap().unwrap();
+    let channel = shop.payments.channel("sandbox").unwrap();
+    shop.payments.introduce(channel.as_ref(), &row, &asked).await.unwrap();
+    assert_eq!(shop.count("SELECT COUNT(*) FROM sandbox_charge WHERE state = 'cancelled'").await, 1);
+    assert_eq!(shop.count("SELECT COUNT(*) FROM payment_attempt WHERE state = 'cancelled'").await, 1);
+    assert_eq!(shop.see(&payment).await.state, IntentState::Cancelled);
+    shop.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn after_a_failure_another_attempt_pays_the_same_payment() {
     let shop = Shop::new().await;

@@ -12,6 +12,9 @@ use serde::{Deserialize, Serialize};
 /// How far back the lowest price before a reduction is looked for (EU Directive 98/6/EC, article 6a).
 pub(crate) const LOOK_BACK: Duration = Duration::from_secs(30 * 24 * 3600);
 
+/// So far ahead of ours another process' clock may be; one further ahead is wrong, and its prices are no measure.
+const AHEAD: Duration = Duration::from_secs(60);
+
 /// One price of a SKU.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Price {
@@ -132,6 +135,14 @@ impl SkuPrices {
     /// How many are or will be in force.
     pub(crate) fn open(&self, now: Timestamp) -> usize {
         self.0.iter().filter(|price| price.ends_at.is_none_or(|end| end > price.starts_at.max(now))).count()
+    }
+
+    /// When what is set now is set: after everything that was set before it, also by a process whose clock is a little ahead.
+    /// Of two prices the one that was set last counts, whichever region set it.
+    pub(crate) fn next_moment(&self, now: Timestamp) -> Timestamp {
+        let last = self.0.iter().map(|price| price.created_at).max().unwrap_or(now);
+        let ahead = last > now && last.since(now) <= AHEAD;
+        if ahead { last.plus(Duration::from_micros(1)) } else { now }
     }
 
     /// The price in force.

@@ -148,13 +148,14 @@ async fn set(tx: &Tx, db: &Db, wanted: &BTreeMap<SkuId, Vec<Wanted>>) -> Result<
     for (&sku_id, wanted) in wanted {
         let mut prices = known.remove(&sku_id).unwrap_or_default();
         let before = prices.seen(now);
+        let at = prices.next_moment(now);
         for price in wanted {
             // The write may have waited: the window was open when the call came.
-            if price.is_over(now) {
+            if price.is_over(at) {
                 return Err(over(format!("/prices/{}/ends_at", price.place)));
             }
             let open = prices.open(now);
-            prices.set(price, now);
+            prices.set(price, at);
             if prices.open(now) > MOST_OPEN.max(open) {
                 let detail = format!(
                     "is one too many: a SKU has at most {MOST_OPEN} prices that are or will be in force"

@@ -130,6 +130,11 @@ fn browsing(frame: &Frame) -> Vec<(&'static str, String)> {
             let (map, running) = (samples::regions(), samples::operation());
             regions::view(frame.clone(), &map, Some(&running), true, Issues::default()).render().unwrap()
         }),
+        ("regions-drilled", {
+            let map = contracts::region::RegionsView { drills: None, operation: None, ..samples::regions() };
+            let last = samples::drilled();
+            regions::view(frame.clone(), &map, Some(&last), true, Issues::default()).render().unwrap()
+        }),
         ("regions-none", {
             let none = contracts::region::RegionsView::default();
             regions::view(frame.clone(), &none, None, true, Issues::default()).render().unwrap()

@@ -1,6 +1,7 @@
 //! Sample data for tests: a small shop, nothing in it by chance.
 
-use contracts::region::{EntryView, OperationView, RegionView, RegionsView, ShardView, SightingView};
+mod map;
+
 use contracts::{
     UserId,
     account::{AccountView, AddressId, AddressInput, AddressView},
@@ -15,6 +16,8 @@ use contracts::{
     search::{FacetValue, Facets, SearchHit, SearchResults},
 };
 use kernel::{Currency, Id, Kind, Money, Shard, Timestamp};
+
+pub(crate) use self::map::{drilled, operation, regions};
 
 pub(crate) fn id<K: Kind>(number: u8) -> Id<K> {
     Id::derive(Shard::new(1), &[&[number]])
@@ -335,80 +338,6 @@ pub(crate) fn payment(state: IntentState) -> PaymentView {
         paid_at: None,
         expires_at: at(30),
         reason: None,
-    }
-}
-
-/// Three regions, one of them in trouble, with an operation under way.
-pub(crate) fn regions() -> RegionsView {
-    let names = ["ap-southeast", "eu-west", "us-east"];
-    let region = |name: &str| RegionView {
-        region: name.to_owned(),
-        role: "full".to_owned(),
-        state: if name == "eu-west" { "fenced" } else { "active" }.to_owned(),
-        endpoint: format!("http://{name}.shop.test"),
-        homes: 5,
-        leases: 5,
-        capacity: 16,
-        weight: 1,
-        failover_ready: true,
-        read_only: name == "ap-southeast",
-        static_only: false,
-        queue: if name == "ap-southeast" { 200 } else { 0 },
-        relay_lag_ms: Some(12),
-        burning: false,
-        seen: names
-            .iter()
-            .filter(|by| **by != name)
-            .map(|by| SightingView {
-                by: (*by).to_owned(),
-                up: name != "eu-west",
-                fresh: *by != "eu-west",
-                since: at(0),
-                seen_at: at(1),
-            })
-            .collect(),
-    };
-    let shard = |n: u16| ShardView {
-        shard: n,
-        home: names[usize::from(n % 3)].to_owned(),
-        moving_to: (n == 1).then(|| "us-east".to_owned()),
-        jurisdiction: "any".to_owned(),
-        holder: (n != 1).then(|| format!("{}/p1", names[usize::from(n % 3)])),
-        epoch: 1,
-    };
-    RegionsView {
-        version: 7,
-        here: Some("us-east".to_owned()),
-        regions: names.map(region).into(),
-        shards: (0..16).map(shard).collect(),
-        paused: true,
-        leader: Some("us-east/p1".to_owned()),
-        operation: Some(operation()),
-    }
-}
-
-/// A failover that runs.
-pub(crate) fn operation() -> OperationView {
-    let line = |minutes, phase: &str, detail: &str| EntryView {
-        at: at(minutes),
-        phase: phase.to_owned(),
-        detail: detail.to_owned(),
-    };
-    OperationView {
-        id: 3,
-        kind: "failover".to_owned(),
-        region: Some("eu-west".to_owned()),
-        by: None,
-        phase: "moving".to_owned(),
-        back: false,
-        moves: 5,
-        outcome: None,
-        why: None,
-        waits_for: Some("the next batch is not due".to_owned()),
-        timeline: vec![
-            line(0, "preflight", "failover"),
-            line(1, "taking", "5 shards to move <b>at the door</b>"),
-        ],
     }
 }
 

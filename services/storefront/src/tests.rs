@@ -299,6 +299,11 @@ async fn regions_are_for_staff_and_beginning_for_those_who_may() {
             && seen.body.contains("Shard 15 lives in")
             && seen.body.contains("Preflight")
     );
+    for part in
+        ["How it went", "5.0 s before the decision", "Not yet", "only clients see them", "Each Saturday"]
+    {
+        assert!(seen.body.contains(part), "{part}: {}", seen.body);
+    }
     assert!(!seen.body.contains("/drill"), "only looks");
     let csrf = browser.get("/account").await.field("csrf");
     let key = "0".repeat(32);

@@ -1,11 +1,14 @@
 //! The invariants of regions, as predicates over a journal before and after a step. Numbers are the specification's.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use coordinator::Broken;
 use coordinator::{Store, journalled, standing};
 use kernel::{Shard, Timestamp};
-use placement::{Ask, Change, Effect, Kind, Lease, Operation, Role, State, plan};
+use placement::{
+    Ask, By as Asked, Change, Day, Drills, Effect, Kind, Lease, Operation, Outcome, Phase, Role, State,
+    drilled, plan,
+};
 
 /// Who made a step.
 #[derive(Clone, Copy, Debug)]
@@ -33,7 +36,8 @@ pub fn step(before: &Store, after: &Store, by: By<'_>, now: Timestamp) -> Result
     at_any_time(after, now)?;
     homes(before, after)?;
     let_go(after)?;
-    let_back(before, after, by)
+    let_back(before, after, by)?;
+    once_a_week(before, after)
 }
 
 /// 3: the map's version only grows, by one with every change of the map, the regions or the policy. (A person may write what
@@ -127,13 +131,19 @@ fn homes(before: &Store, after: &Store) -> Result<(), Broken> {
     Ok(())
 }
 
-/// 10: a switchover that has ended keeps no region cordoned.
+/// 10: a switchover that has ended keeps no region, nor does a drill that is done. (One that was cut short on its way back
+/// leaves its region as it is, for a person.)
 fn let_go(after: &Store) -> Result<(), Broken> {
     for (region, row) in &after.world().desired.regions {
         let holder = row.held_by.and_then(|held| after.ended().get(&held));
-        let kept = holder.filter(|one| matches!(one.spec.kind, Kind::Switchover { .. }));
+        let kept = holder.filter(|one| match one.spec.kind {
+            Kind::Switchover { .. } => true,
+            Kind::Drill { .. } => matches!(one.phase, Phase::Ended(Outcome::Done { .. })),
+            Kind::Move { .. } | Kind::Rebalance | Kind::Evacuate { .. } | Kind::Failover { .. } => false,
+        });
         hold(10, kept.is_none(), || {
-            format!("{region} is {:?} since a switchover that has ended", row.state)
+            let holder = kept.map(|one| (one.spec.kind.name(), one.id));
+            format!("{region} is {:?} since an operation that has ended, {holder:?}", row.state)
         })?;
     }
     Ok(())
@@ -154,6 +164,34 @@ fn let_back(before: &Store, after: &Store, by: By<'_>) -> Result<(), Broken> {
         hold(11, !shortcut, || format!("{region} went from {:?} to Active at once", old.state))?;
     }
     Ok(())
+}
+
+/// Whether nobody asked for it but the schedule.
+pub(crate) fn by_schedule(operation: &Operation) -> bool {
+    operation.spec.by == Asked::Itself && matches!(operation.spec.kind, Kind::Drill { .. })
+}
+
+/// 9: a week has one drill by schedule at most, however many coordinators ask for it.
+fn once_a_week(before: &Store, after: &Store) -> Result<(), Broken> {
+    let running = |store: &Store| store.running().map(|running| running.id);
+    if running(before) == running(after) {
+        return Ok(());
+    }
+    let mut weeks = BTreeMap::new();
+    for one in after.ended().values().chain(after.running()).filter(|one| by_schedule(one)) {
+        let week = week(one);
+        let other = weeks.insert(week, one.id);
+        hold(9, other.is_none(), || format!("week {week} has drills {other:?} and {}", one.id))?;
+    }
+    Ok(())
+}
+
+/// The week of a drill: by its key, or, where it has none, by the day on which it began.
+fn week(drill: &Operation) -> u64 {
+    let began = drill.timeline.first().map_or(drill.entered_at, |entry| entry.at);
+    let end = Drills { day: Day::Sunday, hour: 23, regions: Vec::new() };
+    let keyed = drill.spec.request.as_deref().and_then(drilled);
+    keyed.unwrap_or_else(|| end.next(began).0)
 }
 
 /// Holds every operation that ended to the protocol: 9, its timeline is a path of it.

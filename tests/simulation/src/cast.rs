@@ -1,5 +1,7 @@
 //! Who takes part: regions with a worker and an observer each, and coordinators.
 
+mod first;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -8,13 +10,12 @@ use std::{
 
 use coordinator::{Coordinator, Deed, Intent, Journal, MemoryJournal, Result, Scene};
 use futures::executor::block_on;
-use kernel::{Clock, FakeClock, Region, Shard};
-use placement::{
-    Degraded, Desired, Instance, Jurisdiction, Movement, RegionRow, RegionSpec, Role, Verdict, Wish, wish,
-};
+use kernel::{Clock, FakeClock, Region, Shard, Timestamp};
+use placement::{Instance, Verdict, Vitals, Wish, wish};
 
+use self::first::{NAMES, first_map, schedule};
 use crate::{
-    link::{Fault, Link, Mutant},
+    link::{Fault, Link, Mutant, link},
     seed::Seed,
 };
 
@@ -26,6 +27,8 @@ pub(crate) struct Place {
     pub(crate) alive: bool,
     /// Its way to the journal works.
     pub(crate) linked: bool,
+    /// Its error budget burns.
+    pub(crate) burning: bool,
     /// Whom it reaches.
     pub(crate) reaches: BTreeSet<Region>,
     pub(crate) link: Arc<Link>,
@@ -35,6 +38,11 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    fn new(name: Region, reaches: BTreeSet<Region>, link: Arc<Link>) -> Self {
+        let map = Scene::default();
+        Self { name, alive: true, linked: true, burning: false, reaches, link, map, starts: 0 }
+    }
+
     /// It ends, with what it knew.
     pub(crate) fn die(&mut self) {
         self.alive = false;
@@ -62,6 +70,11 @@ pub(crate) struct Runner {
 }
 
 impl Runner {
+    fn new(at: usize, name: &Region, link: Arc<Link>, leads: Duration) -> Self {
+        let coordinator = new_coordinator(&link, name, 0, leads);
+        Self { at, link, decided: None, coordinator, starts: 0 }
+    }
+
     /// A crash: what it had decided is forgotten, and another one comes.
     pub(crate) fn crash(&mut self, name: &Region, leads: Duration) {
         self.starts += 1;
@@ -89,42 +102,61 @@ fn new_coordinator(link: &Arc<Link>, name: &Region, starts: u32, leads: Duration
 /// Everybody.
 pub(crate) struct Cast {
     pub(crate) clock: Arc<FakeClock>,
+    /// The first moment of the run.
+    pub(crate) began: Timestamp,
     pub(crate) journal: Arc<MemoryJournal>,
     pub(crate) places: Vec<Place>,
     pub(crate) runners: Vec<Runner>,
     /// How long a coordinator leads: for no time in some runs, so that all are at it at once.
     pub(crate) leads: Duration,
+    /// Drills begin by themselves, and their hour is near.
+    pub(crate) scheduled: bool,
+    /// The regions say how they are. Where they do not, what is said of them grows old.
+    talks: bool,
+    mutant: Mutant,
 }
-
-const NAMES: [&str; 5] = ["ap", "eu", "eu-north", "us", "us-west"];
 
 impl Cast {
     pub(crate) fn new(seed: &mut Seed, mutant: Mutant) -> Self {
-        let clock = Arc::new(FakeClock::new(kernel::Timestamp::from_micros(0)));
+        let (mut desired, homes) = first_map(seed);
+        let scheduled = seed.one_in(4);
+        let talks = scheduled || seed.one_in(2);
+        let began = if scheduled { schedule(&mut desired, seed) } else { Timestamp::from_micros(0) };
+        let clock = Arc::new(FakeClock::new(began));
         let journal = Arc::new(MemoryJournal::new(clock.clone()));
-        let (desired, homes) = first_map(seed);
-        let link = || Arc::new(Link::new(journal.clone(), mutant));
         let all: BTreeSet<Region> = desired.regions.keys().cloned().collect();
-        let place = |name: &Region| Place {
-            name: name.clone(),
-            alive: true,
-            linked: true,
-            reaches: all.clone(),
-            link: link(),
-            map: Scene::default(),
-            starts: 0,
-        };
+        let place = |name: &Region| Place::new(name.clone(), all.clone(), link(&journal, mutant));
         let places: Vec<Place> = all.iter().map(place).collect();
         let leads = Duration::from_secs(*seed.pick(&[0, 5]));
         let runners = (0..seed.between(1, 3)).map(|_| {
-            let (at, link) = (usize::from(seed.below(u16::try_from(places.len()).unwrap_or(1))), link());
-            let coordinator = new_coordinator(&link, &places[at].name, 0, leads);
-            Runner { at, link, decided: None, coordinator, starts: 0 }
+            let at = usize::from(seed.below(u16::try_from(places.len()).unwrap_or(1)));
+            Runner::new(at, &places[at].name, link(&journal, mutant), leads)
         });
         let runners = runners.collect();
         // A new journal in memory refuses nothing.
         drop(block_on(journal.found(&desired, &homes)));
-        Self { clock, journal, places, runners, leads }
+        Self { clock, began, journal, places, runners, leads, scheduled, talks, mutant }
+    }
+
+    /// The name of the next region that may come later; none when there are enough.
+    pub(crate) fn next_name(&self) -> Option<Region> {
+        NAMES.get(self.places.len()).map(|name| Region::new(*name))
+    }
+
+    /// A region that was added: its process runs or does not yet, and it may bring a coordinator.
+    pub(crate) fn join(&mut self, name: &Region, seed: &mut Seed) {
+        let others = self.places.iter().map(|place| place.name.clone());
+        let all = others.chain([name.clone()]).collect();
+        for place in &mut self.places {
+            place.reaches.insert(name.clone());
+        }
+        let mut place = Place::new(name.clone(), all, link(&self.journal, self.mutant));
+        place.alive = !seed.one_in(3);
+        if seed.one_in(2) {
+            let way = link(&self.journal, self.mutant);
+            self.runners.push(Runner::new(self.places.len(), name, way, self.leads));
+        }
+        self.places.push(place);
     }
 
     /// A region looks at the map; answers whether it could.
@@ -158,13 +190,21 @@ impl Cast {
         Some(wish)
     }
 
-    /// A region looks at all others.
+    /// A region looks at all others, and says how it is itself where regions do.
     pub(crate) fn observe(&self, at: usize) {
         let place = &self.places[at];
-        for other in self.places.iter().filter(|other| other.name != place.name) {
+        let others = self.places.iter().filter(|other| other.name != place.name);
+        let looks = others.map(|other| {
             let up = other.alive && place.reaches.contains(&other.name);
-            let verdict = if up { Verdict::Up } else { Verdict::Down };
-            drop(block_on(place.link.sight(&other.name, &place.name, verdict)));
+            (other.name.clone(), if up { Verdict::Up } else { Verdict::Down })
+        });
+        let seen: BTreeMap<Region, Verdict> = looks.collect();
+        if self.talks {
+            let vitals = Vitals { burning: place.burning, ..Vitals::default() };
+            return drop(block_on(place.link.report(&place.name, &seen, vitals)));
+        }
+        for (other, verdict) in seen {
+            drop(block_on(place.link.sight(&other, &place.name, verdict)));
         }
     }
 
@@ -179,53 +219,12 @@ impl Cast {
             if !place.alive {
                 place.start();
             }
-            place.linked = true;
+            (place.linked, place.burning) = (true, false);
             place.reaches.clone_from(&all);
-            place.link.set(Fault::None);
+            place.link.hooks().set(Fault::None);
         }
         for runner in &mut self.runners {
-            runner.link.set(Fault::None);
+            runner.link.hooks().set(Fault::None);
         }
     }
-}
-
-/// Regions of two laws, one of them perhaps a witness, and shards that are lawful where they are.
-fn first_map(seed: &mut Seed) -> (Desired, BTreeMap<Shard, (Region, Jurisdiction)>) {
-    let count = usize::from(seed.between(3, 5));
-    let shards = seed.between(2, 10);
-    let witness = seed.one_in(4).then_some(count - 1);
-    let mut desired = Desired::default();
-    for (at, name) in NAMES.iter().enumerate().take(count) {
-        let laws: &[&str] = if seed.one_in(3) { &["eu"] } else { &["eu", "any"] };
-        let spec = RegionSpec {
-            endpoint: String::new(),
-            role: if witness == Some(at) { Role::Witness } else { Role::Full },
-            capacity: if seed.one_in(4) { shards.div_ceil(2) } else { shards },
-            weight: seed.between(0, 3),
-            jurisdictions: laws.iter().copied().map(Jurisdiction::new).collect(),
-            failover_ready: !seed.one_in(4),
-            degraded: Degraded::default(),
-        };
-        desired.regions.insert(Region::new(*name), RegionRow::new(spec));
-    }
-    desired.policy.movement = Movement {
-        batch: seed.between(1, 4),
-        per_minute: *seed.pick(&[30, 600, 6_000]),
-        patience: Duration::from_secs(20),
-        ..Movement::default()
-    };
-    let mut homes = BTreeMap::new();
-    for number in 0..shards {
-        let law = Jurisdiction::new(if seed.one_in(3) { "eu" } else { "any" });
-        let fits: Vec<&Region> = desired
-            .regions
-            .iter()
-            .filter(|(_, row)| row.spec.role == Role::Full && row.spec.jurisdictions.contains(&law))
-            .map(|(name, _)| name)
-            .collect();
-        if !fits.is_empty() {
-            homes.insert(Shard::new(number), ((*seed.pick(&fits)).clone(), law));
-        }
-    }
-    (desired, homes)
 }

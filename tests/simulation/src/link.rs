@@ -1,21 +1,18 @@
 //! A way to the journal that loses questions and answers.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    borrow::Cow,
     sync::{
         Arc,
         atomic::{AtomicU8, Ordering},
     },
-    time::Duration,
 };
 
-use async_trait::async_trait;
-use coordinator::{Applied, Journal, JournalError, MemoryJournal, Result, Scene};
-use kernel::{Epoch, Region, Shard};
-use placement::{
-    Audit, Change, Desired, Effect, Events, Instance, Jurisdiction, MapVersion, Operation, OperationId,
-    Policy, RegionSpec, Servers, Spec, State, Verdict, Vitals,
+use coordinator::{
+    JournalError, MemoryJournal, Result,
+    testing::{Hooked, Hooks},
 };
+use placement::{By, Change, Effect, Kind, Spec};
 
 /// What happens to the next calls.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,41 +38,68 @@ pub enum Mutant {
     MapWithoutCompareAndSet,
     /// Changes are made whatever the operation has become.
     OperationWithoutVersion,
+    /// A drill by schedule begins without its week's key, so that nobody remembers it.
+    DrillWithoutKey,
 }
 
-pub(crate) struct Link {
+/// The way of one region, or of one coordinator.
+pub(crate) type Link = Hooked<Faults>;
+
+/// A way to the journal on which nothing is lost yet.
+pub(crate) fn link(journal: &Arc<MemoryJournal>, mutant: Mutant) -> Arc<Link> {
+    let faults = Faults { journal: journal.clone(), fault: AtomicU8::new(0), mutant };
+    Arc::new(Hooked::new(journal.clone(), faults))
+}
+
+pub(crate) struct Faults {
     journal: Arc<MemoryJournal>,
     fault: AtomicU8,
     mutant: Mutant,
 }
 
-impl Link {
-    pub(crate) const fn new(journal: Arc<MemoryJournal>, mutant: Mutant) -> Self {
-        Self { journal, fault: AtomicU8::new(0), mutant }
-    }
-
+impl Faults {
     pub(crate) fn set(&self, fault: Fault) {
         let code = FAULTS.iter().position(|one| *one == fault).unwrap_or_default();
         self.fault.store(u8::try_from(code).unwrap_or_default(), Ordering::Relaxed);
     }
 
-    async fn call<T, F: Future<Output = Result<T>>>(&self, call: impl Fn() -> F) -> Result<T> {
-        let lost = || JournalError::Unreachable("simulated".into());
-        match FAULTS[usize::from(self.fault.load(Ordering::Relaxed))] {
-            Fault::None => call().await,
-            Fault::Cut => Err(lost()),
-            Fault::AnswerLost => call().await.and(Err(lost())),
-            Fault::Twice => match call().await {
-                Ok(_) => call().await,
-                error => error,
-            },
+    fn is(&self, fault: Fault) -> bool {
+        FAULTS[usize::from(self.fault.load(Ordering::Relaxed))] == fault
+    }
+
+    fn lost_in(&self, fault: Fault) -> Result<()> {
+        if self.is(fault) { Err(JournalError::Unreachable("simulated".into())) } else { Ok(()) }
+    }
+}
+
+impl Hooks for Faults {
+    fn before(&self, _: &str) -> Result<()> {
+        self.lost_in(Fault::Cut)
+    }
+
+    fn again(&self, _: &str) -> bool {
+        self.is(Fault::Twice)
+    }
+
+    fn after(&self, _: &str) -> Result<()> {
+        self.lost_in(Fault::AnswerLost)
+    }
+
+    fn spec<'a>(&self, asked: &'a Spec) -> Cow<'a, Spec> {
+        let scheduled = asked.by == By::Itself && matches!(asked.kind, Kind::Drill { .. });
+        if scheduled && self.mutant == Mutant::DrillWithoutKey {
+            return Cow::Owned(Spec { request: None, ..asked.clone() });
         }
+        Cow::Borrowed(asked)
     }
 
     /// The effect as the mutant would make it.
-    fn mutate(&self, effect: &Effect) -> Effect {
+    fn effect<'a>(&self, decided: &'a Effect) -> Cow<'a, Effect> {
+        if self.mutant == Mutant::None {
+            return Cow::Borrowed(decided);
+        }
         let store = self.journal.store();
-        let mut effect = effect.clone();
+        let mut effect = decided.clone();
         match (self.mutant, &mut effect.change) {
             (Mutant::MapWithoutCompareAndSet, Change::Map { expect, .. } | Change::Region { expect, .. }) => {
                 *expect = store.world().observed.version;
@@ -87,116 +111,6 @@ impl Link {
             }
             _ => {}
         }
-        effect
-    }
-}
-
-#[async_trait]
-impl Journal for Link {
-    async fn found(
-        &self,
-        desired: &Desired,
-        homes: &BTreeMap<Shard, (Region, Jurisdiction)>,
-    ) -> Result<Applied> {
-        self.call(|| self.journal.found(desired, homes)).await
-    }
-
-    async fn read(&self) -> Result<Scene> {
-        self.call(|| self.journal.read()).await
-    }
-
-    async fn lead(&self, candidate: &Instance, ttl: Duration) -> Result<Option<Epoch>> {
-        self.call(|| self.journal.lead(candidate, ttl)).await
-    }
-
-    async fn begin(&self, spec: &Spec) -> Result<Option<OperationId>> {
-        self.call(|| self.journal.begin(spec)).await
-    }
-
-    async fn apply(&self, effect: &Effect) -> Result<Applied> {
-        let effect = self.mutate(effect);
-        self.call(|| self.journal.apply(&effect)).await
-    }
-
-    async fn abort(&self, operation: OperationId, why: &str) -> Result<Applied> {
-        self.call(|| self.journal.abort(operation, why)).await
-    }
-
-    async fn operation(&self, operation: OperationId) -> Result<Option<Operation>> {
-        self.call(|| self.journal.operation(operation)).await
-    }
-
-    async fn operations(&self, most: u32) -> Result<Vec<Operation>> {
-        self.call(|| self.journal.operations(most)).await
-    }
-
-    async fn events(&self, shards: &BTreeSet<Shard>) -> Result<Option<Events>> {
-        self.call(|| self.journal.events(shards)).await
-    }
-
-    async fn servers(&self) -> Result<BTreeMap<Region, Servers>> {
-        self.call(|| self.journal.servers()).await
-    }
-
-    async fn note(&self, operation: OperationId, audit: &Audit) -> Result<Applied> {
-        self.call(|| self.journal.note(operation, audit)).await
-    }
-
-    async fn set_state(&self, region: &Region, expect: u64, to: State) -> Result<Applied> {
-        self.call(|| self.journal.set_state(region, expect, to)).await
-    }
-
-    async fn put_region(&self, region: &Region, expect: Option<u64>, spec: &RegionSpec) -> Result<Applied> {
-        self.call(|| self.journal.put_region(region, expect, spec)).await
-    }
-
-    async fn put_policy(&self, expect: MapVersion, policy: &Policy) -> Result<Applied> {
-        self.call(|| self.journal.put_policy(expect, policy)).await
-    }
-
-    async fn put_law(
-        &self,
-        expect: MapVersion,
-        shards: &BTreeSet<Shard>,
-        law: &Jurisdiction,
-    ) -> Result<Applied> {
-        self.call(|| self.journal.put_law(expect, shards, law)).await
-    }
-
-    async fn take(&self, shard: Shard, worker: &Instance, ttl: Duration) -> Result<Option<Epoch>> {
-        self.call(|| self.journal.take(shard, worker, ttl)).await
-    }
-
-    async fn renew(&self, shard: Shard, worker: &Instance, epoch: Epoch, ttl: Duration) -> Result<Applied> {
-        self.call(|| self.journal.renew(shard, worker, epoch, ttl)).await
-    }
-
-    async fn release(&self, shard: Shard, worker: &Instance, epoch: Epoch) -> Result<Applied> {
-        self.call(|| self.journal.release(shard, worker, epoch)).await
-    }
-
-    async fn work(
-        &self,
-        worker: &Instance,
-        ttl: Duration,
-        busy: &BTreeSet<Shard>,
-    ) -> Result<BTreeMap<Shard, Epoch>> {
-        self.call(|| self.journal.work(worker, ttl, busy)).await
-    }
-
-    async fn resign(&self, instance: &Instance) -> Result<()> {
-        self.call(|| self.journal.resign(instance)).await
-    }
-
-    async fn sight(&self, subject: &Region, observer: &Region, verdict: Verdict) -> Result<()> {
-        self.call(|| self.journal.sight(subject, observer, verdict)).await
-    }
-
-    async fn say(&self, region: &Region, vitals: Vitals) -> Result<()> {
-        self.call(|| self.journal.say(region, vitals)).await
-    }
-
-    async fn report(&self, me: &Region, seen: &BTreeMap<Region, Verdict>, vitals: Vitals) -> Result<()> {
-        self.call(|| self.journal.report(me, seen, vitals)).await
+        Cow::Owned(effect)
     }
 }

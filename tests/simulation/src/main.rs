@@ -32,6 +32,7 @@ struct Progress {
     done: u64,
     steps: usize,
     ended: BTreeMap<String, usize>,
+    acts: BTreeMap<&'static str, usize>,
     /// The lowest seed that failed.
     failed: Option<Failed>,
 }
@@ -53,6 +54,9 @@ impl Progress {
                 self.steps += report.steps;
                 for one in report.ended {
                     *self.ended.entry(one).or_default() += 1;
+                }
+                for (act, count) in report.acts {
+                    *self.acts.entry(act).or_default() += count;
                 }
                 if self.done.is_multiple_of(1_000) || self.done == options.seeds {
                     tell(&format!("{} of {} seeds, {} audited steps", self.done, options.seeds, self.steps));
@@ -99,6 +103,9 @@ fn main() -> ExitCode {
     }
     for (what, count) in progress.ended {
         tell(&format!("  {count:>8} {what}"));
+    }
+    for (what, count) in progress.acts {
+        tell(&format!("  {count:>8} by a person: {what}"));
     }
     ExitCode::SUCCESS
 }

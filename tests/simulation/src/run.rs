@@ -1,13 +1,15 @@
 //! One seed, from the first map to rest.
 
-use std::{fmt, time::Duration};
+mod drills;
+
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 use coordinator::{Intent, Store};
 use kernel::Clock;
-use placement::duty;
+use placement::{State, duty};
 
 use crate::{
-    audit::{self, Broken, By},
+    audit::{self, Broken, By, by_schedule},
     cast::Cast,
     link::{Fault, Mutant},
     persons,
@@ -19,8 +21,10 @@ use crate::{
 pub struct Report {
     /// Steps, each audited.
     pub steps: usize,
-    /// Operations that ended, by kind and outcome.
+    /// Operations that ended, by kind and outcome; a drill that began by itself is of another kind than a person's.
     pub ended: Vec<String>,
+    /// What persons did, but for what was refused or came too late, and how often.
+    pub acts: BTreeMap<&'static str, usize>,
     /// What happened, line by line.
     pub trace: Vec<String>,
 }
@@ -56,7 +60,7 @@ pub fn run_with(seed: u64, mutant: Mutant) -> Result<Report, Failed> {
     let mut chance = Seed::new(seed);
     let cast = Cast::new(&mut chance, mutant);
     let crash = *chance.pick(&[1, 3, 20, u16::MAX]);
-    let mut run = Run { cast, chance, crash, trace: Vec::new() };
+    let mut run = Run { cast, chance, crash, acts: BTreeMap::new(), trace: Vec::new() };
     match run.whole() {
         Ok(()) => Ok(run.report()),
         Err(broken) => Err(Failed { seed, broken, trace: run.trace }),
@@ -68,15 +72,25 @@ struct Run {
     chance: Seed,
     /// A coordinator crashes once in so many of its steps.
     crash: u16,
+    acts: BTreeMap<&'static str, usize>,
     trace: Vec<String>,
 }
 
 impl Run {
     fn whole(&mut self) -> Result<(), Broken> {
+        if self.cast.scheduled {
+            self.watch()?;
+        }
         for _ in 0..self.chance.between(100, 500) {
             self.trouble()?;
         }
-        self.recover()
+        self.recover()?;
+        if self.cast.scheduled && self.chance.one_in(2) {
+            self.next_week();
+            self.watch()?;
+            self.recover()?;
+        }
+        Ok(())
     }
 
     fn report(self) -> Report {
@@ -84,9 +98,9 @@ impl Run {
         let ended = store.ended().values().map(|one| {
             let outcome = format!("{:?}", one.phase);
             let end = outcome.split(['(', ' ', '{']).nth(1).unwrap_or_default().to_owned();
-            format!("{} {end}", one.spec.kind.name())
+            format!("{}{} {end}", if by_schedule(one) { "scheduled " } else { "" }, one.spec.kind.name())
         });
-        Report { steps: self.trace.len(), ended: ended.collect(), trace: self.trace }
+        Report { steps: self.trace.len(), ended: ended.collect(), acts: self.acts, trace: self.trace }
     }
 
     /// Does something and audits what it did.
@@ -94,10 +108,7 @@ impl Run {
         let before: Store = self.cast.journal.store();
         let told = act(self);
         let now = self.cast.clock.now();
-        self.trace.push(format!(
-            "{:>9.3} {told}",
-            Duration::from_micros(now.micros().unsigned_abs()).as_secs_f64()
-        ));
+        self.trace.push(format!("{:>9.3} {told}", now.since(self.cast.began).as_secs_f64()));
         audit::step(&before, &self.cast.journal.store(), by, now)
     }
 
@@ -105,16 +116,21 @@ impl Run {
     fn trouble(&mut self) -> Result<(), Broken> {
         match self.chance.below(100) {
             0..30 => self.coordinate(true),
-            30..55 => self.worker(),
-            55..70 => self.observer(),
-            70..84 => {
+            30..54 => self.worker(),
+            54..68 => self.observer(),
+            68..82 => {
                 let most = *self.chance.pick(&[50, 500, 3_000]);
                 let by = Duration::from_millis(u64::from(self.chance.between(1, most)));
                 self.cast.clock.advance(by);
                 Ok(())
             }
-            84..93 => self
-                .audited(By::Person, |run| format!("a person {}", persons::act(&run.cast, &mut run.chance))),
+            82..93 => self.audited(By::Person, |run| {
+                let act = persons::act(&mut run.cast, &mut run.chance);
+                if let Some(done) = act.done {
+                    *run.acts.entry(done).or_default() += 1;
+                }
+                format!("a person {}", act.told)
+            }),
             93 => self.siege(),
             _ => {
                 self.break_or_mend();
@@ -133,7 +149,7 @@ impl Run {
         for _ in 0..self.chance.between(6, 14) {
             for at in (0..self.cast.places.len()).filter(|at| *at != victim) {
                 if self.cast.places[at].alive && self.cast.places[at].linked {
-                    self.cast.places[at].link.set(Fault::None);
+                    self.cast.places[at].link.hooks().set(Fault::None);
                     self.look_around(at, Fault::None)?;
                 }
             }
@@ -183,7 +199,7 @@ impl Run {
             return Ok(());
         }
         let fault = if troubled { self.fault(at) } else { Fault::None };
-        self.cast.runners[which].link.set(fault);
+        self.cast.runners[which].link.hooks().set(fault);
         let decided = self.cast.runners[which].decided.clone();
         let Some(intent) = decided else {
             return self.audited(By::Coordinator(None), |run| {
@@ -217,7 +233,7 @@ impl Run {
             return Ok(());
         }
         let fault = self.fault(at);
-        self.cast.places[at].link.set(fault);
+        self.cast.places[at].link.hooks().set(fault);
         if self.chance.one_in(3) {
             self.cast.poll(at);
             return Ok(());
@@ -239,7 +255,7 @@ impl Run {
             return Ok(());
         }
         let fault = self.fault(at);
-        self.cast.places[at].link.set(fault);
+        self.cast.places[at].link.hooks().set(fault);
         self.look_around(at, fault)
     }
 
@@ -279,6 +295,28 @@ impl Run {
         self.trace.push(format!("          {} {told}", place.name));
     }
 
+    /// A region does all of its part at once.
+    fn part(&mut self, at: usize) -> Result<(), Broken> {
+        self.audited(By::Worker, |run| {
+            run.cast.observe(at);
+            run.cast.poll(at);
+            let wishes = run.cast.shards().into_iter().map(|shard| run.cast.work(at, shard));
+            format!("{} does its part: {:?}", run.cast.places[at].name, wishes.collect::<Vec<_>>())
+        })
+    }
+
+    /// Persons let back whoever is out or cordoned, step by step.
+    fn let_all_back(&mut self) -> Result<(), Broken> {
+        for region in persons::not_active(&self.cast) {
+            for to in [State::Cordoned, State::Active] {
+                self.audited(By::Person, |run| {
+                    format!("a person {}", persons::set_state(&run.cast, &region, to).told)
+                })?;
+            }
+        }
+        Ok(())
+    }
+
     /// Everything is mended, everybody does their part in turn: the whole must come to rest.
     fn recover(&mut self) -> Result<(), Broken> {
         self.cast.heal();
@@ -286,16 +324,14 @@ impl Run {
             persons::calm(&run.cast);
             "healed".to_owned()
         })?;
+        if self.cast.scheduled && !self.chance.one_in(4) {
+            self.let_all_back()?;
+        }
         let mut quiet = 0;
         for _ in 0..2_000 {
             let before = self.cast.journal.store();
             for at in 0..self.cast.places.len() {
-                self.audited(By::Worker, |run| {
-                    run.cast.observe(at);
-                    run.cast.poll(at);
-                    let wishes = run.cast.shards().into_iter().map(|shard| run.cast.work(at, shard));
-                    format!("{} does its part: {:?}", run.cast.places[at].name, wishes.collect::<Vec<_>>())
-                })?;
+                self.part(at)?;
             }
             for _ in 0..4 * self.cast.runners.len() {
                 self.coordinate(false)?;

@@ -38,10 +38,12 @@ impl Leaders {
         if found.is_empty() {
             return Ok(found);
         }
+        let database = self.database().await?;
         for row in self.ask("SHOW PLACEMENT").await? {
-            let [placed, state]: [Option<String>; 2] =
-                [row.try_get_by_index(1).db()?, row.try_get_by_index(2).db()?];
-            let stuck = state.is_some_and(|state| state == PENDING);
+            let [target, placed, state]: [Option<String>; 3] =
+                [row.try_get_by_index(0).db()?, row.try_get_by_index(1).db()?, row.try_get_by_index(2).db()?];
+            let ours = target.is_none_or(|target| !is_anothers(&target, &database));
+            let stuck = ours && state.is_some_and(|state| state == PENDING);
             let home = placed.as_deref().filter(|_| stuck).and_then(home_of);
             if let Some(servers) = home.and_then(|home| found.get_mut(&home)) {
                 servers.stuck = true;
@@ -60,6 +62,14 @@ fn is_none(said: &str) -> bool {
 fn region_of(labels: &serde_json::Value) -> Option<Region> {
     let label = labels.as_array()?.iter().find(|label| label["key"] == "region")?;
     label["value"].as_str().filter(|name| is_plain(name)).map(Region::new)
+}
+
+/// Whether a target such as `TABLE shop.orders PARTITION p0` or `DATABASE shop` is of another database of the cluster: what is
+/// stuck there holds nobody up here.
+fn is_anothers(target: &str, database: &str) -> bool {
+    let of = target.strip_prefix("TABLE ").and_then(|table| Some(table.split_once('.')?.0));
+    let of = of.or_else(|| target.strip_prefix("DATABASE "));
+    of.is_some_and(|of| !of.eq_ignore_ascii_case(database))
 }
 
 /// Where leaders belong, by a placement such as `PRIMARY_REGION="eu" REGIONS="eu,us"`.
@@ -82,5 +92,19 @@ mod tests {
         }
         assert_eq!(home_of("PRIMARY_REGION=\"eu\" REGIONS=\"eu,us\""), Some(Region::new("eu")));
         assert_eq!(home_of("FOLLOWERS=2"), None);
+    }
+
+    #[test]
+    fn what_is_stuck_in_another_shops_database_is_none_of_ours() {
+        for (target, anothers) in [
+            ("TABLE shop.orders", false),
+            ("TABLE Shop.orders PARTITION p0", false),
+            ("DATABASE shop", false),
+            ("POLICY meridian_eu_any", false),
+            ("TABLE shop2.orders PARTITION p0", true),
+            ("DATABASE other", true),
+        ] {
+            assert_eq!(is_anothers(target, "shop"), anothers, "{target}");
+        }
     }
 }

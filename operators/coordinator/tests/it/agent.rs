@@ -23,7 +23,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{flaky::Flaky, suite::in_sqlite};
+use crate::{flaky::flaky, suite::in_sqlite};
 
 const NAMES: [&str; 3] = ["ap", "eu", "us"];
 const LEASE: Duration = Duration::from_secs(2);
@@ -223,8 +223,7 @@ async fn who_stops_gives_its_leases_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_answer_of_the_database_the_known_map_holds() {
     let answers = Arc::new(AtomicBool::new(true));
-    let flaky = Flaky { journal: MemoryJournal::new(Arc::new(SystemClock)), answers: answers.clone() };
-    let stage = Stage::open(Arc::new(flaky), false).await;
+    let stage = Stage::open(flaky(answers.clone()), false).await;
     let before = stage.processes["us"].regions.world().unwrap();
     answers.store(false, Ordering::SeqCst);
     tokio::time::sleep(LEASE).await;

@@ -4,6 +4,7 @@
 mod agent;
 mod audit;
 mod cut;
+mod deaths;
 mod field;
 mod flaky;
 mod leaders;

@@ -306,3 +306,24 @@ fn a_move_to_where_the_database_has_no_server_is_refused() {
     field.journal.let_serve([(region("us"), placement::Servers { up: 2, ..down })].into());
     assert_eq!(field.run(field.ask(kinds().remove(0))), done());
 }
+
+#[test]
+fn a_switchover_does_not_drain_what_a_person_let_back() {
+    let field = Field::new();
+    let id = field.ask(kinds().remove(1));
+    let coordinator = field.coordinator("only");
+    field.until(|| block_on(coordinator.tick()).unwrap(), |field| field.counts()[1] == 0);
+    field.set("eu", State::Active);
+    assert_eq!(field.run(id), Outcome::Aborted { why: "a person has taken eu over".into() });
+    assert_eq!((field.counts(), field.state("eu")), ([6, 0, 6], State::Active));
+}
+
+#[test]
+fn however_much_is_said_of_why_an_operation_is_to_end_its_journal_has_room() {
+    let field = Field::new();
+    let id = field.ask(kinds().remove(0));
+    let why = "\u{e9}".repeat(100_000);
+    assert_eq!(block_on(field.journal.abort(id, &why)), Ok(coordinator::Applied::Yes));
+    let Outcome::Refused { why } = field.run(id) else { panic!("{:?}", field.outcome(id)) };
+    assert_eq!(why, "\u{e9}".repeat(500));
+}

@@ -14,17 +14,19 @@ const LAST: i128 = 1 << 100;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cost {
     outside: i32,
+    down: i32,
     imbalance: i128,
     moves: i32,
 }
 
 impl Cost {
-    pub(super) fn shard(outside: bool, moves: bool) -> Self {
-        Self { outside: i32::from(outside), imbalance: 0, moves: i32::from(moves) }
+    /// A shard in a region: outside its jurisdiction, in one that is seen down, in another than now.
+    pub(super) fn shard(outside: bool, down: bool, moves: bool) -> Self {
+        Self { outside: i32::from(outside), down: i32::from(down), imbalance: 0, moves: i32::from(moves) }
     }
 
     const fn slot(imbalance: i128) -> Self {
-        Self { outside: 0, imbalance, moves: 0 }
+        Self { outside: 0, down: 0, imbalance, moves: 0 }
     }
 }
 
@@ -34,6 +36,7 @@ impl Add for Cost {
     fn add(self, other: Self) -> Self {
         Self {
             outside: self.outside + other.outside,
+            down: self.down + other.down,
             imbalance: self.imbalance + other.imbalance,
             moves: self.moves + other.moves,
         }
@@ -46,6 +49,7 @@ impl Sub for Cost {
     fn sub(self, other: Self) -> Self {
         Self {
             outside: self.outside - other.outside,
+            down: self.down - other.down,
             imbalance: self.imbalance - other.imbalance,
             moves: self.moves - other.moves,
         }

@@ -8,7 +8,7 @@ use super::{
     Ask, Reason,
     assign::{Price, Slots},
 };
-use crate::{Desired, RegionRow, Role, ShardRow, State};
+use crate::{Desired, RegionRow, Role, ShardRow, State, World, agreement::mostly_down};
 
 /// What is against a shard living in a region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,6 +102,16 @@ pub(super) fn fit(
     match ask {
         Ask::Evacuate { outside } | Ask::Leave { outside, .. } if outside.contains(region) => Ok(true),
         _ => Err(Unfit::Jurisdiction),
+    }
+}
+
+/// Whether shards that have to live elsewhere at once go there last: it is seen down. What is planned in peace waits instead,
+/// and a region that is being left is not asked.
+pub(super) fn shunned(world: &World, ask: &Ask, region: &Region) -> bool {
+    match ask {
+        Ask::Rebalance | Ask::Move(_) => false,
+        Ask::Evacuate { .. } => mostly_down(world, region, None),
+        Ask::Leave { region: left, .. } => mostly_down(world, region, Some(left)),
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use kernel::Shard;
 
-use super::{Todo, Wait, moving::arrived, patience, taking};
+use super::{Todo, Wait, due_first, moving::arrived, patience, taking};
 use crate::{Agreement, Operation, Phase, World, agreement, report::ALL_LEASES};
 
 pub(super) fn step(operation: &Operation, world: &World) -> Todo {
@@ -13,10 +13,13 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
         return Todo::enter(operation, Phase::Verifying, world, ALL_LEASES);
     }
     let until = patience(operation, world);
-    if until > world.observed.now && !hopeless(operation, world, &missing) {
+    let planned = operation.spec.kind.planned();
+    // What is planned was taken back for what comes first; the rest is as good as done.
+    let waits = planned || due_first(world).is_none();
+    if waits && until > world.observed.now && !hopeless(operation, world, &missing) {
         return Todo::Wait { until: Some(until), why: Wait::Leases(missing.len()) };
     }
-    if operation.spec.kind.planned() {
+    if planned {
         let why = format!("{} shards' background work did not resume in their new homes", missing.len());
         return Todo::abort(operation, world, why);
     }
@@ -26,10 +29,13 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     Todo::journal(next)
 }
 
-/// Whether each of these shards waits for a region that the others agree is down: the next failover is theirs.
+/// Whether each of these shards waits for a region that is out by now, or that the others agree is down: the next evacuation or
+/// failover is theirs.
 fn hopeless(operation: &Operation, world: &World, missing: &BTreeSet<Shard>) -> bool {
     let mut moves = operation.moves.iter().filter(|step| missing.contains(&step.shard));
-    moves.all(|step| matches!(agreement(world, &step.to), Agreement::Down(_)))
+    moves.all(|step| {
+        !world.desired.serves(&step.to) || matches!(agreement(world, &step.to), Agreement::Down(_))
+    })
 }
 
 /// The moved shards whose lease nobody in their new home holds.

@@ -4,11 +4,14 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{Change, Todo, Wait, ask, held_up};
-use crate::{Kind, Leg, Move, Operation, Phase, Placing, ShardRow, State, World, plan};
+use crate::{Kind, Leg, Move, Operation, Phase, Placing, Role, ShardRow, State, World, plan};
 
 pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     let planned = operation.spec.kind.planned();
     let remaining: Vec<&Move> = operation.moves.iter().filter(|step| !arrived(step, world)).collect();
+    if operation.leg == Leg::Back && remaining.iter().any(|step| is_unlawful(step, world)) {
+        return Todo::journal(without_unlawful(operation, world));
+    }
     if let Some(target) = remaining.iter().find(|step| !welcome(operation, step, world)) {
         let why = format!("{} takes no shards any more", target.to);
         return if planned || operation.leg == Leg::Back {
@@ -55,9 +58,24 @@ fn welcome(operation: &Operation, step: &Move, world: &World) -> bool {
     let (Some(row), Some(target)) = (row(step, world), world.desired.regions.get(&step.to)) else {
         return false;
     };
-    let held = target.state == State::Cordoned && target.held_by == Some(operation.id);
+    let held = target.spec.role == Role::Full
+        && target.state == State::Cordoned
+        && target.held_by == Some(operation.id);
     let open = target.accepts() || held || (row.home == step.to && target.serves());
     open && (world.lawful(row, &step.to) || operation.spec.kind.allows_outside(&step.to))
+}
+
+/// Whether the shard has come under a law since that keeps it from its target.
+fn is_unlawful(step: &Move, world: &World) -> bool {
+    row(step, world).is_some_and(|row| row.home != step.to && !world.lawful(row, &step.to))
+}
+
+/// A drill on its way back without the shards that may not go back any more: they stay where they are, and the others and the
+/// region do not wait for them.
+fn without_unlawful(operation: &Operation, world: &World) -> Operation {
+    let mut next = operation.clone();
+    next.moves.retain(|step| !is_unlawful(step, world));
+    next
 }
 
 fn announced(step: &Move, world: &World) -> bool {

@@ -2,7 +2,7 @@
 
 use kernel::{Region, Timestamp};
 
-use super::{Todo, Wait, ask, held_up, patience};
+use super::{Todo, Wait, ask, due_first, held_up, patience};
 use crate::{Agreement, By, Kind, Operation, Phase, Plan, Role, State, World, agreement, plan, seen_down};
 
 pub(super) fn step(operation: &Operation, world: &World) -> Todo {
@@ -21,8 +21,12 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     }
     if let Some(why) = not_yet(operation, world, &plan) {
         let until = (why != Wait::Paused).then(|| patience(operation, world));
-        if until.is_some_and(|until| until <= world.observed.now) {
+        if until.is_some_and(|until| until <= world.observed.now) || begins_again(operation, &why) {
             return Todo::refuse(operation, world, why.to_string());
+        }
+        // A planned operation and a drill have made room before; a failover that still waits does, too.
+        if let Some(first) = due_first(world) {
+            return Todo::refuse(operation, world, first);
         }
         return Todo::Wait { until, why };
     }
@@ -31,6 +35,12 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     next.moves = plan.moves;
     next.last_sign = last_sign(operation, world);
     Todo::journal(next)
+}
+
+/// Whether a failover that began by itself has lost what it began for: it begins again when the others agree again, and holds
+/// up no other one until then.
+fn begins_again(operation: &Operation, why: &Wait) -> bool {
+    operation.spec.by == By::Itself && matches!(why, Wait::Agreement(..))
 }
 
 /// When the dead region of a failover spoke last.

@@ -2,8 +2,10 @@
 
 use kernel::{Region, Shard};
 
-use super::{Change, Todo, Wait, patience, preflight::disagreed};
-use crate::{Kind, Leg, Move, Operation, OperationId, Outcome, Phase, RegionRow, State, World, seen_down};
+use super::{Change, Todo, Wait, due_first, patience, preflight::disagreed};
+use crate::{
+    Kind, Leg, Move, Operation, OperationId, Outcome, Phase, Placing, RegionRow, State, World, seen_down,
+};
 
 pub(super) fn take(operation: &Operation, world: &World) -> Todo {
     let Some((region, row)) = subject(operation, world) else {
@@ -46,7 +48,8 @@ fn let_back(operation: &Operation, world: &World, region: &Region, row: &RegionR
         return set(world, region, State::Cordoned, Some(operation.id));
     }
     let until = patience(operation, world);
-    if until > world.observed.now {
+    // Shards elsewhere that have no home do not wait for this one to be back.
+    if until > world.observed.now && due_first(&undone(operation, world)).is_none() {
         return Todo::Wait { until: Some(until), why: Wait::TargetDown(region.clone()) };
     }
     let why = format!("{region} is seen down: it stays fenced");
@@ -57,7 +60,9 @@ fn let_back(operation: &Operation, world: &World, region: &Region, row: &RegionR
 pub(super) fn close(operation: &Operation, world: &World) -> Todo {
     if let Some((region, row)) = subject(operation, world) {
         match operation.spec.kind {
-            Kind::Switchover { .. } if row.state.serves() => return set(world, region, State::Drained, None),
+            Kind::Switchover { .. } if row.state == State::Cordoned => {
+                return set(world, region, State::Drained, None);
+            }
             Kind::Drill { .. } if row.held_by == Some(operation.id) => {
                 return set(world, region, State::Active, None);
             }
@@ -72,13 +77,17 @@ pub(super) fn close(operation: &Operation, world: &World) -> Todo {
     Todo::enter(operation, Phase::Ended(outcome), world, detail)
 }
 
-/// Why a drill that closes did not let its region back: a person has touched it, and the drill did not turn round or the
-/// region is not active.
+/// Why an operation that closes does not leave its region as it would have: a person has touched it. A drill did not turn
+/// round or its region is not active; a switchover's region takes shards again.
 fn taken_over(operation: &Operation, world: &World) -> Option<String> {
     let (region, row) = subject(operation, world)?;
-    let drill = matches!(operation.spec.kind, Kind::Drill { .. });
-    let back = operation.leg == Leg::Back && row.state == State::Active;
-    (drill && !back).then(|| format!("a person has taken {region} over"))
+    let active = row.state == State::Active;
+    let touched = match operation.spec.kind {
+        Kind::Drill { .. } => operation.leg == Leg::Out || !active,
+        Kind::Switchover { .. } => active,
+        Kind::Move { .. } | Kind::Rebalance | Kind::Evacuate { .. } | Kind::Failover { .. } => false,
+    };
+    touched.then(|| format!("a person has taken {region} over"))
 }
 
 /// The region that a switchover has cordoned, if nobody has touched it since.
@@ -93,6 +102,24 @@ pub(super) fn took(operation: &Operation, world: &World) -> bool {
     matches!(operation.spec.kind, Kind::Drill { .. })
         && operation.leg == Leg::Out
         && subject(operation, world).is_some_and(|(_, row)| row.held_by == Some(operation.id))
+}
+
+/// The world as it would be if this drill had not taken its region: that takes part and has the shards that it had. Whether it
+/// is down itself is found out by letting it back.
+pub(super) fn undone(operation: &Operation, world: &World) -> World {
+    let mut without = world.clone();
+    let held = subject(operation, world).filter(|(_, row)| row.held_by == Some(operation.id));
+    let Some(row) = held.and_then(|(region, _)| without.desired.regions.get_mut(region)) else {
+        return without;
+    };
+    (row.state, row.held_by, row.spec.failover_ready) = (State::Active, None, false);
+    for step in &operation.moves {
+        let home = if operation.leg == Leg::Out { &step.from } else { &step.to };
+        if let Some(row) = without.observed.shards.get_mut(&step.shard) {
+            (row.home, row.placing) = (home.clone(), Placing::Settled);
+        }
+    }
+    without
 }
 
 /// The drill, on its way back: every shard goes where it came from, unless it should not have lived there.

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kernel::{Region, Shard};
-use placement::{Ask, Impossible, Plan, Reason, Role, State, Unfit, World, plan};
+use placement::{Ask, Impossible, Plan, Reason, Role, Sighting, State, Unfit, Verdict, World, plan};
 use proptest::prelude::*;
 
-use crate::worlds::{region, settle, three, world};
+use crate::worlds::{at, down, region, settle, three, world};
 
 fn after(plan: &Plan) -> BTreeMap<&str, usize> {
     plan.counts.iter().map(|(region, (_, after))| (region.as_str(), *after)).collect()
@@ -96,6 +96,35 @@ fn leaving_a_region_stays_inside_the_law_unless_a_region_is_named() {
     // As few as possible go outside.
     let plan = plan(&world, &leave(&["us"])).unwrap();
     assert_eq!(after(&plan), BTreeMap::from([("eu", 0), ("eu-north", 3), ("us", 1)]));
+}
+
+#[test]
+fn who_is_seen_down_gets_what_has_to_go_at_once_only_where_nobody_else_has_room() {
+    let mut world = three();
+    let leave = |region: &str| Ask::Leave { region: Region::new(region), outside: BTreeSet::new() };
+    let planned = |world: &World, ask: &Ask| {
+        let plan = plan(world, ask).unwrap();
+        ["ap", "eu", "us"].map(|name| after(&plan)[name])
+    };
+    assert_eq!(planned(&world, &leave("eu")), [6, 0, 6]);
+    // eu is cut off from both, and is not asked while it is left.
+    for subject in ["ap", "us"] {
+        down(&mut world, subject, "eu", 900, 1_000);
+    }
+    assert_eq!(planned(&world, &leave("eu")), [6, 0, 6]);
+    down(&mut world, "ap", "us", 999, 1_000);
+    assert_eq!(planned(&world, &leave("eu")), [4, 0, 8]);
+    world.desired.regions.get_mut(&region("us")).unwrap().spec.capacity = 6;
+    assert_eq!(planned(&world, &leave("eu")), [6, 0, 6], "there is no room elsewhere");
+    // What is old counts for nothing, nor does what a region says that is out.
+    world.desired.regions.get_mut(&region("us")).unwrap().spec.capacity = 32;
+    world.observed.now = at(1_004);
+    assert_eq!(planned(&world, &leave("eu")), [6, 0, 6]);
+    world.observed.now = at(1_000);
+    let up = Sighting { verdict: Verdict::Up, since: at(900), seen_at: at(1_000) };
+    world.observed.sightings.insert((region("ap"), region("eu")), up);
+    world.desired.regions.get_mut(&region("us")).unwrap().state = State::Fenced;
+    assert_eq!(planned(&world, &Ask::Evacuate { outside: BTreeSet::new() }), [6, 6, 0], "us has no voice");
 }
 
 #[test]

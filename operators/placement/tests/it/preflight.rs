@@ -4,8 +4,8 @@ use std::{collections::BTreeSet, time::Duration};
 
 use kernel::Shard;
 use placement::{
-    Change, Digest, Kind, Operation, OperationId, Outcome, Phase, Servers, Spec, State, Step, Vitals, Wait,
-    World, step,
+    By, Change, Digest, Kind, Operation, OperationId, Outcome, Phase, Servers, Spec, State, Step, Vitals,
+    Wait, World, step,
 };
 
 use crate::worlds::{down, region, says, settle, three};
@@ -49,6 +49,21 @@ fn a_failover_wants_the_name_or_readiness_and_the_others_agreement() {
     down(&mut world, "eu", "us", 900, 1_000);
     down(&mut world, "eu", "ap", 900, 1_000);
     assert_eq!(journalled(first_step(&world, Spec::asked("ada", failover(Some("eu"))))), Phase::Taking);
+}
+
+#[test]
+fn a_failover_that_waits_holds_up_no_other_one() {
+    let mut world = three();
+    // One that began by itself begins again once the others agree again.
+    let itself = Spec { by: By::Itself, ..Spec::asked("nobody", failover(None)) };
+    let why = refused(first_step(&world, itself));
+    assert!(why.starts_with("0 other regions see eu down"), "{why}");
+    let asked = || Spec::asked("ada", failover(Some("eu")));
+    assert!(matches!(first_step(&world, asked()), Step::Wait { why: Wait::Agreement(..), .. }));
+    for observer in ["eu", "us"] {
+        down(&mut world, "ap", observer, 900, 1_000);
+    }
+    assert_eq!(refused(first_step(&world, asked())), "ap is down: its failover comes first");
 }
 
 #[test]
@@ -226,7 +241,15 @@ fn a_failover_does_not_wait_for_background_work_in_a_second_region_that_died() {
     for observer in ["eu", "us"] {
         down(&mut world, "ap", observer, 900, 1_000);
     }
+    assert_eq!(journalled(step(&operation, &world)), Phase::Verifying, "nor does the failover of that one");
+    world.desired.regions.get_mut(&region("ap")).unwrap().spec.failover_ready = false;
+    assert!(matches!(step(&operation, &world), Step::Wait { why: Wait::Leases(_), .. }), "us may be slow");
     operation.moves.retain(|moved| moved.to == region("ap"));
+    assert_eq!(journalled(step(&operation, &world)), Phase::Verifying);
+    // Nor in one that a person has taken out: what lives there is evacuated next.
+    world.observed.sightings.clear();
+    assert!(matches!(step(&operation, &world), Step::Wait { why: Wait::Leases(_), .. }));
+    world.desired.regions.get_mut(&region("ap")).unwrap().state = State::Fenced;
     assert_eq!(journalled(step(&operation, &world)), Phase::Verifying);
 }
 

@@ -210,6 +210,30 @@ async fn a_static_region_shows_copies_and_passes_the_rest_on_or_refuses_it() {
     .await;
 }
 
+/// What browsers are answered is compressed, each in its own way; whoever cannot read one is shown the copy, too.
+#[actix_web::test]
+async fn copies_are_made_of_answers_that_were_compressed() {
+    served([plain("b")], |[b]| async move {
+        let told = |static_only: bool| {
+            let mut world = described(&[("x", ""), ("b", &b.url())]);
+            world.desired.regions.get_mut(&region("b")).unwrap().spec.degraded.static_only = static_only;
+            b.believes(world);
+        };
+        let page = |codings: &str| client().get(b.url()).header("accept-encoding", codings).send();
+        told(false);
+        let first = page("gzip, br").await.unwrap();
+        assert!(first.headers().contains_key("content-encoding") && !first.headers().contains_key("age"));
+        told(true);
+        for codings in ["gzip, br", "identity"] {
+            let answer = page(codings).await.unwrap();
+            assert_eq!((answer.status().as_u16(), answer.headers().contains_key("age")), (200, true));
+            assert!(!answer.headers().contains_key("content-encoding"), "{codings}");
+            assert_eq!(answer.text().await.unwrap(), "b");
+        }
+    })
+    .await;
+}
+
 #[actix_web::test]
 async fn a_person_opens_and_closes_the_waiting_room_while_it_serves() {
     let brief = |edge: &mut EdgeConfig, _: &mut HttpServerConfig| edge.queue.wait = Duration::from_millis(20);

@@ -286,6 +286,31 @@ fn different_handles_are_different_products() {
     assert_eq!(parsed[0].product.former_slug.as_deref(), Some("red-mug"));
 }
 
+/// A file saved on a Mac writes letters with their marks apart.
+#[test]
+fn a_handle_written_in_two_ways_is_one_product() {
+    let row = |handle: &str, title: &str, size: &str| {
+        let name = if title.is_empty() { "" } else { "Size" };
+        line(&[
+            ("Handle", handle),
+            ("Title", title),
+            ("Option1 Name", name),
+            ("Option1 Value", size),
+            ("Variant Price", "5"),
+        ])
+    };
+    let (parsed, errors) = file(&[
+        row("café", "Café", "S"),
+        row("wok", "Wok", "S"),
+        row("cafe\u{301}", "", "M"),
+        row("\u{200b}", "Wok", "M"),
+    ]);
+    assert_eq!(errors, []);
+    let found: Vec<(&str, usize)> =
+        parsed.iter().map(|it| (product(it).title.as_str(), it.offers.len())).collect();
+    assert_eq!(found, [("Café", 2), ("Wok", 2)]);
+}
+
 #[test]
 fn a_file_without_a_header_is_refused() {
     for text in ["a,b\n1,2\n", "", "\n\n"] {

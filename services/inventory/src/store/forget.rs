@@ -14,9 +14,10 @@ use super::{
     number,
 };
 
-/// Who moves stock when no person does, and how an import does: its first stock, and what it counted later.
+/// Who moves stock when no person does, and how: an import's first stock, what it counted later, and what was moved between
+/// regions because it was far from where it is bought.
 const SYSTEM: &str = "system";
-const OURS: [&str; 2] = ["initial", "count"];
+const OURS: [&str; 3] = ["initial", "count", "quota"];
 
 fn of_skus(ids: &[SkuId]) -> Condition {
     let mut by_shard: BTreeMap<i32, Vec<Uuid>> = BTreeMap::new();

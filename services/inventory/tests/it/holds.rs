@@ -5,6 +5,7 @@ use std::time::Duration;
 use contracts::inventory::{ExtendHold, HoldState, Inventory, Reserve, WarehouseInput, code};
 use inventory::InventoryConfig;
 use kernel::code as general;
+use sea_orm::ConnectionTrait;
 
 use crate::fixture::*;
 
@@ -137,6 +138,40 @@ async fn a_thousand_holds_expire_in_batches() {
     f.clock.advance(Duration::from_secs(3_600));
     assert_eq!(f.service.expire_due(|| false).await.unwrap(), 450);
     assert_eq!(f.numbers(sku("a")).await, (1_000, 0, 0));
+}
+
+/// Fails when a hold that cannot be taken back ends the run for all others.
+#[tokio::test]
+async fn a_damaged_hold_keeps_nobody_elses_stock() {
+    let (f, a) = (fixture().await, sku("a"));
+    f.stock(a, 9).await;
+    let mut made = Vec::new();
+    for name in ["torn", "garbled", "whole"] {
+        f.clock.advance(Duration::from_secs(1));
+        made.push(f.db.now().micros());
+        f.service.reserve(&f.ctx(), reserve(hold(name), &[(a, 2)])).await.unwrap();
+    }
+    let (torn, garbled) = (made[0], made[1]);
+    for damage in [
+        // It names a bucket that is not there.
+        format!(
+            "UPDATE hold_line SET n = 9 WHERE hold_id IN (SELECT id FROM hold WHERE created_at = {torn})"
+        ),
+        // What it is for cannot be read.
+        format!("UPDATE hold SET `lines` = x'00' WHERE created_at = {garbled}"),
+    ] {
+        f.db.schema(move |connection| {
+            Box::pin(async move { connection.execute_unprepared(&damage).await.map(drop) })
+        })
+        .await
+        .unwrap();
+    }
+    f.clock.advance(Duration::from_secs(16 * 60));
+    assert_eq!(f.service.expire_due(|| false).await.unwrap(), 1);
+    assert_eq!(f.service.hold(&f.ctx(), hold("whole")).await.unwrap().state, HoldState::Expired);
+    assert_eq!(f.service.hold(&f.ctx(), hold("torn")).await.unwrap().state, HoldState::Reserved);
+    assert_eq!(f.available(a).await, 5);
+    assert_eq!(f.service.expire_due(|| false).await.unwrap(), 0);
 }
 
 #[tokio::test]

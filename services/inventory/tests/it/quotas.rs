@@ -224,6 +224,21 @@ async fn what_lies_in_a_region_that_is_out_is_borrowed_and_then_moved() {
     assert!(t.buy(US, "the rest", &[(hot(), 27)]).await);
 }
 
+/// What a migration brought can be taken back though quotas moved: nobody but the rebalancer touched it.
+#[tokio::test]
+async fn stock_that_only_changed_its_region_has_not_lived() {
+    let (t, brought) = (three(InventoryConfig::default()).await, sku("brought"));
+    let ctx = t.f.ctx();
+    let first = InitialStock { sku_id: brought, quantity: 30 };
+    t.at[EU].set_initial(&ctx, vec![first]).await.unwrap();
+    t.hear([Fenced, Active, Active]);
+    assert!(t.rebalance().await > 0);
+    let stock = t.at[EU].forgetting();
+    assert!(stock.lived(&ctx, &[brought]).await.unwrap().is_empty());
+    assert!(t.buy(EU, "one", &[(brought, 1)]).await);
+    assert_eq!(stock.lived(&ctx, &[brought]).await.unwrap(), [brought]);
+}
+
 #[tokio::test]
 async fn each_warehouse_is_divided_for_itself() {
     let t = three(InventoryConfig::default()).await;

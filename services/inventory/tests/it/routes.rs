@@ -33,17 +33,11 @@ struct Others {
 
 #[async_trait]
 impl Transport for Others {
-    async fn call(
-        &self,
-        _: &Ctx,
-        domain: &'static str,
-        method: &'static str,
-        body: Vec<u8>,
-    ) -> Result<Vec<u8>> {
-        if domain == "account" {
+    async fn call(&self, _: &Ctx, of: &'static str, method: &'static str, body: Vec<u8>) -> Result<Vec<u8>> {
+        if of == "account" {
             return Ok(b"true".to_vec());
         }
-        assert_eq!((domain, method), ("catalog", "skus"), "nothing else is asked");
+        assert_eq!((of, method), ("catalog", "skus"), "nothing else is asked");
         let ids: Vec<SkuId> = serde_json::from_slice(&body).unwrap();
         self.asked.lock().unwrap().push(ids.len());
         let found: Vec<SkuInfo> = ids.into_iter().filter(|id| self.skus.contains(id)).map(info).collect();

@@ -10,6 +10,7 @@ use contracts::{
     },
 };
 use kernel::{Id, Shard, code as general};
+use sea_orm::{ConnectionTrait, Statement};
 
 use crate::fixture::*;
 
@@ -64,6 +65,42 @@ async fn reserved_units_cannot_be_counted_away() {
         f.service.adjust(&f.ctx(), adjustment(sku("a"), AdjustReason::Count, -2)).await.unwrap_err();
     assert!(refused.is(code::BELOW_ZERO));
     assert_eq!(f.numbers(sku("a")).await, (1, 4, 0));
+}
+
+/// Fails when the most a warehouse holds keeps out what was set aside or sold from it.
+#[tokio::test]
+async fn what_was_sold_comes_back_whatever_came_in_meanwhile() {
+    const MOST: i64 = 1_000_000_000_000;
+    let (f, a) = (fixture().await, sku("a"));
+    f.stock(a, MOST).await;
+    for name in ["held", "sold"] {
+        f.service.reserve(&f.ctx(), reserve(hold(name), &[(a, 5)])).await.unwrap();
+    }
+    f.service.confirm(&f.ctx(), hold("sold")).await.unwrap();
+    let inbound = async |units| f.service.adjust(&f.ctx(), adjustment(a, AdjustReason::Inbound, units)).await;
+    let refused = inbound(6).await.unwrap_err();
+    assert!(refused.is(code::BELOW_ZERO));
+    assert_eq!(refused.fields()[0].pointer, "/delta");
+    inbound(5).await.unwrap();
+    f.service.give_back(&f.ctx(), hold("sold")).await.unwrap();
+    f.service.release(&f.ctx(), hold("held")).await.unwrap();
+    assert_eq!(f.numbers(a).await, (MOST + 5, 0, 0));
+}
+
+/// What settles a commit that was not heard of is written whether the caller gave a key or not.
+#[tokio::test]
+async fn a_change_without_a_key_is_settled_by_one_of_its_own() {
+    let (f, a) = (fixture().await, sku("a"));
+    for _ in 0..2 {
+        f.service.adjust(&f.ctx(), adjustment(a, AdjustReason::Inbound, 3)).await.unwrap();
+    }
+    assert_eq!(f.available(a).await, 6, "two are two");
+    f.service.add_warehouse(&f.ctx(), warehouse("far")).await.unwrap();
+    for (route, keys) in [("inventory.adjust", 2), ("inventory.add_warehouse", 1)] {
+        let sql = format!("SELECT request_key FROM idempotency WHERE route = '{route}'");
+        let found = Statement::from_string(f.db.read().get_database_backend(), sql);
+        assert_eq!(f.db.read().query_all_raw(found).await.unwrap().len(), keys, "{route}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,60 +1,24 @@
-//! `meridian up` and `meridian region`.
+//! `meridian region`.
 
+mod policy;
+mod run;
+mod shares;
+#[cfg(test)]
+mod tests;
 mod words;
 
-use std::{fmt, str::FromStr, time::Duration};
+use clap::{Args, Subcommand};
+use kernel::Region;
+use placement::Jurisdiction;
 
-use clap::{Args, Subcommand, ValueEnum};
-use kernel::{Region, Shard};
-use placement::{Day, Jurisdiction, Role};
-
-pub(crate) use self::words::ShardRange;
-use self::words::{entrance, jurisdiction, law, name, pin, role, shard, weekly};
-
-/// How a command answers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub enum Output {
-    /// For people: tables and sentences.
-    #[default]
-    Text,
-    /// For programs: JSON, one document (or one a line, where it says so); everything else goes to standard error.
-    Json,
-}
-
-/// `meridian up`.
-#[derive(Clone, Debug, Args)]
-pub struct Up {
-    /// Port of the first region; the others have the next two. 0 takes free ones.
-    #[arg(long, default_value_t = 8080, value_name = "PORT", value_parser = clap::value_parser!(u16).range(..=65_533))]
-    pub base_port: u16,
-    /// `json`: once ALL regions are ready, one line a region on standard output:
-    /// {"region":"us-east","url":"http://127.0.0.1:8080","pid":4242}
-    #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
-    pub output: Output,
-    /// How long the regions may take to become ready.
-    #[arg(long, default_value = "3m", value_name = "TIME")]
-    pub ready_within: Patience,
-}
-
-/// A length of time, such as `90s` or `2m`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience(pub Duration);
-
-impl FromStr for Patience {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        humantime::parse_duration(text)
-            .map(Self)
-            .map_err(|_| "a time is written as 500ms, 90s or 2m".to_owned())
-    }
-}
-
-impl fmt::Display for Patience {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        humantime::format_duration(self.0).fmt(f)
-    }
-}
+use self::words::{entrance, jurisdiction, law, name, reason};
+pub(crate) use self::{
+    policy::PolicyChange,
+    run::{Run, Waiting},
+    shares::{NewRegion, Share},
+    words::ShardRange,
+};
+use super::{Output, Patience};
 
 /// `meridian region`.
 #[derive(Clone, Debug, Args)]
@@ -315,8 +279,8 @@ pub enum RegionCommand {
     Abort {
         /// Its number; the one that runs when absent.
         operation: Option<u64>,
-        /// Why, for the journal.
-        #[arg(long, default_value = "asked for at the command line", value_name = "TEXT")]
+        /// Why, for the journal: 200 characters at most.
+        #[arg(long, default_value = "asked for at the command line", value_name = "TEXT", value_parser = reason)]
         why: String,
         #[command(flatten)]
         wait: Waiting,
@@ -333,7 +297,8 @@ pub enum RegionCommand {
         #[arg(long, value_name = "TIME")]
         window: Option<Patience>,
     },
-    /// Show what an operation did when.
+    /// Show what an operation did when, and how it went: what was taken, moved and handed over, what waited, what the audit
+    /// found.
     Timeline {
         /// Its number; the last one when absent.
         operation: Option<u64>,
@@ -346,109 +311,4 @@ pub enum RegionCommand {
         #[arg(value_parser = name)]
         region: Option<Region>,
     },
-}
-
-/// How an operation is run.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Run {
-    /// Show the plan, and do nothing.
-    #[arg(long)]
-    pub dry_run: bool,
-    #[command(flatten)]
-    pub wait: Waiting,
-}
-
-/// Whether and how long to wait for an operation.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Waiting {
-    /// Wait until it is over and show how it goes (the default).
-    #[arg(long, overrides_with = "no_wait")]
-    pub wait: bool,
-    /// Begin it and return.
-    #[arg(long)]
-    pub no_wait: bool,
-    /// How long to wait; the operation itself goes on afterwards. [default: 10m]
-    #[arg(long, value_name = "TIME")]
-    pub timeout: Option<Patience>,
-}
-
-impl Waiting {
-    /// How long to wait, if at all.
-    pub(crate) fn longest(&self) -> Option<Duration> {
-        let longest = self.timeout.map_or(Duration::from_secs(600), |patience| patience.0);
-        (!self.no_wait).then_some(longest)
-    }
-}
-
-/// What a region that is added is.
-#[derive(Clone, Debug, Default, Args)]
-pub struct NewRegion {
-    /// It votes in the database and watches the others, and is no home.
-    #[arg(long, conflicts_with_all = ["weight", "capacity"])]
-    pub witness: bool,
-    /// Its part of the shards, in proportion to the other regions' weights. [default: 1]
-    #[arg(long, value_name = "WEIGHT")]
-    pub weight: Option<u16>,
-    /// The most shards that may live there. [default: all]
-    #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub capacity: Option<u16>,
-    /// A jurisdiction whose data it keeps, beside what may lie anywhere. May be given again.
-    #[arg(long, value_name = "JURISDICTION", value_parser = jurisdiction)]
-    pub jurisdiction: Vec<Jurisdiction>,
-}
-
-/// A region's share, role and jurisdictions.
-#[derive(Clone, Debug, Default, Args)]
-#[group(required = true, multiple = true)]
-pub struct Share {
-    /// Its part of the shards, in proportion to the other regions' weights; 0: none while there is room elsewhere.
-    #[arg(long, value_name = "WEIGHT")]
-    pub weight: Option<u16>,
-    /// The most shards that may live there.
-    #[arg(long, value_name = "SHARDS")]
-    pub capacity: Option<u16>,
-    /// Whether a failover away from there may begin without a person.
-    #[arg(long, value_name = "true|false")]
-    pub failover_ready: Option<bool>,
-    /// What it is for: a home, or a witness.
-    #[arg(long, value_name = "full|witness", value_parser = role)]
-    pub role: Option<Role>,
-    /// A jurisdiction whose data it keeps from now on. May be given again.
-    #[arg(long, value_name = "JURISDICTION", value_parser = jurisdiction)]
-    pub keep: Vec<Jurisdiction>,
-    /// A jurisdiction whose data it keeps no more; refused while shards under it live there. May be given again.
-    #[arg(long, value_name = "JURISDICTION", value_parser = jurisdiction)]
-    pub drop: Vec<Jurisdiction>,
-}
-
-/// A change of what holds for the map as a whole.
-#[derive(Clone, Debug, Default, Args)]
-pub struct PolicyChange {
-    /// A shard that must live in a region: the next `rebalance` brings it there, and keeps it. May be given again.
-    #[arg(long, value_name = "SHARD=REGION", value_parser = pin)]
-    pub pin: Vec<(Shard, Region)>,
-    /// A shard that may live anywhere again. May be given again.
-    #[arg(long, value_name = "SHARD", value_parser = shard)]
-    pub unpin: Vec<Shard>,
-    /// The most shards that change their home together.
-    #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub at_once: Option<u16>,
-    /// The most shards a minute in planned operations; a failover has no such limit.
-    #[arg(long, value_name = "SHARDS", value_parser = clap::value_parser!(u16).range(1..))]
-    pub per_minute: Option<u16>,
-    /// Let nothing planned begin or go on. A failover that has fenced its region goes on.
-    #[arg(long, conflicts_with = "resume")]
-    pub pause: bool,
-    /// End the pause.
-    #[arg(long)]
-    pub resume: bool,
-    /// Begin a drill by itself once a week within this hour, in UTC, unless something is unwell then.
-    #[arg(long, value_name = "DAY@HOUR", value_parser = weekly)]
-    pub drills: Option<(Day, u8)>,
-    /// A region whose turn it is; may be given again. All that are failover-ready when absent.
-    #[arg(long, value_name = "REGION", value_parser = name, requires = "drills")]
-    pub drill: Vec<Region>,
-    /// Begin no drills by itself any more.
-    #[arg(long, conflicts_with_all = ["drills", "drill"])]
-    pub no_drills: bool,
 }

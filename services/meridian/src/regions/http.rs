@@ -39,7 +39,7 @@ async fn begin(regions: Data<dyn Regions>, Staff(ctx): Staff, Valid(asked): Vali
     Ok(accepted(&format!("/api/v1/admin/region-operations/{}", begun.id), &begun))
 }
 
-/// An operation with its timeline, running or ended (`operations.read`).
+/// An operation with its timeline and its report, running or ended (`operations.read`).
 #[utoipa::path(tag = "regions", params(("id" = u64, Path)), responses((status = 200, body = OperationView)))]
 #[get("/api/v1/admin/region-operations/{id}")]
 async fn read_operation(regions: Data<dyn Regions>, Staff(ctx): Staff, PathOf(id): PathOf<u64>) -> Answer {

@@ -1,9 +1,15 @@
 //! What people and programs are shown of regions. Pure.
 
-use contracts::region::{EntryView, OperationView, RegionView, RegionsView, ShardView, SightingView};
+use contracts::region::{
+    DrillsView, EntryView, OperationView, RegionView, RegionsView, ShardView, SightingView,
+};
 use coordinator::Scene;
 use kernel::Region;
-use placement::{By, Leg, Operation, Outcome, Phase, RegionRow, Role, Step, Verdict, World, step};
+use placement::{
+    By, Leg, Operation, Outcome, Phase, Policy, RegionRow, Role, Step, Verdict, World, step, unwell,
+};
+
+use super::report;
 
 /// Everything, as `here` sees it.
 pub(crate) fn regions(scene: &Scene, here: Option<&Region>) -> RegionsView {
@@ -17,6 +23,7 @@ pub(crate) fn regions(scene: &Scene, here: Option<&Region>) -> RegionsView {
         paused: world.desired.policy.paused,
         leader: leader.as_ref().filter(|lease| lease.held(now)).map(|lease| lease.holder.to_string()),
         operation: operation.as_ref().map(|running| self::operation(running, Some(world))),
+        drills: drills(world, &world.desired.policy),
     }
 }
 
@@ -76,7 +83,7 @@ fn shard(world: &World, number: kernel::Shard) -> Option<ShardView> {
     })
 }
 
-/// An operation; `world` says what it waits for.
+/// An operation with its report; `world` says what it waits for.
 pub(crate) fn operation(operation: &Operation, world: Option<&World>) -> OperationView {
     let (outcome, why) = match &operation.phase {
         Phase::Ended(Outcome::Done { late }) if late.is_empty() => (Some("done"), None),
@@ -111,9 +118,30 @@ pub(crate) fn operation(operation: &Operation, world: Option<&World>) -> Operati
             .iter()
             .map(|entry| EntryView { at: entry.at, phase: entry.phase.clone(), detail: entry.detail.clone() })
             .collect(),
+        report: report::of(operation),
     }
 }
 
-fn count(n: usize) -> u64 {
+/// When drills begin by themselves as `policy` says, in `world`; none where none does.
+pub(crate) fn drills(world: &World, policy: &Policy) -> Option<DrillsView> {
+    let drills = policy.drills.as_ref()?;
+    let (week, next_at) = drills.next(world.observed.now);
+    let next = drills.region(&world.desired, week);
+    Some(DrillsView {
+        day: drills.day.name().to_owned(),
+        hour: drills.hour,
+        regions: drills.regions.iter().map(ToString::to_string).collect(),
+        next_at,
+        next: next.map(ToString::to_string),
+        begun: world.observed.last_drill.is_some_and(|last| last >= week),
+        unwell: match next {
+            None => Some("no region is failover-ready".to_owned()),
+            Some(region) => unwell(world, region),
+        },
+    })
+}
+
+/// A number that a view has room for.
+pub(super) fn count(n: usize) -> u64 {
     u64::try_from(n).unwrap_or(u64::MAX)
 }

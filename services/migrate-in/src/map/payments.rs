@@ -6,7 +6,7 @@ use contracts::{
     order::OrderId,
     payment::{IntentState, RefundState},
 };
-use kernel::{Money, Timestamp};
+use kernel::{Currency, Money, Timestamp};
 
 use super::Mapper;
 use crate::values::{Reason, Record, line};
@@ -41,10 +41,12 @@ impl Mapper {
         if paid.len() > 1 {
             return Err(format!("was paid more than once, by payments {}", paid.join(" and ")));
         }
+        let speaks = attempts.iter().find(|(_, attempt)| attempt.state == IntentState::Succeeded);
+        let currency = speaks.map_or(self.mapping.currency(), |(_, attempt)| attempt.amount.currency);
         let mut refunds = Vec::with_capacity(rows.refunds.len());
         for row in rows.refunds {
             let key = row.need("id")?;
-            let refund = self.refund(order_id, rows.order, row, &paid);
+            let refund = self.refund(order_id, currency, row, &paid);
             refunds.push(refund.map_err(|reason| format!("refund {key}: {reason}"))?);
         }
         refunds.sort_by_key(|refund| refund.id);
@@ -61,6 +63,10 @@ impl Mapper {
         };
         let speaker = facts.speaker().cloned().ok_or_else(|| "has no payment".to_owned())?;
         (facts.channel, facts.amount) = (speaker.channel, speaker.amount);
+        let back = refunded(&facts);
+        if back > facts.amount.amount {
+            return Err(format!("{} went back of {}", Money::new(back, currency), facts.amount));
+        }
         Ok(TakePayment { key: order_key, facts })
     }
 
@@ -88,10 +94,11 @@ impl Mapper {
         })
     }
 
+    /// A refund of the payment that succeeded, in its `currency` unless it says otherwise.
     fn refund(
         &self,
         order: OrderId,
-        order_row: &Record,
+        currency: Currency,
         row: &Record,
         paid: &[&str],
     ) -> Result<RefundFacts, Reason> {
@@ -107,7 +114,7 @@ impl Mapper {
         let reason = row.line("reason", 500);
         Ok(RefundFacts {
             id: self.ids.refund(order, row.need("id")?),
-            amount: row.money("amount", order_row.currency(self.mapping.currency())?)?,
+            amount: row.money("amount", row.currency(currency)?)?,
             state,
             reason: if reason.is_empty() { "refunded in the shop it came from".to_owned() } else { reason },
             provider_number: row.get("refund_no").map(|text| line(text, 64)),
@@ -116,10 +123,10 @@ impl Mapper {
     }
 }
 
-/// What went back of a payment, in minor units.
+/// What went back of a payment, in minor units; the most there is, where that is more.
 pub(crate) fn refunded(facts: &PaymentFacts) -> i64 {
     let done = facts.refunds.iter().filter(|refund| refund.state == RefundState::Succeeded);
-    done.map(|refund| refund.amount.amount).sum()
+    done.map(|refund| refund.amount.amount).fold(0, i64::saturating_add)
 }
 
 #[cfg(test)]
@@ -168,6 +175,9 @@ mod tests {
         assert_eq!((open.facts.state, refunded(&open.facts)), (IntentState::Cancelled, 0));
         let waiting = map(&[with(&paid(), &[("status", "0")])], &[]).unwrap();
         assert_eq!(waiting.facts.attempts[0].state, IntentState::Expired);
+        // Of an order in CNY: its money goes back as it came.
+        let dollars = map(&[with(&paid(), &[("currency", "USD")])], &[back]).unwrap().facts;
+        assert_eq!(dollars.refunds[0].amount, Money::new(980, Currency::USD));
     }
 
     #[test]
@@ -180,12 +190,16 @@ mod tests {
             ("status", "1"),
             ("created_at", "2024-01-20 00:00:00"),
         ]);
+        let too_much = with(&refund, &[("payment_id", "50"), ("amount", "39.81")]);
+        let most = with(&too_much, &[("amount", "92233720368547758.07")]);
         for (payments, refunds, part) in [
             (vec![paid(), again], vec![], "more than once, by payments 50 and 51"),
             (vec![with(&paid(), &[("amount", "-1.00")])], vec![], "payment 50: amount -1.00 is negative"),
             (vec![with(&paid(), &[("currency", "RMB")])], vec![], "unknown currency"),
             (vec![with(&paid(), &[("status", "8")])], vec![], "unknown status"),
             (vec![paid()], vec![refund], "refund 1: its payment did not succeed"),
+            (vec![paid()], vec![too_much], "39.81 CNY went back of 39.80 CNY"),
+            (vec![paid()], vec![most.clone(), with(&most, &[("id", "2")])], "went back of 39.80 CNY"),
             (vec![], vec![], "has no payment"),
         ] {
             let reason = map(&payments, &refunds).unwrap_err();

@@ -24,6 +24,9 @@ pub enum BusEngine {
 const QUICK_TRIES: u32 = 10;
 /// Most tries in all.
 const TRIES: u32 = 10_000;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+/// Longest pause, time for an event, or life of a lease.
+const LONGEST: Duration = DAY;
 
 /// Section `bus`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -82,7 +85,6 @@ pub struct BusConfig {
 
 impl Default for BusConfig {
     fn default() -> Self {
-        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
         Self {
             engine: BusEngine::Embedded,
             batch: 512,
@@ -132,12 +134,28 @@ impl BusConfig {
         for (field, value) in [
             ("timeout", self.timeout),
             ("backoff", self.backoff),
+            ("longest_backoff", self.longest_backoff),
             ("poll", self.poll),
             ("watch", self.watch),
             ("lease", self.lease),
         ] {
             if value.is_zero() {
                 return wrong(field, "must be longer than nothing");
+            }
+        }
+        for (field, value) in [
+            ("timeout", self.timeout),
+            ("backoff", self.backoff),
+            ("longest_backoff", self.longest_backoff),
+            ("poll", self.poll),
+            ("gather", self.gather),
+            ("watch", self.watch),
+            ("lease", self.lease),
+            ("stall", self.stall),
+            ("cursor", self.cursor),
+        ] {
+            if value > LONGEST {
+                return wrong(field, "must be a day at most");
             }
         }
         if self.keep_at_most < self.keep {
@@ -162,6 +180,23 @@ pub(crate) fn built_without() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_bounded() {
+        assert!(
+            BusConfig { cursor: LONGEST, stall: Duration::ZERO, ..BusConfig::default() }.validate().is_ok()
+        );
+        // A moment that far away cannot be told: whoever waits for it would panic.
+        let far = Duration::from_secs(u64::MAX);
+        for (config, field) in [
+            (BusConfig { cursor: far, ..BusConfig::default() }, "bus.cursor"),
+            (BusConfig { watch: LONGEST + Duration::from_secs(1), ..BusConfig::default() }, "bus.watch"),
+            // What failed would be tried again without a pause.
+            (BusConfig { longest_backoff: Duration::ZERO, ..BusConfig::default() }, "bus.longest_backoff"),
+        ] {
+            assert_eq!(config.validate().unwrap_err().fields()[0].pointer, field);
+        }
+    }
 
     #[test]
     fn tries_are_bounded() {

@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Bus, BusConfig, Consumer, DeadLetter, Pruned, Scope, Selection,
+    Bus, BusConfig, Consumer, DeadLetter, Pruned, Scope, Selection, Subscribed,
     beat::Beat,
     deliver::Courier,
     prune, regional, sequence, store,
@@ -84,6 +84,10 @@ impl Bus for EmbeddedBus {
         let stop = shutdown.child_token();
         self.spawn_all(&mut loops, &stop);
         subscriptions::run_to_end(loops, &stop).await;
+    }
+
+    fn subscriptions(&self) -> Vec<Subscribed> {
+        subscriptions::of(&self.consumers)
     }
 
     async fn quiescent(&self) -> Result<bool> {

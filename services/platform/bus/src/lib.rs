@@ -13,6 +13,7 @@
 //!   broker that goes for sequencing, relaying and retries, and the broker shares the events among the processes of all
 //!   regions. What every region needs for itself has [`Scope::Region`].
 //! - Leases keep two processes from doing the same work; nothing is safe because of them.
+//! - What is kept for a subscription that nobody takes any more is told by [`check`] and forgotten by [`forget`].
 //!
 //! Tables: `subscription_cursor`, `retry`; prunes `event_log` and `inbox`. An event that a broker kept for longer than the
 //! log, and that fails, gets its row in the log again.
@@ -23,6 +24,7 @@ mod config;
 mod deliver;
 mod embedded;
 mod lag;
+mod leftover;
 mod open;
 mod port;
 mod prune;
@@ -42,7 +44,8 @@ mod watch;
 pub use audit::{Ailment, examine};
 pub use config::{BusConfig, BusEngine, Peer, PulsarConfig};
 pub use embedded::EmbeddedBus;
+pub use leftover::{Leftover, check, forget};
 pub use open::{SetupStep, open, setup};
-pub use port::{Bus, Consumer, DeadLetter, Pruned, Scope, Selection, Sharing};
+pub use port::{Bus, Consumer, DeadLetter, Pruned, Scope, Selection, Sharing, Subscribed};
 #[cfg(feature = "pulsar")]
 pub use pulsar::PulsarBus;

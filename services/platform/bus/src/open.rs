@@ -5,6 +5,7 @@ use std::sync::Arc;
 use kernel::Result;
 use platform_db::Db;
 use platform_regions::Regions;
+use serde::Serialize;
 
 #[cfg(feature = "pulsar")]
 use crate::pulsar::{self, PulsarBus};
@@ -29,14 +30,14 @@ pub fn open(
     }
 }
 
-/// What `setup` looked at, or did.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What `setup` or `forget` looked at, or did.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct SetupStep {
     /// What it is: `topic`, `namespace`, …
     pub kind: &'static str,
     /// Its name.
     pub name: String,
-    /// How it stands now: `present`, `created`, `changed from …`.
+    /// How it stands now: `present`, `created`, `changed from …`, `forgotten`.
     pub state: String,
 }
 

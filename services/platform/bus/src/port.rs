@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use contracts::Event;
-use kernel::{Page, Result, Shard, Timestamp};
+use kernel::{Page, Region, Result, Shard, Timestamp};
 use tokio_util::sync::CancellationToken;
 
 /// Takes events of some topics.
@@ -66,11 +66,44 @@ pub enum Sharing {
     Freely,
 }
 
+/// A subscription of the code: whose events somebody takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subscribed {
+    /// Its name.
+    pub name: String,
+    /// The topics it takes.
+    pub topics: &'static [&'static str],
+    /// For whom it works.
+    pub scope: Scope,
+}
+
+impl Subscribed {
+    /// What it runs under in a shop of these regions: its own name, or one a region where each has it for itself. Without
+    /// regions its own name.
+    #[must_use]
+    pub fn among(self, regions: &[Region]) -> Vec<Self> {
+        if self.scope == Scope::Shop || regions.is_empty() {
+            return vec![self];
+        }
+        let (topics, scope) = (self.topics, self.scope);
+        let of = |region| Self { name: regional_name(&self.name, region), topics, scope };
+        regions.iter().map(of).collect()
+    }
+}
+
+/// The name of a subscription that a region has for itself.
+pub(crate) fn regional_name(name: &str, region: &Region) -> String {
+    format!("{name}@{region}")
+}
+
 /// Brings events from the log to consumers.
 #[async_trait]
 pub trait Bus: Send + Sync + 'static {
     /// Runs until `shutdown`, then finishes what is being consumed and returns.
     async fn run(&self, shutdown: CancellationToken);
+
+    /// The subscriptions of this process, under the names they run under.
+    fn subscriptions(&self) -> Vec<Subscribed>;
 
     /// Whether nothing is under way: no event waits to be sequenced, every consumer of this process has seen the whole
     /// log and none waits for a retry. Dead letters do not count.

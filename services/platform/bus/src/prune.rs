@@ -55,7 +55,12 @@ async fn prune_shard(
     subscriptions: &[String],
     pruned: &mut Pruned,
 ) -> Result<()> {
-    let Some(first) = store::first_position(db, shard).await? else { return Ok(()) };
+    let first = store::first_position(db, shard).await?;
+    for subscription in subscriptions {
+        let before = (shard, first.unwrap_or(i64::MAX));
+        pruned.inbox += forget_notes(db, subscription, before, limits.old).await?;
+    }
+    let Some(first) = first else { return Ok(()) };
     let mut from = first - 1;
     loop {
         let page = store::aged(db, shard, from, SLICE).await?;
@@ -83,6 +88,29 @@ async fn prune_shard(
             return Ok(());
         }
         from = to;
+    }
+}
+
+/// Deletes what a subscription noted, long enough ago, of events that are no longer in the log: a broker keeps them for longer,
+/// and who comes late consumes them then.
+async fn forget_notes(
+    db: &Db,
+    subscription: &str,
+    (shard, before): (Shard, i64),
+    old: Timestamp,
+) -> Result<u64> {
+    let mut gone = 0;
+    loop {
+        let page = store::noted(db, subscription, (shard, before), old, SLICE).await?;
+        let Some(last) = page.last().copied() else { return Ok(gone) };
+        gone += db
+            .write(shard, (subscription.to_owned(), (shard, last), old), |tx, (subscription, last, old)| {
+                Box::pin(store::delete_noted(tx, subscription, *last, *old))
+            })
+            .await?;
+        if u32::try_from(page.len()).is_ok_and(|found| found < SLICE) {
+            return Ok(gone);
+        }
     }
 }
 

@@ -18,6 +18,7 @@ mod admin;
 mod care;
 mod foreign;
 mod lanes;
+mod leftover;
 mod link;
 mod message;
 mod receive;
@@ -38,19 +39,20 @@ use platform_regions::Regions;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-pub(crate) use self::setup::setup;
 use self::{care::Caretaker, receive::Receiver, relay::Relay, site::Site, survey::Survey};
+pub(crate) use self::{
+    leftover::{forget, leftovers},
+    setup::setup,
+};
+pub(crate) use crate::subscriptions::RELAY;
 use crate::{
-    Bus, BusConfig, Consumer, DeadLetter, Pruned, Scope, Selection,
+    Bus, BusConfig, Consumer, DeadLetter, Pruned, Scope, Selection, Subscribed,
     beat::Beat,
     deliver::Courier,
     prune, regional, sequence, store, subscriptions,
     turn::{Seat, Turn},
     watch::Watcher,
 };
-
-/// The relay's cursor among those of the subscriptions.
-pub(crate) const RELAY: &str = "relay";
 
 /// Relays the log to a broker and brings the broker's events to the consumers of this process.
 pub struct PulsarBus {
@@ -143,6 +145,10 @@ impl Bus for PulsarBus {
         subscriptions::run_to_end(loops, &stop).await;
     }
 
+    fn subscriptions(&self) -> Vec<Subscribed> {
+        subscriptions::of(&self.consumers)
+    }
+
     async fn quiescent(&self) -> Result<bool> {
         if !self.database_quiet().await? {
             return Ok(false);
@@ -184,13 +190,19 @@ impl Bus for PulsarBus {
         self.site.troubles.told()
     }
 
-    /// What the relay has not published, or a replay has still to bring, stays whatever its age.
+    /// What the relay has not published stays whatever its age. What a replay has still to bring stays as long as what a
+    /// subscription has not seen: nobody may be there to take it.
     async fn prune(&self) -> Result<Pruned> {
-        let mut kept = store::relayed_cursors(&self.site.db, RELAY).await?;
-        for shard in self.site.db.every_shard() {
-            kept.entry(shard).or_insert(0);
+        let db = &self.site.db;
+        let mut published = store::cursors_of(db, RELAY).await?;
+        for shard in db.every_shard() {
+            published.entry(shard).or_insert(0);
         }
-        prune::prune_behind(&self.site.db, &self.site.config, &kept, &kept).await
+        let mut seen = store::least_replays(db).await?;
+        for (shard, pos) in &published {
+            seen.entry(*shard).and_modify(|least| *least = (*least).min(*pos)).or_insert(*pos);
+        }
+        prune::prune_behind(db, &self.site.config, &seen, &published).await
     }
 }
 

@@ -7,7 +7,7 @@ use contracts::Event;
 use kernel::{Region, Result};
 use platform_regions::Regions;
 
-use crate::{Consumer, Scope, Sharing};
+use crate::{Consumer, Scope, Sharing, port::regional_name};
 
 /// A consumer under its region's own name: with cursors, parked events and dead letters of its own.
 struct Regional {
@@ -26,7 +26,7 @@ fn of(consumer: Arc<dyn Consumer>, region: &Region) -> Arc<dyn Consumer> {
         Scope::Shop => consumer,
         Scope::Region => {
             // A few names, for as long as the process lives.
-            let name = Box::leak(format!("{}@{region}", consumer.subscription()).into_boxed_str());
+            let name = Box::leak(regional_name(consumer.subscription(), region).into_boxed_str());
             Arc::new(Regional { name, consumer })
         }
     }

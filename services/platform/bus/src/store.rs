@@ -1,6 +1,7 @@
 //! All SQL of the bus. Portable: `?` marks, no RETURNING, no upsert.
 
 mod lag;
+mod leftover;
 mod letters;
 mod prune;
 #[cfg(feature = "pulsar")]
@@ -16,15 +17,17 @@ use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
 pub(crate) use self::{
     lag::{oldest_behind, oldest_waiting},
+    leftover::{Kept, drop_cursors, drop_rows, kept, not_held, rows_of},
     letters::{Place, dead_letters, revive, rewind},
     prune::{
-        aged, delete_events, delete_inbox, delete_retries, first_position, least_cursors, subscriptions,
+        aged, delete_events, delete_inbox, delete_noted, delete_retries, first_position, least_cursors,
+        noted, subscriptions,
     },
     retry::{Outcome, Parked, Waiting, count_dead, count_live, note_retries, parked},
 };
 #[cfg(feature = "pulsar")]
 pub(crate) use self::{
-    replay::{advance_replay, begin_replay, relayed_cursors, replay_of},
+    replay::{advance_replay, begin_replay, cursors_of, least_replays, replay_of},
     retry::park_received,
 };
 

@@ -8,9 +8,14 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Consumer, DeadLetter,
+    Consumer, DeadLetter, Subscribed,
     store::{self, Place},
 };
+
+/// The cursors of the relay to a broker, among those of the subscriptions.
+pub(crate) const RELAY: &str = "relay";
+/// What the names of replays begin with there, before that of their subscription.
+pub(crate) const REPLAY: &str = "replay/";
 
 /// The lease's column takes 100 characters, `bus/` included.
 const LONGEST_NAME: usize = 90;
@@ -27,6 +32,16 @@ pub(crate) fn check(consumers: &[Arc<dyn Consumer>], own: &[&'static str]) -> Re
         }
     }
     Ok(())
+}
+
+/// The subscriptions of these consumers.
+pub(crate) fn of(consumers: &[Arc<dyn Consumer>]) -> Vec<Subscribed> {
+    let of = |consumer: &Arc<dyn Consumer>| Subscribed {
+        name: consumer.subscription().to_owned(),
+        topics: consumer.topics(),
+        scope: consumer.scope(),
+    };
+    consumers.iter().map(of).collect()
 }
 
 /// Waits for the bus's loops. One that panics takes the others down with it, and whoever runs the bus sees it end too early.

@@ -41,8 +41,9 @@ const WRITE_CONFLICT: u16 = 9007;
 const LOCK_WAIT: u16 = 1205;
 /// What TiDB says where it has no code of its own for an error of its store; the message tells.
 const UNKNOWN: u16 = 1105;
-/// Codes of a server that goes away: it shuts down, or has killed this connection.
-const GOING: [u16; 3] = [1053, 1077, 1927];
+/// Codes of a server that goes away: it shuts down, or has killed this connection; that lets nobody more in; and of a read that
+/// took longer than its session allows (`max_execution_time`, which only readers have).
+const GOING: [u16; 5] = [1053, 1077, 1927, 1040, 3024];
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {

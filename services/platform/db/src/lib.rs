@@ -45,7 +45,7 @@ pub use config::{DbConfig, EngineName, Synchronous, TidbConfig, Tls};
 pub use error::{DbResult, Error, is_duplicate};
 pub use marks::{Mark, Marks, mark};
 pub use once::Once;
-pub use read::Reader;
+pub use read::{Reader, Snapshot};
 pub use rows::Rows;
 pub use stamps::{Stamp, Stamps};
 pub use turn::Turn;

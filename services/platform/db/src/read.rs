@@ -33,11 +33,12 @@ impl Reader {
     }
 
     /// A transaction in which every statement sees the same moment; to be rolled back.
-    pub async fn snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        match self.deadline {
-            None => self.pool.begin().await,
-            Some(deadline) => within(deadline, self.pool.begin()).await,
-        }
+    pub async fn snapshot(&self) -> Result<Snapshot, DbErr> {
+        let transaction = match self.deadline {
+            None => self.pool.begin().await?,
+            Some(deadline) => begin(&self.pool, deadline).await?,
+        };
+        Ok(Snapshot { transaction, deadline: self.deadline })
     }
 
     /// Runs a statement that only reads, on another connection when its own is broken: after a restart of the server all
@@ -61,6 +62,47 @@ impl Reader {
     }
 }
 
+/// A transaction in which every statement sees the same moment. On TiDB each has a deadline, as a [`Reader`]'s has; none runs
+/// again: its moment went with its connection.
+pub struct Snapshot {
+    transaction: DatabaseTransaction,
+    deadline: Option<Duration>,
+}
+
+impl Snapshot {
+    /// Ends it.
+    pub async fn rollback(self) -> Result<(), DbErr> {
+        bounded(self.deadline, self.transaction.rollback()).await
+    }
+}
+
+/// The outcome of a statement, within its deadline where it has one.
+async fn bounded<T>(
+    deadline: Option<Duration>,
+    statement: impl Future<Output = Result<T, DbErr>> + Send,
+) -> Result<T, DbErr> {
+    match deadline {
+        None => statement.await,
+        Some(deadline) => within(deadline, statement).await,
+    }
+}
+
+/// Begins a transaction within `deadline`. Who gives up, or goes away, leaves the beginning to itself, and it is undone when it
+/// comes: were it dropped, its connection would go back to the pool inside a transaction that nobody knows of, and who reads
+/// there next would see what was so when it began.
+pub(crate) async fn begin(
+    pool: &DatabaseConnection,
+    deadline: Duration,
+) -> Result<DatabaseTransaction, DbErr> {
+    let pool = pool.clone();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "ends by itself: when it has begun, or its connection breaks"
+    )]
+    let begun = tokio::spawn(async move { pool.begin().await });
+    within(deadline, async { begun.await.unwrap_or_else(|_| Err(late())) }).await
+}
+
 /// The outcome of a statement, or a failure that looks like a lost connection.
 pub(crate) async fn within<T>(
     deadline: Duration,
@@ -82,17 +124,11 @@ impl ConnectionTrait for Reader {
     }
 
     async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        match self.deadline {
-            None => self.pool.execute_raw(statement).await,
-            Some(deadline) => within(deadline, self.pool.execute_raw(statement)).await,
-        }
+        bounded(self.deadline, self.pool.execute_raw(statement)).await
     }
 
     async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        match self.deadline {
-            None => self.pool.execute_unprepared(sql).await,
-            Some(deadline) => within(deadline, self.pool.execute_unprepared(sql)).await,
-        }
+        bounded(self.deadline, self.pool.execute_unprepared(sql)).await
     }
 
     async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
@@ -107,5 +143,28 @@ impl ConnectionTrait for Reader {
             None => self.pool.query_all_raw(statement).await,
             Some(deadline) => self.insist(deadline, statement, |it| self.pool.query_all_raw(it)).await,
         }
+    }
+}
+
+#[async_trait]
+impl ConnectionTrait for Snapshot {
+    fn get_database_backend(&self) -> DbBackend {
+        self.transaction.get_database_backend()
+    }
+
+    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
+        bounded(self.deadline, self.transaction.execute_raw(statement)).await
+    }
+
+    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
+        bounded(self.deadline, self.transaction.execute_unprepared(sql)).await
+    }
+
+    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
+        bounded(self.deadline, self.transaction.query_one_raw(statement)).await
+    }
+
+    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
+        bounded(self.deadline, self.transaction.query_all_raw(statement)).await
     }
 }

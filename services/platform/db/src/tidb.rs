@@ -21,7 +21,7 @@ use kernel::{Clock, Ids, Result, Shard};
 use sea_orm::{
     DatabaseConnection, DbErr, SqlxMySqlConnector,
     sqlx::{
-        ConnectOptions as _, Executor,
+        ConnectOptions as _, Connection as _, Executor,
         mysql::{MySqlConnectOptions, MySqlPoolOptions, MySqlSslMode},
     },
 };
@@ -217,6 +217,10 @@ fn pool_options(config: &TidbConfig, connections: u32, settings: String) -> MySq
         .test_before_acquire(false)
         .max_lifetime(Duration::from_secs(3_600))
         .idle_timeout(Duration::from_secs(600))
+        // A rollback that waits to be sent: its transaction was given up in the middle of a statement. The driver counts
+        // answers that are still to come, and the many of a statement that was being prepared it counts wrongly: such a
+        // connection would wait for ever, and its place in the pool with it.
+        .after_release(|connection, _| Box::pin(async move { Ok(!connection.should_flush()) }))
         .after_connect(move |connection, _| {
             let settings = settings.clone();
             Box::pin(async move {

@@ -1,9 +1,9 @@
 //! A closure to be run in a transaction, without its types; and who hears when it is done.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use futures::future::BoxFuture;
+use futures::{FutureExt, future::BoxFuture};
 use kernel::{Failure, Result, Shard, code};
 use tokio::sync::{Notify, oneshot};
 use tracing::{Instrument, Span};
@@ -83,9 +83,15 @@ where
     }
 
     async fn run(&mut self, tx: &Tx) -> bool {
-        let work = (self.work)(tx, &self.input).instrument(self.span.clone());
-        let running = tokio::time::timeout(LONGEST, work);
-        let outcome = WRITING.scope((), running).await.unwrap_or_else(|_| Err(Failure::new(code::TIMEOUT)));
+        let (work, input) = (&self.work, &self.input);
+        let running = async move { work(tx, input).await }.instrument(self.span.clone());
+        // Who runs it has others to run, and what it did to undo: a panic ends here.
+        let running = tokio::time::timeout(LONGEST, AssertUnwindSafe(running).catch_unwind());
+        let outcome = match WRITING.scope((), running).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) => Err(Failure::internal("a write panicked")),
+            Err(_) => Err(Failure::new(code::TIMEOUT)),
+        };
         self.outcome.insert(outcome).is_ok()
     }
 

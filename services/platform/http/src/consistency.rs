@@ -27,12 +27,14 @@ impl AssertionKey {
         self.seal(VERSION, &now.plus(SKEW).micros())
     }
 
-    /// The moment that a request with these headers is held to; none without a token of ours. It is not after `now`: what
-    /// is loaded from here on is young enough.
+    /// The moment that a request with these headers is held to, by the latest of its tokens; none without a token of ours. It
+    /// is not after `now`: what is loaded from here on is young enough.
     pub(crate) fn held_to(&self, headers: &HeaderMap, now: Timestamp) -> Option<Timestamp> {
-        let token = headers.get(CONSISTENCY)?.to_str().ok()?;
-        let micros = self.unseal(VERSION, token).ok()?;
-        Some(Timestamp::from_micros(micros).min(now))
+        let moments = headers.get_all(CONSISTENCY).filter_map(|token| {
+            let micros = self.unseal(VERSION, token.to_str().ok()?).ok()?;
+            Some(Timestamp::from_micros(micros))
+        });
+        moments.max().map(|moment| moment.min(now))
     }
 
     /// Adds the token of a write that is committed by `now`, unless the region that did it has added its own.
@@ -66,5 +68,15 @@ mod tests {
         assert_eq!(AssertionKey::new([8; 32]).held_to(&headers, NOW), None);
         headers.insert(CONSISTENCY, HeaderValue::from_static("1700000000000000"));
         assert_eq!(key.held_to(&headers, NOW), None);
+        // Of two writes, told in whatever order.
+        let (early, late) = (NOW.minus(Duration::from_secs(9)), NOW.minus(Duration::from_secs(5)));
+        for order in [[early, late], [late, early]] {
+            headers.remove(CONSISTENCY);
+            for moment in order {
+                let token = HeaderValue::from_str(&key.written(moment).unwrap()).unwrap();
+                headers.append(CONSISTENCY, token);
+            }
+            assert_eq!(key.held_to(&headers, NOW), Some(late.plus(SKEW)));
+        }
     }
 }

@@ -46,6 +46,7 @@ mod strict;
 #[cfg(test)]
 mod tests;
 mod traces;
+mod whole;
 
 pub use answer::{accepted, cached, created, no_content, ok};
 pub use assertion::{ASSERTION_HEADER, ASSERTION_REFUSED, AssertionKey};
@@ -63,6 +64,7 @@ pub use input::{Params, PathOf, Upload, Valid};
 pub use openapi::openapi;
 pub use optional::Optional;
 pub use server::{Bound, Server};
+pub use whole::{Whole, WholeWanted};
 
 /// Registers a domain's handlers and the data they take; run once a worker.
 pub type Routes = Arc<dyn Fn(&mut utoipa_actix_web::service_config::ServiceConfig<'_>) + Send + Sync>;

@@ -36,6 +36,7 @@ use crate::{
     owners::{BelongsTo, Owner, Owners},
     routes::RouteTable,
     shared::Shared,
+    whole::Wholes,
 };
 
 /// What is served, and how. Built once, then [bound](Self::bind) and [run](Bound::run).
@@ -280,6 +281,7 @@ impl Parts {
             .fold(app, |app, routes| app.configure(|config| routes(&mut ServiceConfig::new(config))));
         app.configure(|config| self.own(config))
             .default_service(web::to(fallback))
+            .wrap(Wholes)
             .wrap(Condition::new(config.compress, Compress::default()))
             .wrap(Gate(shared.clone()))
     }

@@ -92,7 +92,7 @@ struct Shared {
     revision: AtomicU64,
     /// When changes of other processes were looked for last.
     looked: Mutex<Option<Instant>>,
-    gate: Semaphore,
+    gate: Arc<Semaphore>,
     waiting: AtomicU64,
 }
 
@@ -110,7 +110,7 @@ impl Tantivy {
             filling: Arc::default(),
             revision: AtomicU64::new(0),
             looked: Mutex::new(None),
-            gate: Semaphore::new(settings.searches.max(1)),
+            gate: Arc::new(Semaphore::new(settings.searches.max(1))),
             waiting: AtomicU64::new(0),
         };
         Self { shared: Arc::new(shared) }
@@ -124,12 +124,15 @@ impl Tantivy {
     {
         let shared = self.shared.clone();
         let waiting = Waiting::enter(&shared)?;
-        let permit = shared.gate.acquire().await.map_err(Failure::internal)?;
+        let permit = shared.gate.clone().acquire_owned().await.map_err(Failure::internal)?;
         drop(waiting);
         let reading = self.shared.clone();
-        let answer = blocking(move || f(&*reading.fresh()?)).await;
-        drop(permit);
-        answer
+        blocking(move || {
+            // A search whose caller went away runs on, and has its place until it ends.
+            let _permit = permit;
+            f(&*reading.fresh()?)
+        })
+        .await
     }
 }
 

@@ -31,6 +31,9 @@ pub use share::Share;
 /// The header of a region's `/healthz` that says how old its map is, in milliseconds.
 pub const MAP_AGE_HEADER: &str = "x-meridian-map-age";
 
+/// No answer of a database is later than this: one that is older than what is known was set back.
+const LATE: Duration = Duration::from_secs(10);
+
 /// The map as this process knows it; clones see the same.
 #[derive(Clone, Debug)]
 pub struct Regions(Option<Arc<Known>>);
@@ -83,15 +86,17 @@ impl Regions {
     }
 
     /// What was found in the database last, and whether it is what is known from now on. It is not in a shop without regions,
-    /// and where it is older than what was found before: an answer that was late.
+    /// and where it is older than what was found before: an answer that was late. Where nothing else has been found for longer
+    /// than answers are late, the database was set back, and what it says now counts.
     pub fn publish(&self, world: World) -> bool {
         let Some(known) = &self.0 else { return false };
         let duty = Duty::of(&known.me, &world);
+        let silent = self.map_age().is_some_and(|age| age > LATE);
         let published = known.world.send_if_modified(|current| {
             let first = !known.read.swap(true, Ordering::AcqRel);
             let later = (world.observed.version, world.observed.now)
                 >= (current.observed.version, current.observed.now);
-            let taken = first || later;
+            let taken = first || later || silent;
             if taken {
                 *current = Arc::new(world);
             }

@@ -59,6 +59,18 @@ fn an_answer_that_is_late_counts_for_nothing() {
 }
 
 #[test]
+fn a_database_that_was_set_back_counts_after_a_while() {
+    let regions = Regions::of(Region::new("us"), World::default());
+    assert!(regions.publish(world("us", 9, 9)));
+    assert!(!regions.publish(world("eu", 3, 3)), "it may be late");
+    let long_ago = Instant::now().checked_sub(LATE + Duration::from_secs(1)).unwrap();
+    *regions.0.as_ref().unwrap().read_at.lock().unwrap() = long_ago;
+    assert!(regions.publish(world("eu", 3, 3)));
+    assert_eq!(known(&regions), (MapVersion(3), Region::new("eu")));
+    assert!(!regions.publish(world("us", 2, 9)), "from then on as before");
+}
+
+#[test]
 fn a_region_is_out_by_the_map_alone() {
     let regions = Regions::of(Region::new("us"), World::default());
     assert!(!regions.is_out() && !Regions::single().is_out(), "nobody took it out");

@@ -216,3 +216,15 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_is_set_comes_after_what_a_clock_a_little_ahead_set() {
+    let second = |n| at(1).plus(Duration::from_secs(n));
+    let mut prices = SkuPrices::default();
+    assert_eq!(prices.next_moment(second(0)), second(0));
+    prices.set(&wanted(List, 1_000, None, None), second(10));
+    assert_eq!(prices.next_moment(second(9)), second(10).plus(Duration::from_micros(1)));
+    for right in [second(10), second(11), at(0)] {
+        assert_eq!(prices.next_moment(right), right, "as late, later, and a day before: that clock is wrong");
+    }
+}

@@ -13,7 +13,7 @@ use contracts::{
     catalog::CatalogClient,
     pricing::{PriceChanged, PriceKind, PricesOf, Pricing, SetPrice, code},
 };
-use kernel::{Clock, Currency, Id, Money, Shard, Timestamp, code as general};
+use kernel::{Clock, Currency, FakeClock, Id, Money, Shard, Timestamp, code as general};
 use platform_bus::Consumer;
 use pricing::{Forget, PricingConfig};
 
@@ -32,6 +32,22 @@ async fn a_window_opens_and_closes_on_time_whatever_is_cached() {
     assert_eq!(view.lowest_30_days, Some(usd(1_000)));
     f.clock.advance(DAY);
     assert_eq!(f.amount(a).await, Some(1_000));
+}
+
+/// Fails when a price loses for ever to one that was set before it by a clock that was a little ahead.
+#[tokio::test]
+async fn the_price_that_was_set_last_counts_whatever_the_clocks_say() {
+    let f = fixture().await;
+    let behind = Arc::new(FakeClock::new(f.db.now().minus(Duration::from_millis(200))));
+    let db = open(f.folder.path(), behind).await;
+    let there = over(&db, Arc::new(CatalogClient(f.shelf.clone())), PricingConfig::default());
+    for (name, kind) in [("a", PriceKind::List), ("b", PriceKind::Sale)] {
+        let of = |amount| SetPrice { kind, ..list(sku(name), usd(amount)) };
+        f.set(vec![of(1_000)]).await;
+        there.set_prices(&f.ctx(), vec![of(900)]).await.unwrap();
+        f.clock.advance(Duration::from_micros(1));
+        assert_eq!(f.amount(sku(name)).await, Some(900));
+    }
 }
 
 #[tokio::test]

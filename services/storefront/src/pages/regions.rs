@@ -1,6 +1,9 @@
 //! `/staff/regions`: the map of regions, what runs, and what staff may begin. For staff with `operations.read`; beginning
 //! takes `operations.write`.
 
+mod drills;
+pub(crate) mod report;
+
 use actix_web::{http::StatusCode, web::Path};
 use askama::Template;
 use contracts::{
@@ -60,6 +63,7 @@ pub(crate) struct Shown {
     pub(crate) runs: bool,
     pub(crate) why: Option<String>,
     pub(crate) timeline: Vec<(Timestamp, String, String)>,
+    pub(crate) report: Vec<report::Line>,
 }
 
 #[derive(Template)]
@@ -74,6 +78,8 @@ pub(crate) struct RegionsPage {
     pub(crate) rows: Vec<RegionRow>,
     pub(crate) cells: Vec<Cell>,
     pub(crate) operation: Option<Shown>,
+    /// When drills begin by themselves.
+    pub(crate) drills: Vec<String>,
     pub(crate) may_begin: bool,
     pub(crate) key: String,
 }
@@ -146,6 +152,7 @@ pub(crate) fn view(
         rows: map.regions.iter().map(row).collect(),
         cells: cells.collect(),
         operation: last.map(|operation| shown(locale, operation)),
+        drills: drills::sentences(locale, map.drills.as_ref()),
         may_begin,
         key: token::random(),
         page,
@@ -222,6 +229,7 @@ fn shown(locale: Locale, operation: &OperationView) -> Shown {
             .iter()
             .map(|line| (line.at, locale.text(phase_key(&line.phase)), line.detail.clone()))
             .collect(),
+        report: report::lines(locale, operation),
     }
 }
 

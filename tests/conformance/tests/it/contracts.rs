@@ -90,6 +90,7 @@ suite! {
         products_of_a_file_come_in, a_file_of_categories_comes_in_and_another_does_not, what_is_no_file_is_refused,
     ]
     region is regions, RegionsDispatcher: [
-        a_shop_without_a_map_says_so, an_operation_runs_alone_until_it_is_aborted,
+        a_shop_without_a_map_says_so, an_operation_runs_alone_until_it_is_aborted, an_operation_tells_how_it_went,
+        drills_by_schedule_are_told,
     ]
 }

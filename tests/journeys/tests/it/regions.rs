@@ -207,7 +207,14 @@ async fn a_drill_reports_what_it_can_know_and_a_map_can_grow() -> Result<()> {
     ensure!(report["events"]["waited"].is_u64() && report["replayed_events"].is_u64(), "{drill}");
     ensure!(report["failed_requests"].is_null() && report["lost_writes"].is_null(), "{drill}");
     ensure!(run(&["timeline"])?["report"]["taken_seconds"] == report["taken_seconds"]);
+    let staff = three.shop.admin().await?;
+    let path = format!("/api/v1/admin/region-operations/{}", drill["id"]);
+    let told = staff.get(&path).await?.expect(200)?;
+    ensure!(told["report"]["rto_seconds"] == report["rto_seconds"], "staff are told the same: {told}");
+    ensure!(told["report"]["lost_writes"].is_null(), "{told}");
     ensure!(run(&["policy", "--drills", "sat@3"])?["drills"]["next"].is_string());
+    let map = staff.get("/api/v1/admin/regions").await?.expect(200)?;
+    ensure!(map["drills"]["day"] == "saturday" && map["drills"]["hour"] == 3, "{map}");
     ensure!(run(&["policy", "--no-drills"])?["drills"].is_null());
 
     let added = run(&["add", "spare=http://127.0.0.1:9", "--weight", "0", "--jurisdiction", "eu"])?;

@@ -8,8 +8,8 @@ use std::{
 use coordinator::{Applied, Store};
 use kernel::{Region, Shard, Timestamp};
 use placement::{
-    Change, Degraded, Desired, Effect, Instance, Jurisdiction, Kind, OperationId, Outcome, Phase, Placing,
-    RegionRow, RegionSpec, Role, Spec, State,
+    By as Asked, Change, Degraded, Desired, Effect, Instance, Jurisdiction, Kind, OperationId, Outcome,
+    Phase, Placing, RegionRow, RegionSpec, Role, Spec, State,
 };
 use simulation::audit::{By, rest, step};
 
@@ -165,18 +165,24 @@ fn a_shard_nobody_works_on_is_no_rest() {
     assert_eq!(rest(&store, later.plus(TTL)), Ok(()), "nobody may");
 }
 
+/// The running operation ends.
+fn end(store: &mut Store, outcome: Outcome) -> Effect {
+    let mut next = store.running().unwrap().clone();
+    next.version += 1;
+    next.phase = Phase::Ended(outcome);
+    let effect = effect(store, Change::Journal(Box::new(next)));
+    assert_eq!(store.apply(&effect), Ok(Applied::Yes));
+    effect
+}
+
+fn aborted() -> Outcome {
+    Outcome::Aborted { why: "tired".into() }
+}
+
 #[test]
 fn a_region_that_an_ended_switchover_keeps_is_noticed() {
     let mut store = store();
-    let end = |store: &mut Store| {
-        let mut next = store.running().unwrap().clone();
-        next.version += 1;
-        next.phase = Phase::Ended(Outcome::Aborted { why: "tired".into() });
-        let effect = effect(store, Change::Journal(Box::new(next)));
-        assert_eq!(store.apply(&effect), Ok(Applied::Yes));
-        effect
-    };
-    end(&mut store);
+    end(&mut store, aborted());
     let kind = Kind::Switchover { region: region("eu"), outside: BTreeSet::new() };
     let id = store.begin(&Spec::asked("ada", kind), NOW).unwrap().unwrap();
     let expect = store.world().observed.version;
@@ -186,6 +192,52 @@ fn a_region_that_an_ended_switchover_keeps_is_noticed() {
     assert_eq!(store.apply(&cordon), Ok(Applied::Yes));
     assert_eq!(step(&before, &store, By::Coordinator(Some(&cordon)), NOW), Ok(()), "while it runs");
     let before = store.clone();
-    let end = end(&mut store);
+    let end = end(&mut store, aborted());
     assert_eq!(broken(&before, &store, By::Coordinator(Some(&end))), 10);
+}
+
+#[test]
+fn a_region_that_a_drill_keeps_when_it_is_done_is_noticed() {
+    for (outcome, noticed) in [(aborted(), false), (Outcome::Done { late: BTreeSet::new() }, true)] {
+        let mut store = store();
+        end(&mut store, aborted());
+        let drill = Spec::asked("ada", Kind::Drill { region: region("eu") });
+        let id = store.begin(&drill, NOW).unwrap().unwrap();
+        let expect = store.world().observed.version;
+        let fence = Change::Region { region: region("eu"), expect, to: State::Fenced, held_by: Some(id) };
+        let fence = effect(&store, fence);
+        assert_eq!(store.apply(&fence), Ok(Applied::Yes));
+        let before = store.clone();
+        let end = end(&mut store, outcome);
+        let audited = step(&before, &store, By::Coordinator(Some(&end)), NOW);
+        assert_eq!(audited.err().map(|broken| broken.invariant), noticed.then_some(10));
+    }
+}
+
+#[test]
+fn a_weeks_second_drill_is_noticed() {
+    let drill = |request: Option<&str>| Spec {
+        kind: Kind::Drill { region: region("eu") },
+        by: Asked::Itself,
+        digest: None,
+        request: request.map(str::to_owned),
+    };
+    let begin = |store: &mut Store, spec: &Spec, at: Timestamp| {
+        end(store, aborted());
+        let before = store.clone();
+        assert!(matches!(store.begin(spec, at), Ok(Some(_))));
+        step(&before, store, By::Coordinator(None), at).err().map(|broken| broken.invariant)
+    };
+    let mut store = store();
+    let key = "drill-by-schedule-00000009";
+    assert_eq!(begin(&mut store, &drill(Some(key)), NOW), None);
+    assert_eq!(begin(&mut store, &drill(Some("drill-by-schedule-00000010")), NOW), None, "the week after");
+    assert_eq!(begin(&mut store.clone(), &drill(Some("drill-by-schedule-9")), NOW), Some(9));
+    let persons = Spec { by: Asked::Person("ada".into()), ..drill(None) };
+    assert_eq!(begin(&mut store, &persons, NOW), None, "a person may ask for as many as they like");
+    assert_eq!(begin(&mut store, &drill(None), NOW), None, "without a key, the day counts: in 1970");
+    let hours = |hours: u64| NOW.plus(Duration::from_secs(3_600 * hours));
+    assert_eq!(begin(&mut store.clone(), &drill(None), hours(24)), Some(9), "Friday");
+    assert_eq!(begin(&mut store.clone(), &drill(None), hours(4 * 24 - 1)), Some(9), "Sunday");
+    assert_eq!(begin(&mut store, &drill(None), hours(4 * 24)), None, "Monday");
 }

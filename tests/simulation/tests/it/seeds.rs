@@ -1,15 +1,21 @@
 //! Seeds run, fail and replay.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use simulation::{Mutant, run, run_with};
 
 #[test]
 fn three_hundred_seeds_keep_every_invariant() {
     let mut ended = BTreeSet::new();
+    let mut acts: BTreeMap<&str, usize> = BTreeMap::new();
     for seed in 0..300 {
         match run(seed) {
-            Ok(report) => ended.extend(report.ended),
+            Ok(report) => {
+                ended.extend(report.ended);
+                for (act, count) in report.acts {
+                    *acts.entry(act).or_default() += count;
+                }
+            }
             Err(failed) => panic!("{failed}\nagain: cargo xtask sim --seeds 1 --start {seed}"),
         }
     }
@@ -19,10 +25,37 @@ fn three_hundred_seeds_keep_every_invariant() {
             assert!(ended.contains(&format!("{kind} {outcome}")), "no {kind} was {outcome}: {ended:?}");
         }
     }
-    for kind in ["move", "rebalance", "evacuate", "switchover", "drill"] {
+    for kind in ["move", "rebalance", "evacuate", "switchover", "drill", "scheduled drill"] {
         assert!(ended.contains(&format!("{kind} Aborted")), "no {kind} was aborted: {ended:?}");
     }
+    assert!(ended.contains("scheduled drill Done"), "{ended:?}");
+    for act in ACTS {
+        assert!(acts.contains_key(act), "nobody did this: {act}; {acts:?}");
+    }
+    assert_eq!(acts.len(), ACTS.len(), "{acts:?}");
 }
+
+/// What persons do.
+const ACTS: [&str; 18] = [
+    "abort",
+    "add a region",
+    "begin",
+    "burn",
+    "call drills off",
+    "law",
+    "make a witness",
+    "make a witness a home",
+    "pace",
+    "pause",
+    "pin",
+    "resume",
+    "schedule drills",
+    "set a capacity",
+    "set a failover",
+    "set a weight",
+    "state of a region",
+    "unpin",
+];
 
 #[test]
 fn a_seed_does_the_same_again() {
@@ -47,4 +80,9 @@ fn a_map_without_compare_and_set_is_noticed() {
 #[test]
 fn operations_without_versions_are_noticed() {
     assert_eq!(noticed(Mutant::OperationWithoutVersion), 9);
+}
+
+#[test]
+fn drills_without_their_weeks_key_are_noticed() {
+    assert_eq!(noticed(Mutant::DrillWithoutKey), 9);
 }

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     cli::{Run, Waiting},
     exit::{Ended, Why},
-    regions::{report::Told, view},
+    regions::view,
 };
 
 /// How often the database is asked whose answer does not come.
@@ -31,11 +31,20 @@ impl Desk {
         for region in kind.region().into_iter().chain(outside(&kind)) {
             known(&scene.world, region)?;
         }
+        if let Some(left) = kind.region().filter(|left| outside(&kind).any(|taker| taker == *left)) {
+            return Err(Ended::error(
+                Why::Usage,
+                format!("--outside {left}: the region that is left cannot take its own shards"),
+            ));
+        }
         let plan = make(&scene.world, &ask(&kind))?;
         if let Some(shown) = digest.as_ref().filter(|shown| **shown != plan.digest()) {
             return Err(another(&plan.digest(), shown.as_str()));
         }
         if run.dry_run {
+            if scene.operation.is_some() {
+                self.tell(format!("it could not begin now: {}", self.busy().await));
+            }
             return self.show_plan(&plan);
         }
         if plan.moves.is_empty() && matches!(kind, Kind::Move { .. } | Kind::Rebalance) {
@@ -58,7 +67,7 @@ impl Desk {
         let mut operation = Operation::begin(OperationId(0), Spec::asked(&self.person, kind), now);
         operation.phase = Phase::Ended(Outcome::Done { late: BTreeSet::new() });
         operation.timeline.clear();
-        let mut shown = serde_json::to_value(Told::of(&operation, None))?;
+        let mut shown = serde_json::to_value(view::operation(&operation, None))?;
         shown["id"] = Value::Null;
         self.answer(&shown, || "nothing to move".to_owned())
     }
@@ -145,9 +154,8 @@ impl Desk {
     /// What an operation is, right after it was asked for.
     async fn begun(&self, id: OperationId) -> Result<()> {
         let found = self.journal.operation(id).await.map_err(trouble)?.ok_or_else(|| no_operation(id))?;
-        let told = Told::of(&found, None);
-        let shown = &told.operation;
-        self.answer(&told, || {
+        let shown = view::operation(&found, None);
+        self.answer(&shown, || {
             format!("operation {id} ({}): {}. See `meridian region timeline {id}`", shown.kind, shown.phase)
         })
     }

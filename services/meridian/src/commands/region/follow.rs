@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     exit::{Ended, Why},
-    regions::{report::Told, view},
+    regions::{report, view},
 };
 
 /// Between two looks.
@@ -27,8 +27,8 @@ impl Desk {
     /// Until it is over: done is success.
     pub(super) async fn follow(&self, id: OperationId, longest: Duration) -> Result<()> {
         let ended = self.to_its_end(id, longest).await?;
-        let told = Told::of(&ended, None);
-        self.answer(&told, || format!("{}\n{}", show::end(&told.operation), told.text()))?;
+        let shown = view::operation(&ended, None);
+        self.answer(&shown, || format!("{}\n{}", show::end(&shown), report::text(&shown)))?;
         match &ended.phase {
             Phase::Ended(Outcome::Done { .. }) => Ok(()),
             Phase::Ended(Outcome::Refused { why }) => Err(self.refused(&ended.spec, why).await),

@@ -1,5 +1,7 @@
 //! The first map.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
 use coordinator::Applied;
 use kernel::{Region, Shard};
@@ -29,6 +31,10 @@ impl Desk {
         }
         if desired.regions.len() < regions.len() {
             return Err(Ended::error(Why::Usage, "a region is named twice"));
+        }
+        let mut entrances = BTreeSet::new();
+        if let Some((_, twice)) = regions.iter().find(|(_, entrance)| !entrances.insert(entrance)) {
+            return Err(Ended::error(Why::Usage, format!("{twice} is the entrance of two regions")));
         }
         let there = match dry_run {
             true => self.journal.read().await.map_err(trouble)?.world.observed.version != MapVersion(0),

@@ -37,6 +37,11 @@ impl Desk {
                 );
                 return Err(Ended::error(Why::Conflict, said));
             }
+            let mut rows = world.desired.regions.iter().filter(|(name, _)| *name != region);
+            if let Some((other, _)) = rows.find(|(_, row)| row.spec.endpoint == *endpoint) {
+                let said = format!("{endpoint} is the entrance of {other}. Nothing was changed");
+                return Err(Ended::error(Why::Failed, said));
+            }
             if there.is_none() && world.desired.regions.len() >= MOST {
                 return Err(Ended::error(
                     Why::Failed,
@@ -145,6 +150,10 @@ pub(super) fn changed_by(
     match spec.role {
         Role::Witness if share.capacity.max(share.weight).is_some_and(|given| given > 0) => {
             let said = "a witness has no capacity and no weight: leave --capacity and --weight away";
+            return Err(Ended::error(Why::Usage, said));
+        }
+        Role::Witness if share.failover_ready == Some(true) => {
+            let said = "a witness has no shards to fail over: leave --failover-ready away";
             return Err(Ended::error(Why::Usage, said));
         }
         Role::Witness => (spec.capacity, spec.weight, spec.failover_ready) = (0, 0, false),

@@ -67,7 +67,7 @@ impl Desk {
 
     /// Carries out the plan that was shown, and no other.
     pub(super) async fn apply(&self, shown: &str, run: &Run) -> Result<()> {
-        if shown.len() < 8 || !shown.bytes().all(|b| b.is_ascii_hexdigit()) {
+        if !(8..=64).contains(&shown.len()) || !shown.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(Ended::error(
                 Why::Usage,
                 "--plan: the digest that `meridian region plan` printed, 8 to 64 of 0-9, a-f",

@@ -1,15 +1,19 @@
 //! What a person says about shares of the map: a region's, and the policy of the map as a whole.
 
+use std::collections::BTreeSet;
+
 use anyhow::Result;
+use contracts::region::DrillsView;
 use coordinator::Applied;
 use kernel::{Region, Shard};
-use placement::{Drills, Policy, ShardRow, World};
+use placement::{Drills, Policy, Role, ShardRow, World};
 use serde_json::{Value, json};
 
-use super::{Desk, changed, known, places, schedule::Schedule, trouble};
+use super::{Desk, changed, known, places, schedule, trouble};
 use crate::{
     cli::{PolicyChange, Share},
     exit::{Ended, Why},
+    regions::view,
 };
 
 /// A change is tried this often: somebody else may be changing the same row.
@@ -40,7 +44,7 @@ impl Desk {
             let policy = changed_by(change, &world)?;
             let put = self.journal.put_policy(world.observed.version, &policy);
             if policy == world.desired.policy || dry_run || put.await.map_err(trouble)? == Applied::Yes {
-                let drills = Schedule::of(&world, &policy);
+                let drills = view::drills(&world, &policy);
                 return self.answer(&shown(&policy, drills.as_ref(), dry_run), || {
                     told(&policy, drills.as_ref(), dry_run)
                 });
@@ -53,9 +57,13 @@ impl Desk {
 /// The policy with what was asked for. Pins name shards and regions of this map.
 fn changed_by(change: &PolicyChange, world: &World) -> Result<Policy> {
     let mut policy = world.desired.policy.clone();
+    one_word_a_shard(change)?;
     for (shard, region) in &change.pin {
         known(world, region)?;
         let row = existing(world, *shard)?;
+        if world.desired.regions.get(region).is_some_and(|row| row.spec.role == Role::Witness) {
+            return Err(Ended::error(Why::Failed, format!("{region} is a witness: no home to any shard")));
+        }
         if !world.lawful(row, region) {
             let law = row.jurisdiction.as_str();
             return Err(Ended::error(
@@ -87,6 +95,18 @@ fn changed_by(change: &PolicyChange, world: &World) -> Result<Policy> {
     Ok(policy)
 }
 
+/// Refuses two words about one shard: they would hold in no order that anybody typed.
+fn one_word_a_shard(change: &PolicyChange) -> Result<()> {
+    let mut named = BTreeSet::new();
+    let mut shards = change.pin.iter().map(|(shard, _)| shard).chain(&change.unpin);
+    match shards.find(|shard| !named.insert(**shard)) {
+        None => Ok(()),
+        Some(twice) => {
+            Err(Ended::error(Why::Usage, format!("shard {twice} is named twice by --pin and --unpin")))
+        }
+    }
+}
+
 pub(super) fn existing(world: &World, shard: Shard) -> Result<&ShardRow> {
     world.observed.shards.get(&shard).ok_or_else(|| {
         let last = world.observed.shards.len().saturating_sub(1);
@@ -94,7 +114,7 @@ pub(super) fn existing(world: &World, shard: Shard) -> Result<&ShardRow> {
     })
 }
 
-fn shown(policy: &Policy, drills: Option<&Schedule>, dry_run: bool) -> Value {
+fn shown(policy: &Policy, drills: Option<&DrillsView>, dry_run: bool) -> Value {
     let pins = policy
         .pins
         .iter()
@@ -109,12 +129,12 @@ fn shown(policy: &Policy, drills: Option<&Schedule>, dry_run: bool) -> Value {
     })
 }
 
-fn told(policy: &Policy, drills: Option<&Schedule>, dry_run: bool) -> String {
+fn told(policy: &Policy, drills: Option<&DrillsView>, dry_run: bool) -> String {
     let (would, movement) = (if dry_run { "would be: " } else { "" }, &policy.movement);
     let pace = format!("{would}{} shards at once, {} a minute", movement.batch, movement.per_minute);
     let paused = policy.paused.then(|| "paused: nothing planned begins or goes on".to_owned());
     let pins = policy.pins.iter().map(|(shard, region)| format!("shard {shard} stays in {region}"));
-    let drills = drills.map(ToString::to_string);
+    let drills = drills.map(schedule::told);
     [pace].into_iter().chain(paused).chain(pins).chain(drills).collect::<Vec<_>>().join("\n")
 }
 
@@ -186,6 +206,16 @@ mod tests {
                 matches!(refused.downcast_ref::<Ended>(), Some(ended) if ended.why == Why::NotFound),
                 "{refused}"
             );
+        }
+    }
+
+    #[test]
+    fn two_words_about_a_shard_are_refused() {
+        let pin = |region: &str| (Shard::new(3), Region::new(region));
+        for pins in [vec![pin("us-east"), pin("eu-west")], vec![pin("us-east")]] {
+            let change = PolicyChange { pin: pins, unpin: vec![Shard::new(3)], ..PolicyChange::default() };
+            let refused = changed_by(&change, &world()).unwrap_err();
+            assert!(refused.to_string().contains("shard 3 is named twice"), "{refused}");
         }
     }
 }

@@ -6,32 +6,18 @@ use anyhow::Result;
 use contracts::region::{OperationView, RegionView, RegionsView};
 use kernel::Timestamp;
 use placement::OperationId;
-use serde::Serialize;
 
-use super::{Desk, no_operation, schedule::Schedule, trouble};
+use super::{Desk, no_operation, schedule, trouble};
 use crate::{
     exit::{Ended, Why},
-    regions::{last, report::Told, view},
+    regions::{last, report, view},
 };
-
-/// The map, and when drills begin by themselves.
-#[derive(Serialize)]
-struct Status {
-    #[serde(flatten)]
-    map: RegionsView,
-    drills: Option<Schedule>,
-}
 
 impl Desk {
     /// The map, the regions, what runs.
     pub(super) async fn status(&self, shards: bool) -> Result<()> {
-        let scene = self.scene().await?;
-        let drills = Schedule::of(&scene.world, &scene.world.desired.policy);
-        let shown = Status { map: view::regions(&scene, None), drills };
-        self.answer(&shown, || {
-            let drills = shown.drills.as_ref().map(|drills| format!("{drills}\n")).unwrap_or_default();
-            format!("{}{drills}", status(&shown.map, shards))
-        })
+        let map = view::regions(&self.scene().await?, None);
+        self.answer(&map, || status(&map, shards))
     }
 
     /// An operation's timeline.
@@ -44,8 +30,8 @@ impl Desk {
                 .map_err(trouble)?
                 .ok_or_else(|| Ended::error(Why::NotFound, "no operation ever began"))?,
         };
-        let told = Told::of(&found, Some(&scene.world));
-        self.answer(&told, || format!("{}\n{}", timeline(&told.operation), told.text()))
+        let shown = view::operation(&found, Some(&scene.world));
+        self.answer(&shown, || format!("{}\n{}", timeline(&shown), report::text(&shown)))
     }
 }
 
@@ -87,6 +73,9 @@ fn status(map: &RegionsView, shards: bool) -> String {
                 shard.holder.as_deref().unwrap_or("nobody"),
             );
         }
+    }
+    if let Some(drills) = &map.drills {
+        let _ = writeln!(text, "{}", schedule::told(drills));
     }
     text
 }

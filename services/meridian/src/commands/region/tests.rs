@@ -1,8 +1,8 @@
 //! Commands on a journal in memory, in virtual time.
 
-mod between;
 mod meanwhile;
 mod places;
+mod refused;
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -178,28 +178,6 @@ async fn a_dry_run_changes_nothing() {
     }
     assert_eq!(field.journal.store().world().desired, before);
     assert!(field.journal.operation(OperationId(1)).await.unwrap().is_none());
-}
-
-#[tokio::test]
-async fn what_does_not_exist_is_status_3() {
-    let field = Field::new().await;
-    let outside = vec![region("us"), region("mars")];
-    for command in [
-        switchover("mars", now()),
-        C::Switchover { region: region("eu"), outside: outside.clone(), run: now() },
-        C::Failover { region: region("eu"), confirm: None, outside, run: now() },
-        C::Cordon { region: region("mars"), dry_run: false },
-        C::Move { shards: vec![ShardRange(5, 40)], to: region("us"), run: now() },
-        C::Timeline { operation: None },
-        C::Abort { operation: None, why: "x".into(), wait: Waiting::default(), dry_run: false },
-        C::Abort { operation: Some(7), why: "x".into(), wait: Waiting::default(), dry_run: false },
-        C::WhyNotReady { region: Some(region("mars")) },
-    ] {
-        assert_eq!(field.run(&command).await, 3, "{command:?}");
-    }
-    let clock = Arc::new(FakeClock::new(Timestamp::from_micros(0)));
-    let desk = Desk { journal: Arc::new(MemoryJournal::new(clock)), ..field.desk() };
-    assert_eq!(exit_status(&desk.run(&C::Plan).await.unwrap_err()), 3, "no map");
 }
 
 #[tokio::test]

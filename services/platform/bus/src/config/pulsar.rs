@@ -167,8 +167,19 @@ impl PulsarConfig {
         if !(1..=100_000).contains(&self.queue) {
             return wrong("queue", "must lie between 1 and 100000");
         }
-        if self.timeout.is_zero() || self.reconnect.is_zero() {
-            return wrong("timeout", "it and reconnect must be longer than nothing");
+        for (field, value, least, most) in [
+            // The broker counts in minutes, and knows no time of none.
+            ("retention", self.retention, 60, 3_650 * 24 * 60 * 60),
+            ("timeout", self.timeout, 0, 60 * 60),
+            ("reconnect", self.reconnect, 0, 60 * 60),
+        ] {
+            let (least, most) = (Duration::from_secs(least), Duration::from_secs(most));
+            if value.is_zero() || !(least..=most).contains(&value) {
+                return wrong(
+                    field,
+                    &format!("must be longer than nothing and lie between {least:?} and {most:?}"),
+                );
+            }
         }
         Ok(())
     }
@@ -194,6 +205,27 @@ mod tests {
         let [url, admin_url, tls_roots] = [url, admin_url, tls_roots].map(str::to_owned);
         let clusters = BTreeMap::from([("there".to_owned(), Peer { url, admin_url, tls_roots })]);
         PulsarConfig { clusters, ..PulsarConfig::default() }.validate()
+    }
+
+    #[test]
+    fn times_are_those_that_a_broker_can_have() {
+        let wrong = |config: PulsarConfig| config.validate().unwrap_err().fields()[0].pointer.clone();
+        for seconds in [0, 59, u64::MAX] {
+            let retention = Duration::from_secs(seconds);
+            let config = PulsarConfig { retention, ..PulsarConfig::default() };
+            assert_eq!(wrong(config), "bus.pulsar.retention", "{seconds}");
+        }
+        for time in [Duration::ZERO, Duration::MAX] {
+            assert_eq!(
+                wrong(PulsarConfig { timeout: time, ..PulsarConfig::default() }),
+                "bus.pulsar.timeout"
+            );
+            assert_eq!(
+                wrong(PulsarConfig { reconnect: time, ..PulsarConfig::default() }),
+                "bus.pulsar.reconnect"
+            );
+        }
+        assert!(PulsarConfig::default().validate().is_ok());
     }
 
     #[test]

@@ -59,6 +59,19 @@ impl Admin {
         if status.is_success() { Ok(()) } else { Err(refused(&Method::POST, path, status, &text)) }
     }
 
+    /// Removes; false when nothing is there. A conflict where the broker keeps it: somebody is connected.
+    pub(crate) async fn delete(&self, path: &str) -> Result<bool> {
+        let (status, text) = self.ask(Method::DELETE, path, None).await?;
+        match status {
+            StatusCode::NOT_FOUND => Ok(false),
+            StatusCode::PRECONDITION_FAILED => Err(Failure::new(kernel::code::CONFLICT)
+                .detail("the broker keeps it: somebody is connected")
+                .because(told(&text))),
+            status if status.is_success() => Ok(true),
+            status => Err(refused(&Method::DELETE, path, status, &text)),
+        }
+    }
+
     /// Message batches that a subscription of a topic has still to acknowledge, all partitions; None when a partition has no
     /// such subscription yet.
     pub(crate) async fn backlog(&self, topic: &str, subscription: &str) -> Result<Option<u64>> {
@@ -118,10 +131,13 @@ fn between(stats: &Value, subscription: &str) -> Option<(Position, Position)> {
 }
 
 fn refused(method: &Method, path: &str, status: StatusCode, text: &str) -> Failure {
-    let text: String = text.chars().take(TOLD).collect();
     Failure::new(kernel::code::UNAVAILABLE)
         .detail(format!("the broker's admin API answers {} to {method} {path}", status.as_u16()))
-        .because(text)
+        .because(told(text))
+}
+
+fn told(text: &str) -> String {
+    text.chars().take(TOLD).collect()
 }
 
 #[cfg(test)]

@@ -223,9 +223,7 @@ impl Work<'_> {
         let path = format!("schemas/{topic}/schema");
         let wanted = message::schema(domain);
         let state = match self.admin.get(&path).await? {
-            Some(found) if found["type"] == "JSON" && found["data"].as_str() == Some(wanted.as_str()) => {
-                "present"
-            }
+            Some(found) if is_current(&found, domain) => "present",
             found => {
                 let body = json!({ "type": "JSON", "schema": wanted, "properties": {} });
                 self.admin.post(&path, &body).await?;
@@ -235,6 +233,11 @@ impl Work<'_> {
         self.note("schema", topic, state);
         Ok(())
     }
+}
+
+/// Whether a schema is what this version gives a domain's topic.
+pub(super) fn is_current(found: &Value, domain: &str) -> bool {
+    found["type"] == "JSON" && found["data"].as_str() == Some(message::schema(domain).as_str())
 }
 
 /// What our brokers know of another cluster, from what they do: its addresses, and whether they encrypt what they send there.

@@ -52,6 +52,32 @@ pub(crate) async fn delete_inbox(tx: &Tx, subscription: &str, range: Range) -> R
     execute(tx, sql, vec![subscription.into(), number(range.shard), range.from.into(), range.to.into()]).await
 }
 
+/// The first positions that a subscription noted of a shard before one, as long as they were noted before `old`.
+pub(crate) async fn noted(
+    db: &Db,
+    subscription: &str,
+    (of, before): (Shard, i64),
+    old: Timestamp,
+    limit: u32,
+) -> Result<Vec<i64>> {
+    let sql = "SELECT pos FROM inbox WHERE subscription = ? AND shard = ? AND pos < ? AND at < ? \
+               ORDER BY pos LIMIT ?";
+    let values = vec![subscription.into(), number(of), before.into(), old.micros().into(), limit.into()];
+    let rows = query(db.read(), sql.to_owned(), values).await?;
+    rows.iter().map(|row| row.try_get_by_index(0).db()).collect()
+}
+
+/// Deletes what a subscription noted of a shard up to a position, as far as it was noted before `old`.
+pub(crate) async fn delete_noted(
+    tx: &Tx,
+    subscription: &str,
+    (of, last): (Shard, i64),
+    old: Timestamp,
+) -> Result<u64> {
+    let sql = "DELETE FROM inbox WHERE subscription = ? AND shard = ? AND pos <= ? AND at < ?".to_owned();
+    execute(tx, sql, vec![subscription.into(), number(of), last.into(), old.micros().into()]).await
+}
+
 /// Deletes the retries and dead letters of a range, of every subscription.
 pub(crate) async fn delete_retries(tx: &Tx, range: Range) -> Result<u64> {
     let sql = "DELETE FROM retry WHERE shard = ? AND pos > ? AND pos <= ?".to_owned();

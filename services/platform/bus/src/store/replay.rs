@@ -7,10 +7,11 @@ use platform_db::{Db, DbResult};
 use sea_orm::Value;
 
 use super::{Parked, Range, execute, letters::forget, number, query, retry::park, shard};
+use crate::subscriptions::REPLAY;
 
 /// The name under which a subscription's replay has its cursors in `subscription_cursor`.
 pub(crate) fn replay_of(subscription: &str) -> String {
-    format!("replay/{subscription}")
+    format!("{REPLAY}{subscription}")
 }
 
 /// Forgets what a subscription consumed of a shard from position `from` on, then notes that it is to come again. When the
@@ -65,10 +66,19 @@ pub(crate) async fn advance_replay(
     .await
 }
 
-/// Up to where the log may be pruned while a broker brings the events: what `relay` has published and no replay needs.
-pub(crate) async fn relayed_cursors(db: &Db, relay: &str) -> Result<BTreeMap<Shard, i64>> {
-    let sql = "SELECT shard, MIN(pos) FROM subscription_cursor WHERE subscription = ? \
-               OR subscription LIKE 'replay/%' GROUP BY shard";
-    let rows = query(db.read(), sql.to_owned(), vec![relay.into()]).await?;
+/// Where a subscription stands, on the shards where it has a cursor.
+pub(crate) async fn cursors_of(db: &Db, subscription: &str) -> Result<BTreeMap<Shard, i64>> {
+    let sql = "SELECT shard, pos FROM subscription_cursor WHERE subscription = ?";
+    positions(db, sql, subscription.into()).await
+}
+
+/// Up to where every replay has brought its events, on the shards where there is one.
+pub(crate) async fn least_replays(db: &Db) -> Result<BTreeMap<Shard, i64>> {
+    let sql = "SELECT shard, MIN(pos) FROM subscription_cursor WHERE subscription LIKE ? GROUP BY shard";
+    positions(db, sql, format!("{REPLAY}%").into()).await
+}
+
+async fn positions(db: &Db, sql: &str, value: Value) -> Result<BTreeMap<Shard, i64>> {
+    let rows = query(db.read(), sql.to_owned(), vec![value]).await?;
     rows.iter().map(|row| Ok((shard(row, 0)?, row.try_get_by_index(1).db()?))).collect()
 }

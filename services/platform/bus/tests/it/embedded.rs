@@ -109,6 +109,26 @@ async fn prune_keeps_what_somebody_needs() {
     running.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_noted_of_an_event_that_had_gone_goes_too() {
+    let f = fixture(Engine::Embedded).await;
+    let recorder = Recorder::new("test.one", &f.db);
+    let running = Running::start(&f, &[&recorder]);
+    publish(&f.db, 1, "a", 0..5).await;
+    running.quiet().await;
+    running.stop().await;
+    f.clock.advance(8 * DAY);
+    let bus = EmbeddedBus::new(f.db.clone(), Vec::new(), config(), Regions::single()).unwrap();
+    assert_eq!(bus.prune().await.unwrap(), Pruned { events: 5, inbox: 5 });
+    // As if a broker had brought some only now: eight days are 691,200 s.
+    let late = "INSERT INTO inbox (subscription, shard, pos, at) VALUES \
+                ('test.one', 1, 3, 1800691200000000), ('test.one', 1, 4, 1800691200000000)";
+    change(&f.db, late).await;
+    assert_eq!(bus.prune().await.unwrap(), Pruned::default(), "it may come once more");
+    f.clock.advance(8 * DAY);
+    assert_eq!(bus.prune().await.unwrap(), Pruned { events: 0, inbox: 2 });
+}
+
 /// What the audit says of the log.
 async fn gaps(db: &Db) -> Vec<String> {
     let found = platform_bus::examine(db, None).await.unwrap();

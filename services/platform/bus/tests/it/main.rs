@@ -8,6 +8,7 @@
 mod broker;
 mod conformance;
 mod embedded;
+mod leftovers;
 #[cfg(not(feature = "pulsar"))]
 mod plain;
 #[cfg(feature = "pulsar")]

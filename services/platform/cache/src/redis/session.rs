@@ -109,7 +109,8 @@ impl Connected {
 
 /// How long the listener's commands may take: it is not in anybody's way.
 pub(super) fn patience(config: &RedisConfig) -> Duration {
-    (config.command_timeout * 10).clamp(Duration::from_millis(200), config.lease / 4)
+    // A quarter of the shortest lease is less than the least patience.
+    (config.command_timeout * 10).max(Duration::from_millis(200)).min(config.lease / 4)
 }
 
 /// Runs a script on one key: by its text (`EVAL`), or by its name (`EVALSHA`).
@@ -410,5 +411,25 @@ fn millis(time: Duration) -> i64 {
 impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Session").field("generation", &self.generation).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patience_fits_into_every_lease() {
+        for (lease, command, expected) in
+            [(500, 50, 125), (799, 1, 199), (5_000, 50, 500), (5_000, 1, 200), (60_000, 10_000, 15_000)]
+        {
+            let config = RedisConfig {
+                lease: Duration::from_millis(lease),
+                command_timeout: Duration::from_millis(command),
+                ..RedisConfig::default()
+            };
+            config.validate().unwrap();
+            assert_eq!(patience(&config).as_millis(), expected, "a lease of {lease} ms");
+        }
     }
 }

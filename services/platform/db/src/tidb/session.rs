@@ -5,11 +5,14 @@ use std::{sync::Mutex, time::Duration};
 use kernel::{Failure, Result, Timestamp};
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    Statement, TransactionTrait, Value,
+    Statement, Value,
 };
 use uuid::Uuid;
 
-use crate::{DbResult, Error, read::within};
+use crate::{
+    DbResult, Error,
+    read::{begin, within},
+};
 
 /// Keys locked by one statement.
 const GUARDS: usize = 512;
@@ -64,7 +67,7 @@ impl Session {
         acquire: Duration,
         locks: bool,
     ) -> Result<Self, DbErr> {
-        let transaction = within(deadline + acquire, pool.begin()).await?;
+        let transaction = begin(pool, deadline + acquire).await?;
         Ok(Self { transaction, deadline, locks, met: Mutex::default() })
     }
 

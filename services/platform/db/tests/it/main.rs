@@ -29,6 +29,7 @@ macro_rules! on_both {
 
 on_both! {
     a_failed_closure_takes_nothing_with_it_and_leaves_its_group_alone,
+    a_closure_that_panics_takes_nothing_with_it_and_stops_nobody,
     a_duplicate_fails_only_its_own_member_of_an_append_group,
     texts_come_back_as_they_were_written,
     the_same_key_for_another_payload_is_refused,

@@ -31,6 +31,27 @@ pub(crate) async fn a_failed_closure_takes_nothing_with_it_and_leaves_its_group_
     assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 40);
 }
 
+pub(crate) async fn a_closure_that_panics_takes_nothing_with_it_and_stops_nobody(f: Fixture) {
+    let panics = f.db.write(Shard::new(0), (), |tx, ()| {
+        Box::pin(async move {
+            insert(tx, "n", 1).await?;
+            tx.publish(&event()).await?;
+            assert!(tx.shard().number() > 0, "on purpose");
+            Ok(())
+        })
+    });
+    let others = (0..10).map(|n: i64| {
+        f.db.write(Shard::new(0), format!("other {n}"), |tx, name| Box::pin(insert(tx, name, 2)))
+    });
+    let (panicked, others) = tokio::join!(panics, futures::future::join_all(others));
+    assert_eq!(panicked.unwrap_err().code(), "server.internal");
+    others.into_iter().for_each(|other| other.unwrap());
+    set(&f.db, 7).await;
+    assert_eq!(number(&f.db, "SELECT value FROM database_setting WHERE name = 'n'").await, 7);
+    assert_eq!(number(&f.db, "SELECT count(*) FROM database_setting WHERE value = 2").await, 10);
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 0);
+}
+
 pub(crate) async fn a_duplicate_fails_only_its_own_member_of_an_append_group(f: Fixture) {
     let appends = (0..64).map(|n: i32| {
         let (db, key) = (f.db.clone(), format!("k{}", n % 32));

@@ -12,7 +12,8 @@ use std::{
 };
 
 use kernel::{FakeClock, Shard, Timestamp};
-use platform_db::{Db, DbConfig, EngineName, Rows, TidbConfig, testing};
+use platform_db::{Db, DbConfig, DbResult, EngineName, Rows, TidbConfig, testing};
+use sea_orm::{ConnectionTrait, Statement};
 use stack::Tidb;
 use tokio::time::{Instant, sleep};
 
@@ -143,6 +144,15 @@ async fn through(trouble: fn(&Tidb)) {
 
 /// A TiDB of its own, and a database on it whose writes are told within a second or two.
 async fn impatient(folder: &tempfile::TempDir) -> (Arc<Tidb>, Db) {
+    impatient_with(folder, DbConfig::default().readers).await
+}
+
+/// The same with one connection to read on.
+async fn alone(folder: &tempfile::TempDir) -> (Arc<Tidb>, Db) {
+    impatient_with(folder, 1).await
+}
+
+async fn impatient_with(folder: &tempfile::TempDir, readers: u32) -> (Arc<Tidb>, Db) {
     let tidb = Arc::new(tokio::task::spawn_blocking(|| Tidb::start().unwrap()).await.unwrap());
     let address = TidbConfig { port: tidb.sql_port(), connections: 12, ..TidbConfig::default() };
     let config = DbConfig { engine: EngineName::Tidb, tidb: address, ..testing::sqlite(folder.path()) };
@@ -152,6 +162,7 @@ async fn impatient(folder: &tempfile::TempDir) -> (Arc<Tidb>, Db) {
     let (short, long) = (Duration::from_millis(500), Duration::from_secs(1));
     let config = DbConfig {
         tidb: TidbConfig { acquire: short, statement: short, deadline: long, ..config.tidb },
+        readers,
         ..config
     };
     (tidb, Db::open(&config, clock).await.unwrap())
@@ -207,5 +218,54 @@ async fn who_waits_together_is_told_together() {
     tidb.resume().unwrap();
     for outcome in told.expect("all are told at about the same time") {
         assert_eq!(outcome.unwrap_err().code(), "server.unavailable");
+    }
+}
+
+/// What began before the server stood still must not wait until it moves again.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts TiDB: cargo xtask test --real"]
+async fn a_snapshot_does_not_wait_for_a_server_that_stands_still() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tidb, db) = impatient(&folder).await;
+    let snapshot = db.read().snapshot().await.unwrap();
+    tidb.pause().unwrap();
+    let select = Statement::from_string(snapshot.get_database_backend(), "SELECT count(*) FROM outbox");
+    let asked = tokio::time::timeout(Duration::from_secs(6), snapshot.query_one_raw(select)).await;
+    tidb.resume().unwrap();
+    let outcome = asked.expect("half a second is the deadline of a statement");
+    assert_eq!(outcome.db().unwrap_err().code(), "server.unavailable");
+}
+
+/// A reader of one connection that gives up while a transaction begins, or in the middle of one: the connection neither stays
+/// inside it, where it would show for ever what was so then, nor is it lost to the pool.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "starts TiDB: cargo xtask test --real"]
+async fn what_a_reader_gave_up_is_not_read_from_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    let (tidb, db) = alone(&folder).await;
+    let mut written = 0;
+    for in_the_middle in [false, true] {
+        assert_eq!(number(&db, "SELECT count(*) FROM outbox").await, written);
+        let begun = if in_the_middle { Some(db.read().snapshot().await.unwrap()) } else { None };
+        tidb.pause().unwrap();
+        match begun {
+            Some(snapshot) => {
+                let sql = "SELECT count(*), ? FROM outbox WHERE shard <> ?";
+                let backend = snapshot.get_database_backend();
+                let select = Statement::from_sql_and_values(backend, sql, [1.into(), 99.into()]);
+                snapshot.query_one_raw(select).await.unwrap_err();
+            }
+            None => assert!(db.read().snapshot().await.is_err()),
+        }
+        tidb.resume().unwrap();
+        // Again and again within the second after which the server ends a transaction that stands idle.
+        let until = Instant::now() + Duration::from_secs(3);
+        while Instant::now() < until {
+            let shard = Shard::new(0);
+            db.append(shard, Rows::new().event(&db, shard, &event()).unwrap()).await.unwrap();
+            written += 1;
+            assert_eq!(number(&db, "SELECT count(*) FROM outbox").await, written, "{in_the_middle}");
+            sleep(Duration::from_millis(50)).await;
+        }
     }
 }

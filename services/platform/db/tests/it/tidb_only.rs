@@ -9,8 +9,8 @@ use std::{
 };
 
 use kernel::Shard;
-use platform_db::{Db, DbConfig, Rows};
-use sea_orm::ConnectionTrait;
+use platform_db::{Db, DbConfig, DbResult, Rows, TidbConfig, testing};
+use sea_orm::{ConnectionTrait, Statement};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -19,7 +19,7 @@ use tokio::{
 
 use crate::{
     fixture::{Fixture, event, number, once, open},
-    suite::one_more,
+    suite::{self, one_more},
 };
 
 #[tokio::test(flavor = "multi_thread")]
@@ -180,4 +180,72 @@ async fn a_backup_is_refused_and_says_who_makes_it() {
     let f = Fixture::tidb().await;
     let refused = f.db.backup(&f.folder.path().join("copy.db")).await.unwrap_err();
     assert!(refused.message().contains("BR"), "{}", refused.message());
+}
+
+/// A database whose readers go to the closest replica. The server here is its only one: what cannot be seen is a replica that
+/// is behind, which TiKV makes wait until it has what the leader had.
+async fn closest() -> Fixture {
+    let folder = tempfile::tempdir().unwrap();
+    let config = testing::tidb(folder.path()).expect("MERIDIAN_TEST_TIDB names a server");
+    let tidb = TidbConfig { closest_reads: true, ..config.tidb.clone() };
+    Fixture::of(folder, DbConfig { tidb, ..config }).await
+}
+
+const WHERE_FROM: &str = "SELECT @@tidb_replica_read";
+
+async fn reads_from(at: &impl ConnectionTrait) -> kernel::Result<String> {
+    let asked = Statement::from_string(at.get_database_backend(), WHERE_FROM);
+    at.query_one_raw(asked).await.db()?.unwrap().try_get_by_index(0).db()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a TiDB: cargo xtask test --real"]
+async fn only_readers_go_to_the_closest_replica_and_where_they_are_told_to() {
+    let f = closest().await;
+    // All at once: every connection of the pool answers.
+    let mut open = Vec::new();
+    for _ in 0..f.config.readers {
+        let reader = f.db.read().snapshot().await.unwrap();
+        assert_eq!(reads_from(&reader).await.unwrap(), "closest-replicas");
+        open.push(reader);
+    }
+    drop(open);
+    let writer = f.db.write(Shard::new(0), (), |tx, ()| Box::pin(reads_from(tx)));
+    assert_eq!(writer.await.unwrap(), "leader");
+    let untold = Fixture::tidb().await;
+    assert_eq!(reads_from(untold.db.read()).await.unwrap(), "leader");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a TiDB: cargo xtask test --real"]
+async fn closest_reads_see_what_was_written_before_them() {
+    let f = closest().await;
+    for n in 0..50_i32 {
+        let (shard, request) = (Shard::new(2), once(&format!("k{n}"), "x"));
+        let rows = Rows::new().event(&f.db, shard, &event()).unwrap();
+        f.db.append_once(&request, rows, n).await.unwrap();
+        assert_eq!(request.find::<i32>(&f.db).await.unwrap(), Some(n));
+        assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, i64::from(n) + 1);
+    }
+    suite::the_same_key_for_another_payload_is_refused(closest().await).await;
+    suite::a_consumer_sees_an_event_once(closest().await).await;
+    suite::positions_have_no_gap_whoever_sequences(closest().await).await;
+    suite::what_a_closure_read_is_still_so_when_it_writes(closest().await).await;
+    suite::who_inserts_the_row_that_was_not_there_a_moment_ago_runs_again(closest().await).await;
+    suite::twins_in_two_processes_are_one_effect(closest().await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "needs a TiDB: cargo xtask test --real"]
+async fn a_read_that_the_server_ends_is_no_fault_of_the_shop() {
+    let f = Fixture::tidb().await;
+    let snapshot = f.db.read().snapshot().await.unwrap();
+    // Sooner than we end it ourselves.
+    snapshot.execute_unprepared("SET SESSION max_execution_time = 50").await.unwrap();
+    let columns = "information_schema.columns";
+    let long = format!("SELECT count(*) FROM {columns} a, {columns} b, {columns} c");
+    let long = Statement::from_string(snapshot.get_database_backend(), long);
+    let failure = snapshot.query_one_raw(long).await.db().unwrap_err();
+    assert!(failure.cause().unwrap().to_string().contains("maximum statement execution time"), "{failure:?}");
+    assert_eq!(failure.code(), "server.unavailable");
 }

@@ -61,6 +61,9 @@ async fn what_comes_once_is_not_taken_twice() {
         assert_eq!(reply.problem(422), "request.invalid");
         assert_eq!(reply.fields(), [(pointer.to_owned(), "is given twice".to_owned())]);
     }
+    // A proxy in front may have believed the other one (RFC 9112, 3.2).
+    let reply = shop.ask(twice(ctx(), "host", ["localhost", "evil.example"])).await;
+    assert_eq!(reply.problem(400), "request.malformed");
     let body = TestRequest::post().uri("/api/v1/baskets").set_payload("{}");
     let reply = shop.ask(twice(body, "content-type", ["application/json", "text/plain"])).await;
     assert_eq!(reply.problem(415), "request.unsupported_media_type");

@@ -184,3 +184,24 @@ async fn a_second_handle_reads_what_the_first_writes_and_takes_over_when_it_is_g
     reader.apply(upsert([document(3, "Green mug")])).await.unwrap();
     assert_eq!(found(&reader, "mug").await, [2, 3].into());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_has_its_place_until_it_ends_whoever_waits_for_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let index = open(folder.path(), Settings { searches: 1, ..Settings::default() }).await;
+    let (begun, begins) = tokio::sync::oneshot::channel();
+    let (end, ends) = std::sync::mpsc::channel::<()>();
+    let slow = index.read(move |_| {
+        begun.send(()).unwrap();
+        ends.recv().unwrap();
+        Ok(())
+    });
+    // Its caller goes away while it runs.
+    tokio::select! {
+        _ = slow => panic!("it waits to be told"),
+        begun = begins => begun.unwrap(),
+    }
+    assert_eq!(index.shared.gate.available_permits(), 0);
+    end.send(()).unwrap();
+    assert_eq!(index.count().await.unwrap(), 0);
+}

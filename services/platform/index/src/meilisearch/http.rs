@@ -138,7 +138,8 @@ pub(crate) fn failure(error: Error) -> Failure {
             ErrorCode::InvalidApiKey | ErrorCode::MissingAuthorizationHeader => {
                 unavailable("the search server refuses our key".to_owned()).because(error)
             }
-            _ if answer.error_type == ErrorType::Internal => {
+            // `system`, which the SDK does not know: too many searches or open files, no room on the disk.
+            _ if matches!(answer.error_type, ErrorType::Internal | ErrorType::Unknown) => {
                 unavailable("the search server failed".to_owned()).because(error)
             }
             _ => Failure::internal(error),
@@ -153,6 +154,19 @@ pub(crate) fn failure(error: Error) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_the_server_cannot_do_now_is_no_fault_of_ours() {
+        let told = |kind: &str, name: &str| {
+            let answer = serde_json::json!({"message": "m", "code": name, "type": kind, "link": "l"});
+            failure(Error::Meilisearch(serde_json::from_value(answer).unwrap()))
+        };
+        for name in ["too_many_search_requests", "no_space_left_on_device", "too_many_open_files"] {
+            assert!(told("system", name).is(code::UNAVAILABLE), "{name}");
+        }
+        assert!(told("internal", "internal").is(code::UNAVAILABLE));
+        assert!(told("invalid_request", "invalid_search_limit").is(code::INTERNAL));
+    }
 
     #[test]
     fn lists_are_written_with_commas() {

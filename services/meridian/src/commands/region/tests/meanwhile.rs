@@ -8,20 +8,19 @@ use std::{
     },
 };
 
-use coordinator::{Applied, Journal, JournalError, MemoryJournal};
+use coordinator::{Applied, Journal, JournalError, MemoryJournal, Result, testing::Hooked};
 use futures::FutureExt as _;
 use placement::{Ask, State, plan};
 
-use super::{
-    C, Desk, Field, Run, ShardRange, Waiting,
-    between::{Before, Between},
-    now, region, switchover,
-};
+use super::{C, Desk, Field, Run, ShardRange, Waiting, now, region, switchover};
+
+/// What happens before a call of this name; an error is the call's answer.
+type Before = dyn Fn(&str) -> Result<()> + Send + Sync;
 
 impl Field {
     /// A desk, and what happens before each of its calls to the journal.
     fn desk_between(&self, before: Box<Before>) -> Desk {
-        Desk { journal: Arc::new(Between { journal: self.journal.clone(), before }), ..self.desk() }
+        Desk { journal: Arc::new(Hooked::new(self.journal.clone(), before)), ..self.desk() }
     }
 
     /// A desk, and what somebody else does once, before its call of this name; `nth` counts from 0.
