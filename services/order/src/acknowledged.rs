@@ -91,36 +91,11 @@ impl OrderService {
 mod tests {
     use contracts::order::{Orders, PlaceOrder};
     use kernel::Timestamp;
-    use platform_db::DbResult;
-    use sea_orm::{ConnectionTrait, Statement};
 
     use super::*;
     use crate::testing::{AT, Shop, address_id, item, request, shop, system, user};
 
     impl Shop {
-        /// An answer about an order that is not there.
-        async fn acknowledge(&self, shard: u16, key: &str, at: i64) {
-            let id = OrderId::from_uuid(self.db.ids().uuid(Shard::new(shard)));
-            let answer = format!("{{\"id\":\"{id}\",\"number\":\"N\"}}");
-            let row = (shard, key.to_owned(), answer, at);
-            let write = self.db.write(Shard::new(shard), row, |tx, (shard, key, answer, at)| {
-                Box::pin(async move {
-                    let sql = "INSERT INTO idempotency (shard, principal, route, request_key, payload_hash, answer, created_at) \
-                               VALUES (?, 'somebody', 'order.place', ?, ?, ?, ?)";
-                    let values = [
-                        i32::from(*shard).into(),
-                        key.clone().into(),
-                        vec![0_u8; 32].into(),
-                        answer.clone().into_bytes().into(),
-                        (*at).into(),
-                    ];
-                    let insert = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
-                    tx.execute_raw(insert).await.db().map(|_| ())
-                })
-            });
-            write.await.unwrap();
-        }
-
         async fn look(&self, scope: &Scope, position: &Mutex<Position>) -> Finding {
             self.service.acknowledged(scope, position).await.unwrap()
         }

@@ -16,7 +16,7 @@ use contracts::{
 };
 use kernel::{Currency, FakeClock, Id, Money, Shard, Timestamp};
 use migrations::Migrator;
-use platform_db::{Db, testing};
+use platform_db::{Db, DbResult, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 
@@ -218,6 +218,29 @@ pub(crate) fn system() -> Ctx {
 }
 
 impl Shop {
+    /// Keeps an answer about an order that is not there.
+    pub(crate) async fn acknowledge(&self, shard: u16, key: &str, at: i64) {
+        let id = OrderId::from_uuid(self.db.ids().uuid(Shard::new(shard)));
+        let answer = format!("{{\"id\":\"{id}\",\"number\":\"N\"}}");
+        let row = (shard, key.to_owned(), answer, at);
+        let write = self.db.write(Shard::new(shard), row, |tx, (shard, key, answer, at)| {
+            Box::pin(async move {
+                let sql = "INSERT INTO idempotency (shard, principal, route, request_key, payload_hash, answer, created_at) \
+                           VALUES (?, 'somebody', 'order.place', ?, ?, ?, ?)";
+                let values = [
+                    i32::from(*shard).into(),
+                    key.clone().into(),
+                    vec![0_u8; 32].into(),
+                    answer.clone().into_bytes().into(),
+                    (*at).into(),
+                ];
+                let insert = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+                tx.execute_raw(insert).await.db().map(|_| ())
+            })
+        });
+        write.await.unwrap();
+    }
+
     /// The same shop in another process: what is under way in one is not seen in the other.
     pub(crate) async fn another_process(&self) -> Arc<OrderService> {
         process(open(&self.folder, &self.clock).await, &self.world)

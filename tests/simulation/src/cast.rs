@@ -119,7 +119,7 @@ pub(crate) struct Cast {
 impl Cast {
     pub(crate) fn new(seed: &mut Seed, mutant: Mutant) -> Self {
         let (mut desired, homes) = first_map(seed);
-        let scheduled = seed.one_in(4);
+        let scheduled = seed.one_in(6);
         let talks = scheduled || seed.one_in(2);
         let began = if scheduled { schedule(&mut desired, seed) } else { Timestamp::from_micros(0) };
         let clock = Arc::new(FakeClock::new(began));

@@ -85,7 +85,7 @@ impl Run {
             self.trouble()?;
         }
         self.recover()?;
-        if self.cast.scheduled && self.chance.one_in(2) {
+        if self.cast.scheduled && self.chance.one_in(3) {
             self.next_week();
             self.watch()?;
             self.recover()?;

@@ -13,7 +13,7 @@ impl Run {
     /// For a while everybody who lives does their part. The coordinators crash, act late, and lose questions and answers as
     /// ever.
     pub(super) fn watch(&mut self) -> Result<(), Broken> {
-        for _ in 0..self.chance.between(10, 40) {
+        for _ in 0..self.chance.between(10, 30) {
             for at in 0..self.cast.places.len() {
                 if self.cast.places[at].alive && self.cast.places[at].linked {
                     self.cast.places[at].link.hooks().set(Fault::None);
