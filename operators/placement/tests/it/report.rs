@@ -106,16 +106,18 @@ fn a_drills_stages_are_those_of_its_way_out() {
 
 #[test]
 fn a_failover_remembers_when_its_region_spoke_last() {
-    let mut world = three();
-    says(&mut world, "eu", placement::Vitals::default());
-    let last: Timestamp = world.observed.now;
+    let mut calm = three();
+    says(&mut calm, "eu", placement::Vitals::default());
+    let last: Timestamp = calm.observed.now;
+    let mut world = calm.clone();
     world.observed.now = world.observed.now.plus(Duration::from_secs(8));
     for observer in ["ap", "us"] {
         down(&mut world, "eu", observer, 1_001, 1_008);
     }
-    for (kind, sign) in [(failover(), Some(last)), (Kind::Drill { region: region("eu") }, None)] {
+    let drill = Kind::Drill { region: region("eu") };
+    for (kind, world, sign) in [(failover(), &world, Some(last)), (drill, &calm, None)] {
         let operation = Operation::begin(OperationId(1), Spec::asked("ada", kind), world.observed.now);
-        let Step::Act(effect) = step(&operation, &world) else { panic!("it waits") };
+        let Step::Act(effect) = step(&operation, world) else { panic!("it waits") };
         let Change::Journal(next) = effect.change else { panic!("{effect:?}") };
         assert_eq!((next.phase, next.last_sign), (Phase::Taking, sign));
     }

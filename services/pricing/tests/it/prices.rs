@@ -46,7 +46,8 @@ async fn the_price_that_was_set_last_counts_whatever_the_clocks_say() {
         f.set(vec![of(1_000)]).await;
         there.set_prices(&f.ctx(), vec![of(900)]).await.unwrap();
         f.clock.advance(Duration::from_micros(1));
-        assert_eq!(f.amount(sku(name)).await, Some(900));
+        let history = f.service.history(&f.ctx(), sku(name)).await.unwrap();
+        assert_eq!(f.amount(sku(name)).await, Some(900), "{history:?}");
     }
 }
 

@@ -96,6 +96,9 @@ mod tests {
         let mut running_here = running.bus().subscriptions();
         running_here.sort_by(|one, other| one.name.cmp(&other.name));
         assert!(running.stop().await);
-        assert_eq!(running_here, all(&[]));
+        let mut known = all(&[]);
+        // Stock is divided anew where there are regions to divide it over, and here is one.
+        known.retain(|known| known.name != "inventory.rebalance");
+        assert_eq!(running_here, known);
     }
 }
