@@ -15,7 +15,6 @@ mod config;
 mod engine;
 mod error;
 mod lease;
-mod literal;
 mod marks;
 mod observe;
 mod once;

@@ -1,6 +1,6 @@
 //! Rows to insert, gathered so that many become one statement.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::collections::BTreeMap;
 
 use contracts::EventBody;
 use kernel::{Failure, Ids, Result, Shard, Timestamp, code};
@@ -9,7 +9,7 @@ use sea_orm::{
     Value,
 };
 
-use crate::{Db, DbResult, literal};
+use crate::{Db, DbResult};
 
 /// Statements insert powers of two of rows, so that few different texts are prepared.
 const MOST_ROWS: usize = 128;
@@ -19,9 +19,6 @@ const MOST_ROWS: usize = 128;
 const AT_ONCE: usize = 64;
 /// SQLite binds at most 32,766 variables.
 const MOST_VARIABLES: usize = 32_000;
-
-/// A text to TiDB ends with the row that makes it longer than this; the server takes 64 MiB.
-const LONGEST_TEXT: usize = 1 << 20;
 
 /// Rows of any tables, to be inserted together: insert-only, ids minted before, nothing read.
 #[derive(Debug, Default)]
@@ -128,7 +125,10 @@ impl Rows {
 
     pub(crate) async fn insert_into(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
         if connection.get_database_backend() != DbBackend::Sqlite {
-            return self.insert_as_texts(connection).await;
+            for table in &self.tables {
+                table.insert_in_powers(connection).await?;
+            }
+            return Ok(());
         }
         let (few, many): (Vec<_>, Vec<_>) =
             self.tables.iter().partition(|table| table.rows.len() <= AT_ONCE.min(table.fit()));
@@ -143,65 +143,6 @@ impl Rows {
             table.insert_in_powers(connection).await?;
         }
         Ok(())
-    }
-}
-
-/// Rows for TiDB: a text is a round trip, whatever is in it, and a transaction's locks are held for fewer of them.
-impl Rows {
-    async fn insert_as_texts(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-        match self.texts(LONGEST_TEXT) {
-            Some(texts) => {
-                for text in texts {
-                    let begun = Instant::now();
-                    let outcome = connection.execute_unprepared(&text).await;
-                    // What is not prepared is not told to who observes the connection.
-                    platform_trace::statement("mysql", &text, begun.elapsed(), outcome.is_err());
-                    outcome?;
-                }
-            }
-            None => {
-                for table in &self.tables {
-                    table.insert_in_powers(connection).await?;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Everything as statements with literals, several to a text; a text ends with the row that makes it longer than `longest`.
-    /// None where a value has no literal.
-    fn texts(&self, longest: usize) -> Option<Vec<String>> {
-        let (mut texts, mut text) = (Vec::new(), String::new());
-        for table in &self.tables {
-            let start = table.start(DbBackend::MySql);
-            let mut begun = false;
-            for row in &table.rows {
-                if text.len() > longest {
-                    texts.push(std::mem::take(&mut text));
-                    begun = false;
-                }
-                if begun {
-                    text.push(',');
-                } else {
-                    if !text.is_empty() {
-                        text.push_str(platform_trace::BETWEEN_STATEMENTS);
-                    }
-                    text.push_str(&start);
-                    begun = true;
-                }
-                for (column, value) in row.iter().enumerate() {
-                    text.push(if column == 0 { '(' } else { ',' });
-                    if !literal::write(&mut text, value) {
-                        return None;
-                    }
-                }
-                text.push(')');
-            }
-        }
-        if !text.is_empty() {
-            texts.push(text);
-        }
-        Some(texts)
     }
 }
 
@@ -234,16 +175,16 @@ impl Table {
     }
 
     fn sql(&self, backend: DbBackend, rows: usize) -> String {
-        let marks = format!("({})", vec!["?"; self.columns.len()].join(","));
-        self.start(backend) + &vec![marks.as_str(); rows].join(",")
-    }
-
-    /// An insert up to its rows.
-    fn start(&self, backend: DbBackend) -> String {
         let quote = if backend == DbBackend::MySql { '`' } else { '"' };
         let columns: Vec<String> =
             self.columns.iter().map(|column| format!("{quote}{column}{quote}")).collect();
-        format!("INSERT INTO {quote}{}{quote} ({}) VALUES ", self.name, columns.join(","))
+        let marks = format!("({})", vec!["?"; self.columns.len()].join(","));
+        format!(
+            "INSERT INTO {quote}{}{quote} ({}) VALUES {}",
+            self.name,
+            columns.join(","),
+            vec![marks.as_str(); rows].join(",")
+        )
     }
 }
 
@@ -295,26 +236,6 @@ mod tests {
         fn aggregate(&self) -> String {
             "told".to_owned()
         }
-    }
-
-    #[test]
-    fn rows_of_all_tables_are_a_text_until_it_is_long() {
-        let mut rows = Rows::new();
-        rows.raw("a", &["n", "name"], vec![1.into(), "x".into()]);
-        rows.raw("b", &["n"], vec![3.into()]);
-        rows.raw("a", &["n", "name"], vec![2.into(), "O'".into()]);
-        let (first, second) = ("INSERT INTO `a` (`n`,`name`) VALUES (1,'x')", "(2,_utf8mb4 x'4f27')");
-        let third = "INSERT INTO `b` (`n`) VALUES (3)";
-        assert_eq!(rows.texts(1_000).unwrap(), [format!("{first},{second};\n{third}")]);
-        let again = "INSERT INTO `a` (`n`,`name`) VALUES ";
-        assert_eq!(
-            rows.texts(1).unwrap(),
-            [first.to_owned(), format!("{again}{second}"), third.to_owned()],
-            "each in a text of its own"
-        );
-        assert_eq!(Rows::new().texts(1).unwrap(), [""; 0]);
-        rows.raw("b", &["n"], vec![1.5.into()]);
-        assert_eq!(rows.texts(1), None);
     }
 
     #[test]

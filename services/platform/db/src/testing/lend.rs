@@ -45,17 +45,20 @@ async fn lend(server: &TidbConfig, folder: &Path) -> Outcome<String> {
     at.execute(LIST).await?;
     // Held until this connection ends.
     at.execute("SELECT GET_LOCK('test_lent', 120)").await?;
-    let lent = at.fetch_all("SELECT name, folder FROM test_lent.slot ORDER BY name").await?;
-    for row in &lent {
-        let (name, to): (String, String) = (row.try_get(0)?, row.try_get(1)?);
-        if Path::new(&to) == folder {
-            return Ok(name);
-        }
-        if !Path::new(&to).exists() && nobody_uses(&mut at, &name).await? {
-            take(&mut at, &name, folder).await?;
-            empty(&mut at, &name).await?;
+    let mut lent = Vec::<(String, String)>::new();
+    for row in at.fetch_all("SELECT name, folder FROM test_lent.slot ORDER BY name").await? {
+        lent.push((row.try_get(0)?, row.try_get(1)?));
+    }
+    // Before any that is free: one may have become so since this folder got its own.
+    if let Some((name, _)) = lent.iter().find(|(_, to)| Path::new(to) == folder) {
+        return Ok(name.clone());
+    }
+    for (name, to) in &lent {
+        if !Path::new(to).exists() && nobody_uses(&mut at, name).await? {
+            take(&mut at, name, folder).await?;
+            empty(&mut at, name).await?;
             at.close().await?;
-            return Ok(name);
+            return Ok(name.clone());
         }
     }
     let name = format!("test_{:04}", lent.len());
