@@ -64,8 +64,8 @@ pub(crate) async fn check(shop: &Shop, traffic: &Traffic) -> Result<()> {
     Ok(())
 }
 
-/// Nobody paid twice: of the payments of a paid order one succeeded, over the whole amount, and nothing went back; of
-/// another order none did.
+/// Nobody paid twice: of the payments of a paid order one succeeded, of another order none did, and nothing went back. (That
+/// what was captured is what was asked for, the online audit holds.)
 async fn paid_once(admin: &Client, known: impl Iterator<Item = &Known>) -> Result<()> {
     let mut payments = BTreeMap::<String, usize>::new();
     for payment in list(admin, "/api/v1/admin/payments").await? {
