@@ -18,7 +18,7 @@ use crate::{
 
 /// Buyers do nothing but order; one waits as long as it takes.
 const MANNER: Manner =
-    Manner { every: Duration::ZERO, answer: Duration::from_secs(60), patience: Duration::from_secs(60) };
+    Manner { every: Duration::ZERO, answer: Duration::from_secs(60), patience: Duration::from_secs(240) };
 
 /// What is killed -9.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -154,7 +154,8 @@ fn off_the_path(operation: &Operation) -> Option<String> {
     (taken > most).then(|| format!("its region was taken {taken} times"))
 }
 
-/// Whether a step may come after another; a drill turns round to `taking` from wherever it is on its way out.
+/// Whether a step may come after another; a drill turns round to `taking` from wherever it is on its way out, even from
+/// `aborting`, where its region was taken in the very moment it was called off.
 fn follows(from: &Entry, to: &Entry) -> bool {
     matches!(
         (from.phase.as_str(), to.phase.as_str()),
@@ -163,6 +164,7 @@ fn follows(from: &Entry, to: &Entry) -> bool {
             | ("moving", "moving" | "handing-over" | "taking" | "aborting")
             | ("handing-over", "verifying" | "taking" | "aborting")
             | ("verifying", "closing" | "taking" | "aborting")
+            | ("aborting", "taking")
             | ("closing" | "aborting", "ended")
     )
 }

@@ -88,7 +88,7 @@ async fn leases(bench: &impl Bench) {
 }
 
 /// Long enough for a real storage between two calls, short enough to wait for.
-const TTL: Duration = Duration::from_secs(2);
+const TTL: Duration = Duration::from_secs(5);
 
 fn region(name: &str) -> Region {
     Region::new(name)

@@ -457,7 +457,7 @@ async fn with_redis_a_log_out_is_believed_in_other_processes_at_once() {
     assert!(!processes[0].session_open(&shop.system(), session).await.unwrap());
     let start = std::time::Instant::now();
     while processes[1].session_open(&shop.system(), session).await.unwrap() {
-        assert!(start.elapsed() < Duration::from_secs(20), "it was not heard of");
+        assert!(start.elapsed() < Duration::from_secs(60), "it was not heard of");
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

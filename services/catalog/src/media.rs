@@ -187,7 +187,11 @@ impl CatalogService {
                 Ok(view)
             }
             Err(failure) => {
-                self.media.remove(id).await;
+                // Whether its row was written may be unknown: a file without a row harms nobody.
+                let absent = matches!(images::shown(self.db.read(), id).await, Ok(None));
+                if absent && !failure.is(kernel::code::UNAVAILABLE) {
+                    self.media.remove(id).await;
+                }
                 Err(failure)
             }
         }
@@ -206,6 +210,10 @@ struct Upload {
 async fn add(tx: &Tx, upload: &Upload) -> Result<(ImageView, Vec<ImageRow>)> {
     let rows = products::load(tx, &[upload.product]).await?.remove(&upload.product);
     let rows = rows.ok_or_else(|| Failure::not_found("product"))?;
+    // Its commit was not heard of, and this is the second try.
+    if let Some(row) = rows.images.iter().find(|row| row.id == upload.id.uuid()) {
+        return Ok((view(row.clone(), &rows.product.title), Vec::new()));
+    }
     if rows.images.len() >= 250 {
         return Err(Failure::new(code::IMAGE_REJECTED).detail("a product has at most 250 images"));
     }

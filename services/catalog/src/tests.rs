@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use contracts::catalog::{BrandId, CategoryId, CategoryInput, ProductId, ProductInput, SkuInput, code};
+use contracts::catalog::{
+    BrandId, CategoryId, CategoryInput, ImageId, ImageInput, ProductId, ProductInput, SkuInput, code,
+};
 use kernel::SystemClock;
 use migrations::Migrator;
 use platform_cache::Caches;
@@ -56,6 +58,33 @@ async fn a_product_is_added_once() {
         let other = add(db.ids().mint(id.shard()), Some(made)).await.unwrap_err();
         assert!(other.is(code::SLUG_TAKEN), "another product is another one");
     }
+}
+
+#[tokio::test]
+async fn an_image_stays_stored() {
+    let (db, folder) = open().await;
+    let media = MediaStore::open(folder.path()).unwrap();
+    let caches = Caches::alone(db.clock().clone());
+    let catalog = CatalogService::new(db.clone(), media, &caches, CatalogConfig::default()).unwrap();
+    let image = ImageInput { src: "https://shop.example/lamp.png".to_owned(), alt: String::new() };
+    let input = ProductInput { images: vec![image], ..product(None) };
+    let id: ProductId = db.ids().mint(db.random_shard());
+    let write = catalog.read_draft(id, input, None).await.unwrap();
+    db.write(id.shard(), write, |tx, write| Box::pin(write_product::add(tx, write))).await.unwrap();
+    let rows = store::products::load(db.read(), &[id]).await.unwrap();
+    let image = ImageId::from_uuid(rows[&id].images[0].id);
+    let stored = async |id: ImageId| {
+        let note = db.write(REFERENCE, id, |tx, id| {
+            Box::pin(async move { store::images::stored(tx, *id, "image/png").await })
+        });
+        note.await.unwrap()
+    };
+    // Who hears false removes the file.
+    assert!(
+        stored(image).await && stored(image).await,
+        "another run was faster, or this one was not heard of"
+    );
+    assert!(!stored(db.ids().mint(image.shard())).await, "one that was removed meanwhile");
 }
 
 #[tokio::test]

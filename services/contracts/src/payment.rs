@@ -59,6 +59,8 @@ pub struct PaymentView {
     pub state: IntentState,
     /// What is to be paid.
     pub amount: Money,
+    /// What the provider has had of it; what went back is not taken off.
+    pub captured: Money,
     /// What was refunded or is on its way back.
     pub refunded: Money,
     /// Over which channel.

@@ -4,7 +4,10 @@ mod passing;
 
 use std::{rc::Rc, sync::Arc, time::Instant};
 
-use actix_web::dev::ServiceRequest;
+use actix_web::{
+    Error,
+    dev::{ServiceRequest, ServiceResponse},
+};
 use futures::{FutureExt, future::LocalBoxFuture};
 use kernel::{Clock, Failure, Region, Shard, code as common};
 use placement::{Degraded, World};
@@ -84,7 +87,9 @@ impl Worker {
             return Entered::Answer(inward(arrival.request).await);
         }
         let shard = resolve::shard(&site.auth, method, path, request.headers());
-        if is_out && (arrival.page || !site.lingers(&world)) {
+        // A form is no page to ask for elsewhere: browsers say that it came from another site, and there it is refused.
+        let sent_on = arrival.page && method.is_safe();
+        if is_out && (sent_on || !site.lingers(&world)) {
             return self.send_on(&world, shard, &arrival);
         }
         let degraded = site.degraded();
@@ -136,7 +141,7 @@ impl Worker {
         match why {
             Ok(_place) => {
                 self.counts.count(Decision::Hop);
-                Entered::Answer(inward(request).await)
+                Entered::Answer(self.inside(request, inward).await)
             }
             Err((failure, why)) => {
                 self.counts.count(Decision::GivenBack);
@@ -156,7 +161,7 @@ impl Worker {
             Ok(_place) => {
                 self.counts.count(decision);
                 let wanted = self.site.kept.wanted(&request).await;
-                let answer = inward(request).await;
+                let answer = self.inside(request, inward).await;
                 if let (Ok(answer), Some(wanted)) = (&answer, wanted) {
                     self.site.kept.keep(wanted, answer).await;
                 }
@@ -169,13 +174,24 @@ impl Worker {
         }
     }
 
+    /// The answer of this region's own.
+    async fn inside(&self, request: ServiceRequest, inward: Inward) -> Result<ServiceResponse, Error> {
+        let mut answer = inward(request).await;
+        if let (Ok(answer), Some(world)) = (&mut answer, self.site.regions.world()) {
+            answers::let_forms_lead_on(answer.headers_mut(), || route::others(&world, &self.site.me, None));
+        }
+        answer
+    }
+
     /// Sends a shopper on to a region that serves.
     fn send_on(&self, world: &World, shard: Option<Shard>, arrival: &Arrival) -> Entered {
         self.counts.count(Decision::SentOn);
         let places = route::others(world, &self.site.me, shard);
         let response = match places.first() {
-            Some(to) if arrival.page => answers::sent_on(to, resolve::target(&arrival.request)),
-            None if arrival.page => return Entered::Refused(Failure::new(code::OUT).retry_after(5)),
+            Some(to) if arrival.page && arrival.request.method().is_safe() => {
+                answers::sent_on(to, resolve::target(&arrival.request))
+            }
+            _ if arrival.page => return Entered::Refused(Failure::new(code::OUT).retry_after(5)),
             _ => answers::elsewhere(&Failure::new(code::OUT).retry_after(1), &places),
         };
         Entered::Instead(response)

@@ -34,8 +34,35 @@ const OVERHEAD: usize = 1 << 10;
 /// A copy is not made again before it is so old.
 const RENEWED: Duration = Duration::from_secs(10);
 
-/// What a copy is found by: the path with its query, and the languages that were asked for; those of any where there is none.
-type Key = (String, Option<String>);
+/// What a copy is found by.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    /// Where the shop is, as the request says it.
+    origin: String,
+    /// The path with its query.
+    target: String,
+    /// The languages that were asked for; none: those of any.
+    languages: Option<String>,
+}
+
+impl Key {
+    fn of(request: &ServiceRequest) -> Self {
+        Self {
+            origin: origin(request),
+            target: target(request).to_owned(),
+            languages: languages(request.headers()),
+        }
+    }
+
+    /// The same in any languages.
+    fn in_any(self) -> Self {
+        Self { languages: None, ..self }
+    }
+
+    fn len(&self) -> usize {
+        self.origin.len() + self.target.len() + self.languages.as_ref().map_or(0, String::len)
+    }
+}
 
 /// The copies of this process.
 pub(crate) struct Kept(Option<Cache<Key, Arc<Copied>>>);
@@ -56,8 +83,7 @@ pub(crate) struct Wanted {
 impl Kept {
     pub(crate) fn new(config: &KeptConfig) -> Self {
         let weight = |key: &Key, copied: &Arc<Copied>| {
-            let languages = key.1.as_ref().map_or(0, String::len);
-            u32::try_from(key.0.len() + languages + copied.body.len() + OVERHEAD).unwrap_or(u32::MAX)
+            u32::try_from(key.len() + copied.body.len() + OVERHEAD).unwrap_or(u32::MAX)
         };
         Self((config.bytes > 0).then(|| {
             Cache::builder()
@@ -72,7 +98,7 @@ impl Kept {
     /// What to do with the answer to this request; none where nothing is kept of it.
     pub(crate) async fn wanted(&self, request: &ServiceRequest) -> Option<Wanted> {
         let copies = self.0.as_ref().filter(|_| request.method() == Method::GET)?;
-        let key = (target(request).to_owned(), languages(request.headers()));
+        let key = Key::of(request);
         if copies.get(&key).await.is_some_and(|copied| copied.at.elapsed() < RENEWED) {
             return None;
         }
@@ -94,23 +120,21 @@ impl Kept {
         headers.remove(CONTENT_ENCODING);
         let body = personal.map_or_else(|| body.clone(), |own| without(&body, &own.0));
         let copied = Arc::new(Copied { at: Instant::now(), headers, body });
-        let (target, languages) = wanted.key;
-        if languages.is_some() {
-            copies.insert((target.clone(), languages), copied.clone()).await;
+        if wanted.key.languages.is_some() {
+            copies.insert(wanted.key.clone(), copied.clone()).await;
         }
-        copies.insert((target, None), copied).await;
+        copies.insert(wanted.key.in_any(), copied).await;
     }
 
     /// The copy for this request, with its age (RFC 9111, 5.1): in the languages asked for, or else in others.
     pub(crate) async fn find(&self, request: &ServiceRequest) -> Option<HttpResponse> {
         let copies = self.0.as_ref().filter(|_| request.method() == Method::GET)?;
-        let mut key = (target(request).to_owned(), languages(request.headers()));
-        let mut copied = copies.get(&key).await;
-        if copied.is_none() {
-            key.1 = None;
-            copied = copies.get(&key).await;
-        }
-        let copied = copied?;
+        let key = Key::of(request);
+        let in_these = copies.get(&key).await;
+        let copied = match in_these {
+            Some(copied) => copied,
+            None => copies.get(&key.in_any()).await?,
+        };
         let mut response = HttpResponse::Ok();
         for (name, value) in &copied.headers {
             response.append_header((name.clone(), value.clone()));
@@ -123,6 +147,13 @@ impl Kept {
 /// A page without these words.
 fn without(page: &Bytes, words: &str) -> Bytes {
     String::from_utf8_lossy(page).replace(words, "").into()
+}
+
+/// Scheme and host as pages repeat them in their links. A client may say what it likes of them (`Host`, `X-Forwarded-Host`,
+/// `Forwarded`): what came of that is shown to those who say the same.
+fn origin(request: &ServiceRequest) -> String {
+    let connection = request.connection_info();
+    format!("{}://{}", connection.scheme(), connection.host())
 }
 
 fn languages(headers: &HeaderMap) -> Option<String> {

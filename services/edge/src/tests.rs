@@ -2,6 +2,7 @@
 
 mod degraded;
 mod failing;
+mod forms;
 mod hop;
 mod passing;
 mod shop;

@@ -7,7 +7,7 @@ use std::{
 
 use contracts::{
     catalog::SkuId,
-    inventory::{HoldId, HoldView},
+    inventory::{HoldId, HoldView, code},
 };
 use kernel::{Failure, Result};
 use platform_db::{Db, Tx};
@@ -132,6 +132,7 @@ async fn decide(
     ids.sort_unstable();
     ids.dedup();
     let holds = store::holds(tx, &ids).await?;
+    let known: HashSet<HoldId> = holds.iter().map(|hold| hold.id).collect();
     let parts = holds.iter().flat_map(|hold| hold.parts.iter().map(|(place, _)| place.sku));
     let mut skus: Vec<SkuId> = requests.iter().flat_map(Request::skus).chain(parts).collect();
     skus.sort_unstable();
@@ -151,9 +152,12 @@ async fn decide(
             Desk::open(tx.now(), order.clone(), buckets, holds)
         }
     };
-    let answers = requests.iter().map(|request| desk.run(request)).collect();
+    let answers: Vec<Answer> = requests.iter().map(|request| desk.run(request)).collect();
     if !desk.lacking().is_empty() {
         return Ok(Outcome::Short(desk.lacking().clone()));
+    }
+    if made_by_a_twin(tx, requests, &answers, &known).await? {
+        return Ok(Outcome::Short(BTreeSet::new()));
     }
     let levels = levels(tx, &desk).await?;
     let unread = desk.unread(&levels);
@@ -163,6 +167,21 @@ async fn decide(
     let published = store::save(tx, &group.db, &desk, &levels).await?;
     let scarce = if order.divided { desk.scarce(&skus, &levels) } else { Vec::new() };
     Ok(Outcome::Saved(Decided { answers, published, findings: desk.findings(), scarce, taken: desk.tally() }))
+}
+
+/// Whether a hold for which there was too little is there by now: the same request in another process took the units, and
+/// committed after this turn had looked for the hold and before it had the locks of the stock.
+async fn made_by_a_twin(
+    tx: &Tx,
+    requests: &[Request],
+    answers: &[Answer],
+    known: &HashSet<HoldId>,
+) -> Result<bool> {
+    let short = |answer: &Answer| answer.as_ref().is_err_and(|failure| failure.is(code::OUT_OF_STOCK));
+    let refused =
+        requests.iter().zip(answers).filter(|(_, answer)| short(answer)).map(|(request, _)| request.hold);
+    let refused: Vec<HoldId> = refused.filter(|hold| !known.contains(hold)).collect();
+    store::made_meanwhile(tx, &refused).await
 }
 
 /// The parts of these SKUs' stock that a turn reads: this region's and those that holds name, or every region's.

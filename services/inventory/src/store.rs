@@ -143,6 +143,15 @@ pub(crate) async fn holds(connection: &impl ConnectionTrait, ids: &[HoldId]) -> 
     Ok(holds.into_values().collect())
 }
 
+/// Whether one of these holds, which were not there when this transaction looked, is there now. Never on SQLite: it has one
+/// writer, and nothing comes between.
+pub(crate) async fn made_meanwhile(connection: &impl ConnectionTrait, ids: &[HoldId]) -> Result<bool> {
+    if connection.get_database_backend() == DbBackend::Sqlite {
+        return Ok(false);
+    }
+    Ok(!holds(connection, ids).await?.is_empty())
+}
+
 /// A hold without its parts.
 pub(crate) async fn hold(connection: &impl ConnectionTrait, id: HoldId) -> Result<Option<Hold>> {
     let row = hold::Entity::find_by_id((number(id.shard()), id.uuid())).one(connection).await.db()?;

@@ -79,7 +79,7 @@ pub enum Command {
     #[command(after_help = "Examples:\n  \
         meridian serve\n  \
         meridian serve --listen 127.0.0.1:9000 --data /var/lib/meridian\n  \
-        meridian serve --target order,payment,cart   # one part; the others run elsewhere, see `peers` in the configuration")]
+        meridian serve --target order,payment,cart   # one part; the others run elsewhere, see `client.targets` in the configuration")]
     Serve(Serve),
     /// Run the shop in three regions on this machine, until Ctrl-C: us-east, eu-west and ap-southeast.
     ///
@@ -106,7 +106,7 @@ pub enum Command {
         meridian region verify -o json\n\n\
         With -o json an operation is one document, whether it was begun, followed or ended: id, kind, phase, moves, \
         outcome, why, its timeline and its report, which is null for a kind that leaves no region. Its id is null where a \
-        move or a rebalance had nothing to do.\n\n\
+        move or a rebalance had nothing to do. `history` is a list of them.\n\n\
         Exit status:\n  \
         0  done\n  \
         1  failed, refused, aborted, or something is wrong (verify, why-not-ready)\n  \

@@ -3,10 +3,10 @@
 //! Built in the order of the call graph: whoever is needed comes first. A module that is not among the targets is
 //! replaced by the client of its contract; its callers cannot tell.
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use account::AccountService;
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use cart::CartService;
 use catalog::{CatalogService, MediaStore};
 use contracts::{
@@ -45,22 +45,11 @@ use crate::{
     doors::Doors,
     gateway,
     regions::{self, place},
+    targets::Peers,
 };
 
-/// Every module, in the order they are built.
-const MODULES: [&str; 11] = [
-    "account",
-    "catalog",
-    "inventory",
-    "pricing",
-    "cart",
-    "sandbox",
-    "payment",
-    "order",
-    "search",
-    "import",
-    "storefront",
-];
+pub use crate::targets::Targets;
+
 /// How long a command or a start-up step may take.
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
@@ -68,48 +57,6 @@ const PATIENCE: Duration = Duration::from_secs(3_600);
 const FIRST_CONTACT: Duration = Duration::from_secs(2);
 /// How long a command may take to tell other processes what it changed.
 pub(crate) const LEAVE_WITHIN: Duration = Duration::from_secs(5);
-
-/// Which modules run in this process.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Targets(Vec<&'static str>);
-
-impl Targets {
-    /// All of them.
-    pub fn all() -> Self {
-        Self(MODULES.to_vec())
-    }
-
-    /// From the command line: `all`, or names of modules.
-    pub fn parse(names: &[String]) -> Result<Self> {
-        if names.iter().any(|name| name == "all") {
-            return Ok(Self::all());
-        }
-        let mut targets = Vec::new();
-        for name in names {
-            match MODULES.iter().find(|module| *module == name) {
-                Some(module) => targets.push(*module),
-                None => bail!("there is no module `{name}`; there are all, {}", MODULES.join(", ")),
-            }
-        }
-        Ok(Self(targets))
-    }
-
-    /// Whether these are all.
-    pub fn is_all(&self) -> bool {
-        MODULES.iter().all(|module| self.has(module))
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.0.contains(&name)
-    }
-}
-
-/// As on the command line.
-impl std::fmt::Display for Targets {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&if self.is_all() { "all".to_owned() } else { self.0.join(",") })
-    }
-}
 
 /// The shop as this process sees it: every contract, answered here or elsewhere.
 pub struct Shop {
@@ -125,6 +72,8 @@ pub struct Shop {
     redis: Option<Redis>,
     entrance: Option<Arc<dyn Entrance>>,
     regions: Regions,
+    /// What modules here call and what runs nowhere: without it nothing can be served.
+    missing: Vec<&'static str>,
 }
 
 /// Opens the database in the data folder and brings its schema up to date.
@@ -142,6 +91,8 @@ struct Site<'a> {
     db: Db,
     keys: Keys,
     targets: &'a Targets,
+    /// Where the others are.
+    peers: Peers,
     transport: Arc<HttpTransport>,
     caches: Caches,
     registry: Registry,
@@ -163,8 +114,15 @@ impl Site<'_> {
             self.registry.add(module);
             Ok(service)
         } else {
-            self.registry.remote(name);
+            self.elsewhere(name);
             Ok(client(Arc::clone(&self.transport)))
+        }
+    }
+
+    /// Says that `name` runs in another process, where it has an address.
+    fn elsewhere(&mut self, name: &'static str) {
+        if self.peers.contains_key(name) {
+            self.registry.remote(name);
         }
     }
 }
@@ -182,6 +140,7 @@ impl Shop {
         let keys = Keys::open(&data)?;
         let internal = AssertionKey::new(*keys.secret("internal")?.expose());
         let client: ClientConfig = config.section("client")?;
+        let peers = targets.peers(&client.targets)?;
         let redis = Redis::open(&config.section("redis")?)?;
         if let Some(redis) = &redis
             && !redis.connected(FIRST_CONTACT).await
@@ -203,17 +162,18 @@ impl Shop {
             db,
             keys,
             targets,
+            peers,
             transport,
             caches,
             registry,
             regions,
             own,
         };
-        Self::build(site, &client, internal)
+        Self::build(site, internal)
     }
 
     #[expect(clippy::too_many_lines, reason = "one paragraph a module, in the order of the call graph")]
-    fn build(mut site: Site<'_>, client: &ClientConfig, internal: AssertionKey) -> Result<Self> {
+    fn build(mut site: Site<'_>, internal: AssertionKey) -> Result<Self> {
         let (config, db, caches) = (site.config, site.db.clone(), site.caches.clone());
         let signer = TokenSigner::new(site.keys.secret("access-token")?.expose())?;
         let verifying_key = signer.verifying_key();
@@ -245,7 +205,7 @@ impl Shop {
             let media = MediaStore::open(site.data)?;
             Some(CatalogService::new(db.clone(), media, &caches, config.section("catalog")?)?)
         } else {
-            site.registry.remote("catalog");
+            site.elsewhere("catalog");
             None
         };
         doors.products = catalog_service.as_ref().map(CatalogService::intake);
@@ -301,7 +261,7 @@ impl Shop {
         if site.targets.has("sandbox") && payment_config.sandbox.enabled {
             site.registry.add(payment::sandbox(db.clone(), &payment_config, &places, &sandbox_secret)?);
         } else {
-            site.registry.remote("sandbox");
+            site.elsewhere("sandbox");
         }
         let payments = site.here_or::<dyn Payments>(
             "payment",
@@ -391,14 +351,9 @@ impl Shop {
                 config: config.section("storefront")?,
             })?);
         }
-        let peers: BTreeMap<&'static str, String> = MODULES
-            .iter()
-            .filter(|name| !site.targets.has(name))
-            .filter_map(|name| Some((*name, client.targets.get(*name)?.clone())))
-            .collect();
-        if !peers.is_empty() {
+        if !site.peers.is_empty() {
             let http: platform_http::HttpServerConfig = config.section("http")?;
-            site.registry.add(gateway::module(&peers, http.upload_limit)?);
+            site.registry.add(gateway::module(&site.peers, http.upload_limit)?);
         }
         Ok(Self {
             contracts,
@@ -412,6 +367,7 @@ impl Shop {
             redis: caches.redis().cloned(),
             entrance,
             regions: site.regions,
+            missing: site.targets.missing(&site.peers),
         })
     }
 
@@ -462,8 +418,14 @@ impl Shop {
         }
     }
 
-    /// Starts serving.
+    /// Starts serving. Refused where modules here call others that have no address.
     pub async fn start(self, config: AppConfig, telemetry: Telemetry) -> Result<Running> {
+        ensure!(
+            self.missing.is_empty(),
+            "the modules here call others that run neither here nor elsewhere: {}. Their addresses belong in \
+             `client.targets`",
+            self.missing.join(", ")
+        );
         let app = App::new(self.db, self.registry, config)
             .auth(self.auth)
             .entrance(self.entrance, self.internal.clone())

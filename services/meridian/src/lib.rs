@@ -1,5 +1,6 @@
 //! The Meridian binary: composition of the modules, and the commands.
 
+mod answer;
 mod cli;
 mod commands;
 mod compose;
@@ -9,6 +10,7 @@ mod exit;
 mod gateway;
 mod regions;
 mod settings;
+mod targets;
 
 pub use cli::{Cli, Profile};
 pub use compose::{Shop, Targets};
@@ -64,12 +66,10 @@ async fn local(settings: Settings, command: impl AsyncFnOnce(&Shop) -> Result<()
     done
 }
 
-#[expect(clippy::print_stdout, reason = "tells the person at the terminal what was done")]
 async fn migrate(settings: Settings) -> Result<()> {
     let data = settings.data.clone();
     compose::open_database(&settings).await?;
-    println!("the database in {} is up to date", data.display());
-    Ok(())
+    answer::put(&format!("the database in {} is up to date", data.display()))
 }
 
 /// Restores a backup. What Redis keeps is of the database before.
@@ -87,8 +87,6 @@ async fn restore(settings: &Settings, from: &Path, data: &Path) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "the configuration is this command's answer")]
 fn show(settings: &Settings) -> Result<()> {
-    print!("{}", settings.config.show()?);
-    Ok(())
+    answer::plain(&settings.config.show()?)
 }

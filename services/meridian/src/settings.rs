@@ -56,6 +56,7 @@ impl Settings {
     /// How the process runs; `listen` in place of the configured address, where it is given.
     pub fn app(&self, listen: Option<std::net::SocketAddr>) -> Result<AppConfig> {
         let mut http: HttpServerConfig = self.config.section("http")?;
+        http.validate().map_err(told)?;
         if let Some(listen) = listen {
             http.listen = listen;
         }
@@ -134,6 +135,14 @@ mod tests {
         same::<search::SearchConfig>(&file, "search");
         same::<import::ImportConfig>(&file, "import");
         same::<storefront::StorefrontConfig>(&file, "storefront");
+    }
+
+    #[test]
+    fn a_server_that_could_answer_nothing_is_not_begun() {
+        let config = Config::builder(DEFAULT_CONFIGURATION).profile("it", "[http]\nmax_in_flight = 0\n");
+        let settings = Settings { data: PathBuf::new(), config: config.build().unwrap() };
+        let error = settings.app(None).err().unwrap().to_string();
+        assert!(error.contains("http.max_in_flight"), "{error}");
     }
 
     #[test]

@@ -44,7 +44,7 @@ impl Consumer for Settle {
             return self.0.captured(&ctx, &captured).await;
         }
         if let Some(conflicted) = event.body::<PaymentConflicted>()? {
-            return self.0.conflicted(&conflicted).await;
+            return self.0.conflicted(&ctx, &conflicted).await;
         }
         if let Some(refunded) = event.body::<PaymentRefunded>()? {
             return self.0.refunded(&ctx, &refunded).await;

@@ -6,6 +6,10 @@
 //! id is written down before anything is done under it. The event is only done with when this returns; until then the bus
 //! brings it again, and that is all that is needed after a crash.
 //!
+//! An event may also come late, after others of the same payment: brought again by a person, or by a process that stood still.
+//! A payment is one through all tries to pay, and begins anew once wrong money is back. So before an order moves, the payment
+//! is asked whether what the event tells is still so.
+//!
 //! Who confirmed a hold and then finds its order cancelled for good gives the stock back; so does the unwinding of the
 //! cancellation ([`crate::unwind`]). Both may, as giving back is done once.
 
@@ -13,7 +17,10 @@ use contracts::{
     Ctx,
     inventory::{self, Reserve},
     order::{OrderId, OrderState},
-    payment::{PaymentCaptured, PaymentConflicted, PaymentId, PaymentRefunded, RefundPayment},
+    payment::{
+        IntentState, PaymentCaptured, PaymentConflicted, PaymentId, PaymentRefunded, PaymentView,
+        RefundPayment,
+    },
 };
 use kernel::{Failure, Result};
 
@@ -58,29 +65,40 @@ impl OrderService {
                     return self.send_back(ctx, &order, event.payment_id, "the order was paid twice").await;
                 }
                 Capture::TooLate => return self.too_late(ctx, &order, event).await,
-                Capture::TakeStock => match self.take_stock(ctx, order).await? {
-                    Stock::Taken(order) => {
-                        if self.moved(&order, order.paid(event, now)).await? {
-                            metrics::counter!("orders_paid_total").increment(1);
-                            return Ok(());
+                Capture::TakeStock => {
+                    if left(&self.payments.payment(ctx, event.payment_id).await?) <= 0 {
+                        return Ok(());
+                    }
+                    match self.take_stock(ctx, order).await? {
+                        Stock::Taken(order) => {
+                            if self.moved(&order, order.paid(event, now)).await? {
+                                metrics::counter!("orders_paid_total").increment(1);
+                                return Ok(());
+                            }
                         }
+                        // Then it is cancelled for good, and the next look sends the money back.
+                        Stock::Gone(order) => {
+                            self.moved(&order, order.sold_out(event, now)).await?;
+                        }
+                        Stock::Moved => {}
                     }
-                    // Then it is cancelled for good, and the next look sends the money back.
-                    Stock::Gone(order) => {
-                        self.moved(&order, order.sold_out(event, now)).await?;
-                    }
-                    Stock::Moved => {}
-                },
+                }
             }
         }
         Err(busy())
     }
 
     /// The provider has something else than was asked for.
-    pub(crate) async fn conflicted(&self, event: &PaymentConflicted) -> Result<()> {
+    pub(crate) async fn conflicted(&self, ctx: &Ctx, event: &PaymentConflicted) -> Result<()> {
         for _ in 0..TRIES {
             let order = self.of_event(event.order_id).await?;
             let Some(moved) = order.conflicted_by(event) else { return Ok(()) };
+            let payment = self.payments.payment(ctx, event.payment_id).await?;
+            // Money in another currency is not among what was captured: then nothing says that it is back.
+            let is_back = payment.captured.amount > 0 && left(&payment) <= 0;
+            if payment.state != IntentState::Conflicted || is_back {
+                return Ok(());
+            }
             if self.save(&order, moved).await?.is_some() {
                 metrics::counter!("orders_conflicted_total").increment(1);
                 return Ok(());
@@ -95,6 +113,7 @@ impl OrderService {
             let order = self.of_event(event.order_id).await?;
             let order = match order.refunded(event) {
                 None => Some(order),
+                Some(_) if self.is_of_before(ctx, event).await? => return Ok(()),
                 Some(moved) => self.save(&order, moved).await?,
             };
             match order {
@@ -105,6 +124,12 @@ impl OrderService {
             }
         }
         Err(busy())
+    }
+
+    /// Whether a refund is of money before the money that the payment has now.
+    async fn is_of_before(&self, ctx: &Ctx, event: &PaymentRefunded) -> Result<bool> {
+        let payment = self.payments.payment(ctx, event.payment_id).await?;
+        Ok(event.captured != payment.captured || event.refunded_in_all.amount > payment.refunded.amount)
     }
 
     /// An order that an event names. It was written before the payment was opened: where it is missing, something is
@@ -158,16 +183,18 @@ impl OrderService {
 
     /// Money for an order that stays cancelled: stock that was taken meanwhile goes back, and so does the money.
     async fn too_late(&self, ctx: &Ctx, order: &Order, event: &PaymentCaptured) -> Result<()> {
-        self.unhold(ctx, order).await?;
+        // The money does not wait for stock that cannot be given back.
+        let stock = self.unhold(ctx, order).await;
         // Should this lose, then to a refund that is known by now: money goes back all the same.
         self.moved(order, order.paid_too_late(event)).await?;
-        self.send_back(ctx, order, event.payment_id, "the order was cancelled").await
+        self.send_back(ctx, order, event.payment_id, "the order was cancelled").await?;
+        stock
     }
 
     /// Refunds all that is left of a payment, once.
     async fn send_back(&self, ctx: &Ctx, order: &Order, payment_id: PaymentId, reason: &str) -> Result<()> {
         let payment = self.payments.payment(ctx, payment_id).await?;
-        if payment.refunded.amount >= payment.amount.amount {
+        if left(&payment) <= 0 {
             return Ok(());
         }
         let mut ctx = ctx.clone();
@@ -183,6 +210,11 @@ impl OrderService {
             Err(failure) => Err(failure),
         }
     }
+}
+
+/// What is here of a payment, in minor units.
+fn left(payment: &PaymentView) -> i64 {
+    payment.captured.amount.saturating_sub(payment.refunded.amount)
 }
 
 fn busy() -> Failure {

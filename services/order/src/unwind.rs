@@ -28,9 +28,11 @@ impl OrderService {
         if order.cancel_reason == Some(CancelReason::Expired) {
             return self.unset_aside(ctx, &order).await;
         }
-        self.unhold(ctx, &order).await?;
+        // The money does not wait for stock that cannot be given back.
+        let stock = self.unhold(ctx, &order).await;
         let reason = order.cancel_reason.map_or("cancelled", Word::word).to_owned();
-        self.payments.cancel_order(ctx, CancelPayments { order_id: order.id, reason }).await
+        self.payments.cancel_order(ctx, CancelPayments { order_id: order.id, reason }).await?;
+        stock
     }
 
     /// Gives back what is only set aside.

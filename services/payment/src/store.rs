@@ -89,6 +89,7 @@ impl intent::Model {
             order_id: self.order(),
             state,
             amount: self.money()?,
+            captured: money(self.captured, &self.currency)?,
             refunded: money(self.refunded, &self.currency)?,
             channel: self.channel.clone(),
             redirect_url: (state == IntentState::Pending).then(|| places.pay_page(&id.to_string())),

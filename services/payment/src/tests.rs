@@ -41,6 +41,9 @@ struct Shop {
     _folder: tempfile::TempDir,
 }
 
+/// Looks at what is to come about, 10 ms apart: a minute at least, as a busy machine may want.
+const TURNS: usize = 6_000;
+
 impl Shop {
     /// A shop whose provider does not listen yet.
     async fn without_provider() -> Self {
@@ -51,6 +54,8 @@ impl Shop {
         db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
         let mut config = PaymentConfig::default();
         config.sandbox.poll = Duration::from_millis(5);
+        // Who is slow is not away.
+        config.provider_timeout = Duration::from_secs(60);
         let (places, secret) = (Places::new(&config), SecretKey::random());
         let channels = Channels::new(&config, &places, clock.clone(), &secret).unwrap();
         let payments = PaymentService::new(db.clone(), channels, places.clone(), config.clone()).unwrap();
@@ -125,7 +130,7 @@ impl Shop {
     }
 
     async fn until(&self, payment: &PaymentView, state: IntentState) -> PaymentView {
-        for _ in 0..1_000 {
+        for _ in 0..TURNS {
             let now = self.see(payment).await;
             if now.state == state {
                 return now;
@@ -150,7 +155,7 @@ impl Shop {
     }
 
     async fn callbacks_made(&self) {
-        for _ in 0..1_000 {
+        for _ in 0..TURNS {
             if self.count("SELECT COUNT(*) FROM sandbox_callback").await == 0 {
                 return;
             }
@@ -180,7 +185,7 @@ impl Shop {
     }
 
     async fn close(self) {
-        assert_eq!(self.tasks.stop(Duration::from_secs(20)).await, 0);
+        assert_eq!(self.tasks.stop(Duration::from_secs(60)).await, 0);
     }
 }
 

@@ -330,6 +330,7 @@ pub(crate) fn payment(state: IntentState) -> PaymentView {
         order_id: id(1),
         state,
         amount: usd(24_144),
+        captured: usd(0),
         refunded: usd(0),
         channel: "sandbox".to_owned(),
         redirect_url: None,

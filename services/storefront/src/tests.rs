@@ -114,6 +114,17 @@ async fn an_order_is_placed_under_the_forms_own_key() {
     assert!(refused.body.contains("ring &#60;twice&#62;"), "what was typed is kept");
     assert_ne!(refused.field("key"), form.field("key"), "another try is another request");
 
+    *browser.services.refuse_order.lock().unwrap() = Some(kernel::code::UNAVAILABLE);
+    let unsettled = browser.post("/checkout", &fields).await;
+    assert_eq!(unsettled.status, 503);
+    for name in ["key", "quote"] {
+        assert_eq!(
+            unsettled.field(name),
+            form.field(name),
+            "it may have been placed: the same request again"
+        );
+    }
+
     *browser.services.refuse_order.lock().unwrap() = None;
     let payment = format!("/pay/{}", samples::payment(IntentState::Pending).id);
     for _ in 0..2 {
@@ -121,7 +132,7 @@ async fn an_order_is_placed_under_the_forms_own_key() {
     }
     let placed = browser.services.calls("order.place");
     let keys: Vec<_> = placed.iter().map(|(ctx, _)| ctx.idempotency_key.clone()).collect();
-    assert_eq!(keys, vec![Some(form.field("key")); 3]);
+    assert_eq!(keys, vec![Some(form.field("key")); 4]);
     let paid: Vec<_> =
         browser.services.calls("order.pay").into_iter().map(|(ctx, _)| ctx.idempotency_key).collect();
     assert_eq!(paid[0], paid[1]);
@@ -129,7 +140,7 @@ async fn an_order_is_placed_under_the_forms_own_key() {
 
     let keyless: Vec<_> = fields.iter().filter(|(name, _)| *name != "key").copied().collect();
     assert_eq!(browser.post("/checkout", &keyless).await.status, 400);
-    assert_eq!(browser.services.calls("order.place").len(), 3);
+    assert_eq!(browser.services.calls("order.place").len(), 4);
 }
 
 #[actix_web::test]

@@ -6,7 +6,7 @@ pub use coordinator::Broken;
 use coordinator::{Store, journalled, standing};
 use kernel::{Shard, Timestamp};
 use placement::{
-    Ask, By as Asked, Change, Day, Drills, Effect, Kind, Lease, Operation, Outcome, Phase, Role, State,
+    Ask, By as Asked, Change, Day, Drills, Effect, Kind, Lease, Leg, Operation, Outcome, Phase, Role, State,
     drilled, plan,
 };
 
@@ -131,14 +131,16 @@ fn homes(before: &Store, after: &Store) -> Result<(), Broken> {
     Ok(())
 }
 
-/// 10: a switchover that has ended keeps no region, nor does a drill that is done. (One that was cut short on its way back
-/// leaves its region as it is, for a person.)
+/// 10: a switchover that has ended keeps no region, nor does a drill that is done or never turned round. (One that was cut
+/// short on its way back leaves its region as it is, for a person.)
 fn let_go(after: &Store) -> Result<(), Broken> {
     for (region, row) in &after.world().desired.regions {
         let holder = row.held_by.and_then(|held| after.ended().get(&held));
         let kept = holder.filter(|one| match one.spec.kind {
             Kind::Switchover { .. } => true,
-            Kind::Drill { .. } => matches!(one.phase, Phase::Ended(Outcome::Done { .. })),
+            Kind::Drill { .. } => {
+                one.leg == Leg::Out || matches!(one.phase, Phase::Ended(Outcome::Done { .. }))
+            }
             Kind::Move { .. } | Kind::Rebalance | Kind::Evacuate { .. } | Kind::Failover { .. } => false,
         });
         hold(10, kept.is_none(), || {

@@ -1,11 +1,15 @@
 //! Where a shop's events travel.
 
-use anyhow::{Context, Result, ensure};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::{Client, Parts};
 
 const TENANT: &str = "meridian-test";
+/// How long a broker may take to give a namespace up.
+const CLEAR: Duration = Duration::from_secs(120);
 /// Domains with a topic. One partition each is enough for a shop of a test; orders have two, since a topic that is cut is
 /// another thing to the client.
 const DOMAINS: [(&str, u8); 9] = [
@@ -68,12 +72,22 @@ impl Broker {
         Ok(backlog)
     }
 
-    /// Takes the namespaces away: what a broker has to look after grows with every shop.
+    /// Takes the namespaces away: what a broker has to look after grows with every shop. One that is busy, or has not seen yet
+    /// that the shop is gone, is asked again.
     pub(crate) async fn clear(&self) -> Result<()> {
         for namespace in &self.namespaces {
             let path = format!("/admin/v2/namespaces/{TENANT}/{namespace}?force=true");
-            let answer = self.admin.delete(&path).await?;
-            ensure!(matches!(answer.status, 204 | 404), "{path}: {} {}", answer.status, answer.text);
+            let start = Instant::now();
+            loop {
+                let answer = self.admin.delete(&path).await;
+                if answer.as_ref().is_ok_and(|answer| matches!(answer.status, 204 | 404)) {
+                    break;
+                }
+                if start.elapsed() > CLEAR {
+                    bail!("{path}: {answer:?}");
+                }
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
         }
         Ok(())
     }

@@ -119,7 +119,7 @@ impl MeilisearchStandIn {
                 eprintln!("the Meilisearch stand-in ended: {error}");
             }
         });
-        let handle = told.recv_timeout(Duration::from_secs(10)).context("the stand-in did not start")?;
+        let handle = told.recv_timeout(Duration::from_secs(60)).context("the stand-in did not start")?;
         self.serving = Some((handle, thread));
         Ok(())
     }

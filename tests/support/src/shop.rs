@@ -26,12 +26,12 @@ mod builder;
 mod shape;
 
 /// How long a debug build on a busy machine may take to start.
-const START: Duration = Duration::from_secs(60);
-const STOP: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(180);
+const STOP: Duration = Duration::from_secs(90);
 /// How long background work may take when nobody asks for anything any more.
-const QUIET: Duration = Duration::from_secs(30);
+const QUIET: Duration = Duration::from_secs(180);
 /// How often a shop that finishes may be stopped while a job writes.
-const LAST_STARTS: usize = 3;
+const LAST_STARTS: usize = 5;
 
 /// A running shop.
 pub struct Shop {
@@ -338,8 +338,9 @@ impl Shop {
     async fn become_quiet(&self) -> Result<()> {
         let start = Instant::now();
         loop {
-            let left = self.leftovers().await?;
-            if left.is_quiet() {
+            // A broker or a database that has too much to do to answer is asked again.
+            let left = self.leftovers().await;
+            if left.as_ref().is_ok_and(Leftovers::is_quiet) {
                 return Ok(());
             }
             if start.elapsed() > QUIET {

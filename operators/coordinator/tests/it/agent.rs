@@ -26,9 +26,10 @@ use tokio_util::sync::CancellationToken;
 use crate::{flaky::flaky, suite::in_sqlite};
 
 const NAMES: [&str; 3] = ["ap", "eu", "us"];
-const LEASE: Duration = Duration::from_secs(2);
+/// Longer than a busy machine keeps a process from its turn: no lease runs out that nobody let run out.
+const LEASE: Duration = Duration::from_secs(5);
 /// A busy machine may take its time; nothing here is measured.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn region(name: &str) -> Region {
     Region::new(name)
@@ -104,6 +105,8 @@ impl Stage {
             poll: Duration::from_millis(50),
             lease: LEASE,
             observe: Duration::from_millis(200),
+            // Who is slow is not down: whom these tests kill refuses connections.
+            observe_timeout: Duration::from_secs(2),
             ..RegionConfig::default()
         };
         let regions = Regions::of(region(name), World::default());
@@ -173,7 +176,7 @@ async fn hand_over(journal: Arc<dyn Journal>) {
         stage.journal.operation(id).await.unwrap().is_some_and(|operation| operation.ended())
     })
     .await;
-    assert_eq!(stage.counts().await, [2, 1, 3]);
+    until("all work is done", async || stage.counts().await == [2, 1, 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -204,8 +207,12 @@ async fn a_region_that_is_ready_for_it_is_failed_over() {
     .await;
     until("all work is done", async || stage.counts().await == [3, 0, 3]).await;
     stage.start("eu").await;
-    tokio::time::sleep(LEASE).await;
-    assert_eq!(stage.counts().await, [3, 0, 3], "it stays out until a person lets it back");
+    let back = Instant::now();
+    while back.elapsed() < LEASE {
+        assert_eq!(stage.counts().await[1], 0, "it stays out until a person lets it back");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    until("the others go on", async || stage.counts().await == [3, 0, 3]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,7 +223,10 @@ async fn who_stops_gives_its_leases_back() {
     while process.running.join_next().await.is_some() {}
     let world = stage.world().await;
     for shard in [1, 4] {
-        assert!(!world.observed.leases[&Shard::new(shard)].held(world.observed.now), "shard {shard}");
+        // Another may have taken it by now.
+        let lease = &world.observed.leases[&Shard::new(shard)];
+        let kept = lease.holder.region == region("eu") && lease.held(world.observed.now);
+        assert!(!kept, "shard {shard}");
     }
 }
 

@@ -9,6 +9,10 @@ use super::{Change, Todo, taking};
 use crate::{Operation, Outcome, Phase, Placing, State, World};
 
 pub(super) fn step(operation: &Operation, world: &World) -> Todo {
+    // A drill was called off before it had its region, as far as was known: another coordinator had just taken it.
+    if taking::took(operation, world) {
+        return Todo::abort(operation, world, why(operation));
+    }
     let mut rows = unsettled(operation, world);
     let batch = usize::from(world.desired.policy.movement.batch.max(1));
     if let Some(beyond) = rows.keys().nth(batch).copied() {
@@ -20,11 +24,15 @@ pub(super) fn step(operation: &Operation, world: &World) -> Todo {
     if let Some(region) = taking::cordoned(operation, world) {
         return taking::set(world, region, State::Active, None);
     }
-    let why = match &operation.phase {
+    let end = Phase::Ended(Outcome::Aborted { why: why(operation) });
+    Todo::enter(operation, end, world, "the map is settled")
+}
+
+fn why(operation: &Operation) -> String {
+    match &operation.phase {
         Phase::Aborting { why } => why.clone(),
         _ => String::new(),
-    };
-    Todo::enter(operation, Phase::Ended(Outcome::Aborted { why }), world, "the map is settled")
+    }
 }
 
 /// The world as it will be when this planned operation has been taken back.

@@ -104,3 +104,20 @@ fn a_drill_brings_nothing_back_to_what_is_a_witness_by_now() {
     let next = journalled(&operation, &world);
     assert_eq!(next.phase, Phase::Aborting { why: "eu takes no shards any more".to_owned() });
 }
+
+#[test]
+fn a_drill_called_off_in_the_moment_it_took_its_region_lets_it_back() {
+    let (mut operation, mut world) = out();
+    (operation.phase, operation.moves) = (Phase::Taking, Vec::new());
+    operation.abort = Some("tired".to_owned());
+    world.desired.regions.get_mut(&region("eu")).unwrap().held_by = None;
+    // One coordinator calls it off, on what it has read.
+    let aborting = journalled(&operation, &world);
+    assert_eq!(aborting.phase, Phase::Aborting { why: "tired".to_owned() });
+    // Another one had just taken the region.
+    hold(&mut world, State::Fenced, &operation);
+    let back = journalled(&aborting, &world);
+    assert_eq!((&back.phase, back.leg, back.failed.as_deref()), (&Phase::Taking, Leg::Back, Some("tired")));
+    let Step::Act(effect) = step(&back, &world) else { panic!("it waits") };
+    assert!(matches!(effect.change, Change::Region { to: State::Cordoned, .. }), "{effect:?}");
+}

@@ -43,7 +43,8 @@ pub(crate) async fn due(
         .db()
 }
 
-/// Notes that an image is in the store; false when it was removed meanwhile.
+/// Notes that an image is in the store; false when it was removed meanwhile. Noted before, by this write's first try or by
+/// another run, it is in the store.
 pub(crate) async fn stored(
     connection: &impl ConnectionTrait,
     id: ImageId,
@@ -58,7 +59,11 @@ pub(crate) async fn stored(
         .exec(connection)
         .await
         .db()?;
-    Ok(done.rows_affected == 1)
+    if done.rows_affected == 1 {
+        return Ok(true);
+    }
+    let row = product_image::Entity::find_by_id((shard_number(id.shard()), id.uuid())).one(connection);
+    Ok(row.await.db()?.is_some_and(|row| row.state == STORED))
 }
 
 /// Notes that an attempt failed: the next one at `due`, none when `last`.

@@ -33,7 +33,7 @@ async fn site() -> Site {
     let db = Db::open(&testing::config(folder.path()), Arc::new(SystemClock)).await.unwrap();
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db.check_shards().await.unwrap();
-    let ctx = Ctx::system("test", db.now().plus(std::time::Duration::from_secs(60)));
+    let ctx = Ctx::system("test", db.now().plus(std::time::Duration::from_secs(3_600)));
     let media = MediaStore::open(folder.path()).unwrap();
     Site {
         catalog: CatalogService::new(

@@ -303,6 +303,12 @@ pub enum RegionCommand {
         /// Its number; the last one when absent.
         operation: Option<u64>,
     },
+    /// List the operations that began last, the latest first.
+    History {
+        /// So many at most.
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        last: u32,
+    },
     /// Say why a failover away from a region could not begin by itself now, or why it would go wrong.
     ///
     /// Exits 1 when there is a reason.

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::{
     Settings,
+    answer::{plain, put},
     cli::{Bus, Output},
     exit::{Ended, Why},
 };
@@ -110,13 +111,11 @@ pub(crate) fn told(failure: Failure) -> anyhow::Error {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "this is the command's answer")]
 fn answer(output: Output, value: &impl Serialize, text: impl FnOnce() -> String) -> Result<()> {
     match output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(value)?),
-        Output::Text => print!("{}", text()),
+        Output::Json => put(&serde_json::to_string_pretty(value)?),
+        Output::Text => plain(&text()),
     }
-    Ok(())
 }
 
 fn table(steps: &[SetupStep]) -> String {

@@ -10,10 +10,9 @@ use platform_runtime::METRICS;
 use sea_orm_migration::MigratorTrait;
 use sea_orm_migration::sea_orm::{ConnectionTrait, QueryResult, Statement};
 
-use crate::{DEFAULT_CONFIGURATION, cli::Reference, compose};
+use crate::{DEFAULT_CONFIGURATION, answer::plain, cli::Reference, compose};
 
 /// Prints a reference.
-#[expect(clippy::print_stdout, reason = "the reference is this command's answer")]
 pub(crate) async fn run(subject: &Reference) -> Result<()> {
     let text = match subject {
         Reference::Openapi => compose::openapi().await?,
@@ -22,8 +21,7 @@ pub(crate) async fn run(subject: &Reference) -> Result<()> {
         Reference::Errors => errors()?,
         Reference::Metrics => metrics()?,
     };
-    print!("{text}");
-    Ok(())
+    plain(&text)
 }
 
 fn configuration() -> String {

@@ -15,12 +15,9 @@ mod show;
 mod tests;
 mod verify;
 
-use std::{
-    io::{IsTerminal, Write as _},
-    sync::Arc,
-};
+use std::{io::IsTerminal, sync::Arc};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use coordinator::{Journal, JournalError, Scene};
 use kernel::Region;
 use placement::{Ask, Degraded, Digest, Kind, MapVersion, OperationId, World};
@@ -28,6 +25,7 @@ use serde::Serialize;
 
 use crate::{
     Settings,
+    answer::put,
     cli::{Output, RegionArgs, RegionCommand},
     exit::{Ended, Why},
     regions,
@@ -48,16 +46,6 @@ pub(crate) async fn run(settings: Settings, args: &RegionArgs) -> Result<()> {
             desk.found(regions, jurisdiction, shards, *dry_run).await
         }
         command => desk.run(command).await,
-    }
-}
-
-/// Writes an answer on standard output. Whoever reads it may stop early, as `head` does.
-fn put(text: &str) -> Result<()> {
-    match writeln!(std::io::stdout().lock(), "{}", text.trim_end()) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
-            Err(error).context("cannot write the answer")
-        }
-        _ => Ok(()),
     }
 }
 
@@ -107,6 +95,7 @@ impl Desk {
             C::Drill { region, run } => self.begin(Kind::Drill { region: region.clone() }, None, run).await,
             C::Abort { operation, why, wait, dry_run } => self.abort(*operation, why, wait, *dry_run).await,
             C::Timeline { operation } => self.timeline(*operation).await,
+            C::History { last } => self.history(*last).await,
             C::WhyNotReady { region } => self.why_not_ready(region.as_ref()).await,
             C::Found { .. } | C::Verify { .. } => Ok(()),
         }

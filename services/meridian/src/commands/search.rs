@@ -3,19 +3,16 @@
 use anyhow::{Result, bail};
 use contracts::search::{CheckIndex, IndexReport};
 
-use crate::{cli::Search, compose::Shop};
+use crate::{answer::put, cli::Search, compose::Shop};
 
 /// Rebuilds or checks the index.
 pub(crate) async fn run(shop: &Shop, command: &Search) -> Result<()> {
     let ctx = shop.system_ctx("search");
     match command {
-        Search::Rebuild => {
-            print(&shop.contracts.search.rebuild(&ctx, ()).await?);
-            Ok(())
-        }
+        Search::Rebuild => show(&shop.contracts.search.rebuild(&ctx, ()).await?),
         Search::Check { repair } => {
             let report = shop.contracts.search.check(&ctx, CheckIndex { repair: *repair }).await?;
-            print(&report);
+            show(&report)?;
             let wrong = report.missing + report.extra + report.stale;
             if wrong > report.repaired {
                 bail!(
@@ -28,12 +25,9 @@ pub(crate) async fn run(shop: &Shop, command: &Search) -> Result<()> {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "the report is this command's answer")]
-fn print(report: &IndexReport) {
-    println!("sold products {}", report.expected);
-    println!("indexed       {}", report.indexed);
-    println!("missing       {}", report.missing);
-    println!("extra         {}", report.extra);
-    println!("stale         {}", report.stale);
-    println!("repaired      {}", report.repaired);
+fn show(report: &IndexReport) -> Result<()> {
+    put(&format!(
+        "sold products {}\nindexed       {}\nmissing       {}\nextra         {}\nstale         {}\nrepaired      {}",
+        report.expected, report.indexed, report.missing, report.extra, report.stale, report.repaired
+    ))
 }

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Settings,
+    answer::put,
     cli::Serve,
     compose::{Shop, Targets},
 };
@@ -51,13 +52,15 @@ async fn serve_with(settings: Settings, serve: &Serve, targets: Targets, telemet
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "tells the person at the terminal where to click")]
+/// Tells the person at the terminal where to click.
 fn announce(address: std::net::SocketAddr, targets: &Targets) {
-    println!("listening on http://{address}");
+    let listening = format!("listening on http://{address}");
     if targets.is_all() {
-        println!("  shop      http://{address}/");
-        println!("  API       http://{address}/api/docs");
-        println!("  stop      Ctrl-C");
+        say(&format!(
+            "{listening}\n  shop      http://{address}/\n  API       http://{address}/api/docs\n  stop      Ctrl-C"
+        ));
+    } else {
+        say(&listening);
     }
 }
 
@@ -74,9 +77,10 @@ fn stop_with_parent(shutdown: CancellationToken) -> Result<()> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "tells the person at the terminal what happens")]
+/// Tells the person at the terminal what happens.
 fn say(text: &str) {
-    println!("{text}");
+    // A shop serves, whether this can be read or not.
+    let _ = put(text);
 }
 
 /// Puts Meridian's own small catalog into a shop that has no products and no categories, or in which that was begun and broke

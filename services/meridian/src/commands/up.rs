@@ -9,9 +9,9 @@ mod map;
 mod ports;
 mod status;
 
-use std::{fmt::Display, io::Write as _, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use coordinator::Journal;
 use placement::State;
 use platform_runtime::shutdown_signal;
@@ -24,6 +24,7 @@ use self::{
 };
 use crate::{
     Settings,
+    answer::{put, tell},
     cli::{Cli, Output, Up},
     commands::serve::import_sample,
     compose::{Shop, Targets},
@@ -110,24 +111,15 @@ async fn remind(journal: &dyn Journal) {
 
 /// Says where to shop, on standard output.
 fn announce(children: &Children, output: Output) -> Result<()> {
-    let mut out = std::io::stdout().lock();
     for (place, pid) in children.running() {
         let (name, url) = (place.region.as_str(), place.url());
-        let line = match output {
+        put(&match output {
             Output::Json => json!({"region": name, "url": url, "pid": pid}).to_string(),
             Output::Text => format!("{name:<13} {url}/"),
-        };
-        writeln!(out, "{line}").context("cannot write to standard output")?;
+        })?;
     }
-    out.flush().context("cannot write to standard output")?;
     if output == Output::Text {
         tell("shop in any of them; `meridian region status` shows the map, Ctrl-C stops all");
     }
     Ok(())
-}
-
-/// Tells the person at the terminal what happens; standard output is for the answer.
-#[expect(clippy::print_stderr, reason = "tells the person at the terminal what happens")]
-pub(crate) fn tell(text: impl Display) {
-    eprintln!("{text}");
 }

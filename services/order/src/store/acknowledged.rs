@@ -33,11 +33,18 @@ pub(crate) async fn answers(
     most: u32,
 ) -> Result<Vec<Kept>> {
     let sql = "SELECT principal, request_key, answer, created_at FROM idempotency WHERE shard = ? \
-               AND (principal > ? OR (principal = ? AND request_key > ?)) AND principal <> 'append' \
+               AND principal >= ? AND (principal > ? OR (principal = ? AND request_key > ?)) AND principal <> 'append' \
                AND route = ? ORDER BY principal, route, request_key LIMIT ?";
     let (principal, key) = after;
-    let values =
-        [shard(of).into(), principal.into(), principal.into(), key.into(), ROUTE.into(), most.into()];
+    let values = [
+        shard(of).into(),
+        principal.into(),
+        principal.into(),
+        principal.into(),
+        key.into(),
+        ROUTE.into(),
+        most.into(),
+    ];
     let rows = on.query_all_raw(Statement::from_sql_and_values(on.get_database_backend(), sql, values));
     let kept = rows.await.db()?.into_iter().map(|row| {
         Ok(Kept {

@@ -169,6 +169,13 @@ impl World {
         }
     }
 
+    /// What the provider has had of a payment, and what of it went back.
+    pub(crate) fn set_money(&self, id: PaymentId, captured: i64, refunded: i64) {
+        let mut state = self.state();
+        let paid = state.payments.get_mut(&id).unwrap();
+        (paid.captured, paid.refunded) = (captured, refunded);
+    }
+
     /// Captured and refunded minor units of an order, over all its payments.
     pub(crate) fn money(&self, order_id: OrderId) -> (i64, i64) {
         let state = self.state();
@@ -357,9 +364,11 @@ fn payment_view(id: PaymentId, paid: &Paid) -> PaymentView {
         state: match (paid.cancelled, paid.captured) {
             (true, _) => IntentState::Cancelled,
             (false, 0) => IntentState::Pending,
+            (false, had) if had != paid.open.amount.amount => IntentState::Conflicted,
             (false, _) => IntentState::Succeeded,
         },
         amount: paid.open.amount,
+        captured: usd(paid.captured),
         refunded: usd(paid.refunded),
         channel: paid.open.channel.clone(),
         redirect_url: None,

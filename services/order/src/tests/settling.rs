@@ -8,7 +8,7 @@ use contracts::{
     order::{
         CancelOrder, OrderCancelled, OrderState, OrderView, Orders, PayOrder, PaymentState, PlaceOrder, code,
     },
-    payment::{PaymentCaptured, PaymentRefunded, RefundId},
+    payment::{PaymentCaptured, PaymentConflicted, PaymentRefunded, RefundId},
 };
 use kernel::{Money, Result, Shard};
 
@@ -233,12 +233,14 @@ async fn a_second_payment_goes_back() {
     }
     agrees(&shop, &order, "two payments").await;
     // Its refund is not the order's.
-    let refund = refund_of(&second, order.totals.total);
+    let refund = refund_of(&shop, &second, order.totals.total);
     shop.service.refunded(&system(), &refund).await.unwrap();
     assert_eq!(seen(&shop, &order).await.payment_state, PaymentState::Paid);
 }
 
-fn refund_of(event: &PaymentCaptured, in_all: Money) -> PaymentRefunded {
+/// So much of a payment went back.
+fn refund_of(shop: &Shop, event: &PaymentCaptured, in_all: Money) -> PaymentRefunded {
+    shop.world.set_money(event.payment_id, event.amount.amount, in_all.amount);
     PaymentRefunded {
         payment_id: event.payment_id,
         order_id: event.order_id,
@@ -268,7 +270,7 @@ async fn a_paid_order_that_is_cancelled_gives_money_and_stock_back() {
     }
     deliver(&shop, &order, &event).await;
     agrees(&shop, &order, "cancelled after it was paid").await;
-    shop.service.refunded(&system(), &refund_of(&event, order.totals.total)).await.unwrap();
+    shop.service.refunded(&system(), &refund_of(&shop, &event, order.totals.total)).await.unwrap();
     let after = seen(&shop, &order).await;
     assert_eq!((after.state, after.payment_state), (OrderState::Cancelled, PaymentState::Refunded));
     assert_eq!(shop.events("order.cancelled.v1").await, 1);
@@ -276,18 +278,18 @@ async fn a_paid_order_that_is_cancelled_gives_money_and_stock_back() {
 
 #[tokio::test]
 async fn a_paid_order_refunded_whole_is_closed_and_its_stock_goes_back() {
-    for n in 0..2 {
+    for n in 0..3 {
         let shop = shop().await;
         let order = placed(&shop).await;
         let event = captured(&shop, &order, "pay").await;
         shop.service.captured(&system(), &event).await.unwrap();
         let half = Money::new(1_000, order.totals.total.currency);
-        shop.service.refunded(&system(), &refund_of(&event, half)).await.unwrap();
+        shop.service.refunded(&system(), &refund_of(&shop, &event, half)).await.unwrap();
         assert_eq!(seen(&shop, &order).await.payment_state, PaymentState::PartiallyRefunded);
-        let whole = refund_of(&event, order.totals.total);
+        let whole = refund_of(&shop, &event, order.totals.total);
         shop.world.cut(n, Cut::Before);
         let first = shop.service.refunded(&system(), &whole).await;
-        assert_eq!(first.is_err(), n == 0, "the stock goes back by the only call");
+        assert_eq!(first.is_err(), n < 2, "the payment is asked, and the stock goes back");
         shop.world.happened();
         shop.service.refunded(&system(), &whole).await.unwrap();
         let after = seen(&shop, &order).await;
@@ -295,6 +297,88 @@ async fn a_paid_order_refunded_whole_is_closed_and_its_stock_goes_back() {
         assert_eq!((shop.world.stock(1), shop.world.holds(HoldState::Confirmed)), (10, 0));
         assert!(cancel(&shop.service, &order).await.unwrap_err().is(code::STATE));
     }
+}
+
+/// What came too late or twice: wrong money went back, and then the order was paid by the same payment.
+#[tokio::test]
+async fn what_is_told_of_money_before_changes_nothing() {
+    let shop = shop().await;
+    let order = placed(&shop).await;
+    let right = captured(&shop, &order, "pay").await;
+    for wrong in [right.amount.amount + 1, 500] {
+        shop.world.set_money(right.payment_id, wrong, 0);
+        let wrong = PaymentCaptured { amount: Money::new(wrong, right.amount.currency), ..right.clone() };
+        let conflicted = PaymentConflicted {
+            payment_id: right.payment_id,
+            order_id: order.id,
+            reason: "another amount".to_owned(),
+        };
+        shop.service.conflicted(&system(), &conflicted).await.unwrap();
+        assert_eq!(seen(&shop, &order).await.payment_state, PaymentState::Conflicted);
+        let back = refund_of(&shop, &wrong, wrong.amount);
+        shop.service.refunded(&system(), &back).await.unwrap();
+        assert_eq!(seen(&shop, &order).await.payment_state, PaymentState::Unpaid);
+        // All of it is back; then the payment begins anew.
+        shop.service.conflicted(&system(), &conflicted).await.unwrap();
+        shop.world.set_money(right.payment_id, 0, 0);
+        shop.service.conflicted(&system(), &conflicted).await.unwrap();
+        assert_eq!(seen(&shop, &order).await.payment_state, PaymentState::Unpaid);
+        // The same again, while other money waits for a person.
+        shop.world.set_money(right.payment_id, 700, 0);
+        shop.service.conflicted(&system(), &conflicted).await.unwrap();
+        shop.service.refunded(&system(), &back).await.unwrap();
+        assert_eq!(seen(&shop, &order).await.payment_state, PaymentState::Conflicted);
+        let seven = Money::new(700, right.amount.currency);
+        let other = PaymentCaptured { amount: seven, ..right.clone() };
+        shop.service.refunded(&system(), &refund_of(&shop, &other, seven)).await.unwrap();
+        assert_eq!(seen(&shop, &order).await.payment_state, PaymentState::Unpaid);
+    }
+    let before = PaymentCaptured { amount: Money::new(500, right.amount.currency), ..right.clone() };
+    let before = refund_of(&shop, &before, before.amount);
+    shop.world.set_money(right.payment_id, 0, 0);
+    shop.service.captured(&system(), &shop.world.capture(right.payment_id)).await.unwrap();
+    for refunded in [0, 600] {
+        shop.world.set_money(right.payment_id, right.amount.amount, refunded);
+        shop.service.refunded(&system(), &before).await.unwrap();
+        let after = seen(&shop, &order).await;
+        assert_eq!((after.state, after.payment_state), (OrderState::Paid, PaymentState::Paid));
+    }
+    assert_eq!(shop.world.holds(HoldState::Confirmed), 1);
+}
+
+#[tokio::test]
+async fn money_that_is_back_already_pays_nothing() {
+    for expired in [false, true] {
+        let shop = shop().await;
+        let order = placed(&shop).await;
+        let event = captured(&shop, &order, "pay").await;
+        shop.service.refunded(&system(), &refund_of(&shop, &event, event.amount)).await.unwrap();
+        if expired {
+            shop.clock.advance(Duration::from_secs(1_801));
+            assert_eq!(expire(&shop).await, 1);
+        }
+        // It failed too often, and a person has it tried again.
+        shop.service.captured(&system(), &event).await.unwrap();
+        let expected = if expired { OrderState::Cancelled } else { OrderState::PendingPayment };
+        assert_eq!(seen(&shop, &order).await.state, expected);
+        assert_eq!((shop.events("order.paid.v1").await, shop.world.holds(HoldState::Confirmed)), (0, 0));
+    }
+}
+
+#[tokio::test]
+async fn money_does_not_wait_for_stock_that_cannot_go_back() {
+    let shop = shop().await;
+    let order = placed(&shop).await;
+    let event = captured(&shop, &order, "pay").await;
+    shop.service.captured(&system(), &event).await.unwrap();
+    cancel(&shop.service, &order).await.unwrap();
+    shop.world.cut(0, Cut::Before);
+    let unwound = shop.service.unwind(&system(), &cancelled_event(&order)).await;
+    assert!(unwound.is_err(), "the stock is still to go back");
+    let (captured, refunded) = shop.world.money(order.id);
+    assert_eq!((captured, refunded), (order.totals.total.amount, order.totals.total.amount));
+    deliver(&shop, &order, &event).await;
+    agrees(&shop, &order, "the stock went back later").await;
 }
 
 #[tokio::test]

@@ -132,11 +132,15 @@ async fn give_back(tx: &Tx, reference: &str, request: &RefundRequest) -> Result<
         return if same { Ok(known.number) } else { Err(conflict("this key belongs to another refund")) };
     }
     let back = store::refunded(tx, reference).await?;
-    let shown = view(&charge, tx.now())?.state == ChargeState::Captured;
+    let shown = view(&charge, tx.now())?.state;
+    if shown == ChargeState::Processing {
+        // By this clock; whoever has seen it captured may have looked by another.
+        return Err(Failure::new(code::UNAVAILABLE).detail("the charge is not settled yet").retry_after(1));
+    }
     let fits = request.amount.amount > 0
         && request.amount.currency.code() == charge.currency
         && back.saturating_add(request.amount.amount) <= charge.captured;
-    if !shown || !fits {
+    if shown != ChargeState::Captured || !fits {
         return Err(Failure::invalid("/amount", "more than was captured"));
     }
     let row = refund::Model {

@@ -15,7 +15,10 @@ use kernel::{Clock, Failure, Id, Region, Result, Shard, SystemClock, code};
 use placement::{Jurisdiction, MapVersion, Placing, ShardRow, World};
 use platform_http::{AssertionKey, HttpServerConfig, Server};
 use platform_regions::Regions;
-use tokio::{net::TcpListener, sync::oneshot};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    sync::oneshot,
+};
 
 use super::*;
 
@@ -179,13 +182,14 @@ async fn the_deadline_ends_a_call() {
 async fn calls_in_flight_are_bounded() {
     served(Arc::default(), |address| async move {
         let transport = transport(address, KEY, |config| config.max_in_flight = 1);
-        let (long, short) = (ctx(Duration::from_secs(1)), ctx(Duration::from_millis(200)));
+        // Far apart: the place must not be free again before the short one is over, however slow the machine is.
+        let (long, short) = (ctx(Duration::from_secs(5)), ctx(Duration::from_millis(200)));
         let hanging = transport.call(&long, "order", "hang", b"{}".to_vec());
         let waiting = transport.call(&short, "order", "echo", b"{}".to_vec());
         let (hung, waited) = tokio::join!(hanging, waiting);
         assert!(hung.unwrap_err().is(code::TIMEOUT));
         assert!(waited.unwrap_err().is(code::UNAVAILABLE));
-        assert!(transport.call(&ctx(Duration::from_secs(5)), "order", "echo", b"{}".to_vec()).await.is_ok());
+        assert!(transport.call(&ctx(Duration::from_secs(20)), "order", "echo", b"{}".to_vec()).await.is_ok());
     })
     .await;
 }
@@ -212,9 +216,10 @@ async fn a_domain_that_keeps_failing_is_left_alone() {
 
 #[tokio::test]
 async fn a_refused_connection_is_tried_again_until_the_process_is_back() {
-    // A port that was just free, so that nobody listens on it yet.
-    let address = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
-    let down = transport(address, KEY, |_| {});
+    // A port that is taken, so that no other test gets it, and on which nobody listens.
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(([127, 0, 0, 1], 0).into()).unwrap();
+    let down = transport(socket.local_addr().unwrap(), KEY, |_| {});
     let failure = down.call(&ctx(Duration::from_secs(5)), "order", "echo", b"{}".to_vec()).await.unwrap_err();
     assert!(failure.is(code::UNAVAILABLE));
 }

@@ -6,6 +6,8 @@ use kernel::{Failure, MAX_SHARDS, Result};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+const DAY: Duration = Duration::from_secs(86_400);
+
 /// Which database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -148,6 +150,9 @@ pub struct DbConfig {
     pub group: usize,
     /// Writes that may wait; beyond, callers get `server.unavailable`.
     pub queue: usize,
+    /// How long the answer to a request is kept under its `Idempotency-Key`: who sends it again gets the same.
+    #[serde(with = "humantime_serde")]
+    pub keep_answers: Duration,
     /// Where TiDB is.
     pub tidb: TidbConfig,
 }
@@ -162,6 +167,7 @@ impl Default for DbConfig {
             readers: 8,
             group: 64,
             queue: 8_192,
+            keep_answers: 30 * DAY,
             tidb: TidbConfig::default(),
         }
     }
@@ -186,6 +192,9 @@ impl DbConfig {
         }
         if !(1..=1_000_000).contains(&self.queue) {
             return wrong("queue", "must lie between 1 and 1000000");
+        }
+        if !(DAY..=3_650 * DAY).contains(&self.keep_answers) {
+            return wrong("keep_answers", "must lie between 1day and 3650days");
         }
         self.tidb.validate()
     }

@@ -41,9 +41,12 @@ const WRITE_CONFLICT: u16 = 9007;
 const LOCK_WAIT: u16 = 1205;
 /// What TiDB says where it has no code of its own for an error of its store; the message tells.
 const UNKNOWN: u16 = 1105;
-/// Codes of a server that goes away: it shuts down, or has killed this connection; that lets nobody more in; and of a read that
-/// took longer than its session allows (`max_execution_time`, which only readers have).
-const GOING: [u16; 5] = [1053, 1077, 1927, 1040, 3024];
+/// Codes of a server that goes away: it shuts down, or has killed this connection or this statement; that lets nobody more in;
+/// and of a read that took longer than its session allows (`max_execution_time`, which only readers have).
+const GOING: [u16; 6] = [1053, 1077, 1927, 1040, 1317, 3024];
+/// What a statement says ([`UNKNOWN`]) that was ended while it waited for something of the server's: it hears of the end before
+/// it hears of the reason.
+const ENDED: [&str; 2] = ["context canceled", "context deadline exceeded"];
 
 impl From<DbErr> for Error {
     fn from(error: DbErr) -> Self {
@@ -123,7 +126,10 @@ pub(crate) fn is_lost(error: &DbErr) -> bool {
             | sqlx::Error::WorkerCrashed
             | sqlx::Error::BeginFailed,
         ) => true,
-        Some(_) => mysql_code(error).is_some_and(|code| GOING.contains(&code)),
+        Some(cause) => mysql_code(error).is_some_and(|code| match code {
+            UNKNOWN => ENDED.iter().any(|words| cause.to_string().contains(words)),
+            _ => GOING.contains(&code),
+        }),
         None => false,
     }
 }

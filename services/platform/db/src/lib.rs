@@ -7,13 +7,15 @@
 //!
 //! - A write publishes its events into `outbox` in its own transaction; the [sequencer](Db::sequence_once) gives them
 //!   positions in `event_log`, without gaps, by compare-and-set on `shard_cursor`.
-//! - A request that must have one effect inserts its [`Once`] row in the effect's own transaction.
+//! - A request that must have one effect inserts its [`Once`] row in the effect's own transaction; rows that are old are
+//!   [forgotten](Db::forget_requests).
 //! - Consumers note `(subscription, shard, pos)` in `inbox` in their effect's transaction: [`Tx::first_time`].
 //! - Leases save work; nothing is safe because of them.
 
 mod config;
 mod engine;
 mod error;
+mod forget;
 mod lease;
 mod marks;
 mod observe;
@@ -34,6 +36,7 @@ mod write;
 use std::{
     path::Path,
     sync::{Arc, OnceLock},
+    time::Duration,
 };
 
 use kernel::{Clock, Ids, Result, Shard, Timestamp};
@@ -67,6 +70,7 @@ struct Inner {
     log: watch::Sender<u64>,
     preferred: OnceLock<Preferred>,
     turns: Turns,
+    keep_answers: Duration,
 }
 
 /// Says which shards a new owner's should be one of; any where there are none.
@@ -93,6 +97,7 @@ impl Db {
             log: watch::Sender::new(0),
             preferred: OnceLock::new(),
             turns: Turns::default(),
+            keep_answers: config.keep_answers,
         })))
     }
 

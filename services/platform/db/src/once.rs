@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 use crate::{Db, DbResult, Rows, Tx, is_duplicate, write::Settled};
 
 const TABLE: &str = "idempotency";
+/// The principal of appends that nobody asked for by a key.
+pub(crate) const APPEND: &str = "append";
 const COLUMNS: &[&str] =
     &["shard", "principal", "route", "request_key", "payload_hash", "answer", "created_at"];
 
@@ -50,7 +52,7 @@ impl Once {
 
     /// An append that nobody asked for by a key.
     pub(crate) fn of_append(id: uuid::Uuid, shard: Shard) -> Self {
-        let principal = "append".to_owned();
+        let principal = APPEND.to_owned();
         Self { shard, principal, route: "", key: id.to_string(), payload_hash: Vec::new() }
     }
 
@@ -158,8 +160,13 @@ impl Db {
             })
             .await;
         match outcome {
-            Err(failure) if is_duplicate(&failure, TABLE) => once.find(self).await?.ok_or(failure),
-            other => other,
+            Ok(answer) => Ok(answer),
+            // Also where the work found that it cannot be done: a twin in another process may have done it meanwhile.
+            Err(failure) => match once.find(self).await {
+                Ok(Some(answer)) => Ok(answer),
+                Err(other) if is_duplicate(&failure, TABLE) => Err(other),
+                Ok(None) | Err(_) => Err(failure),
+            },
         }
     }
 }

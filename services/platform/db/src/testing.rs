@@ -2,7 +2,7 @@
 
 mod lend;
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use crate::{DbConfig, EngineName, Synchronous, TidbConfig};
 
@@ -64,6 +64,10 @@ fn server(address: &str) -> Option<TidbConfig> {
         host: host.to_owned(),
         port: port.parse().ok()?,
         connections: 12,
+        // Tests share the server, and the machine with it.
+        acquire: Duration::from_secs(30),
+        statement: Duration::from_secs(30),
+        deadline: Duration::from_secs(60),
         ..TidbConfig::default()
     })
 }

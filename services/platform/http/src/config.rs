@@ -5,7 +5,13 @@ use std::{
     time::Duration,
 };
 
+use kernel::{Failure, Result};
 use serde::{Deserialize, Serialize};
+
+/// The server can run no more workers.
+const MOST_WORKERS: usize = 512;
+/// Nothing here takes longer in earnest.
+const LONGEST: Duration = Duration::from_hours(24);
 
 /// How the server listens and what it bears. Every value has a default that suits one machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -83,6 +89,64 @@ impl Default for HttpServerConfig {
     }
 }
 
+impl HttpServerConfig {
+    /// Refuses what cannot work, naming the field.
+    pub fn validate(&self) -> Result<()> {
+        let wrong = |field: &str, text: &str| Err(Failure::invalid(format!("http.{field}"), text));
+        for (field, value) in [
+            ("body_limit", self.body_limit),
+            ("upload_limit", self.upload_limit),
+            ("max_connections", self.max_connections),
+            ("backlog", usize::from(self.backlog > 0)),
+            ("max_in_flight", self.max_in_flight),
+        ] {
+            if value == 0 {
+                return wrong(field, "must be more than 0");
+            }
+        }
+        if self.workers > MOST_WORKERS {
+            return wrong("workers", "must be 512 at most");
+        }
+        for (field, value) in [("deadline", self.deadline), ("upload_deadline", self.upload_deadline)] {
+            if value.is_zero() {
+                return wrong(field, "must be longer than nothing");
+            }
+        }
+        for (field, value) in [
+            ("keep_alive", self.keep_alive),
+            ("head_timeout", self.head_timeout),
+            ("deadline", self.deadline),
+            ("upload_deadline", self.upload_deadline),
+            ("drain_delay", self.drain_delay),
+            ("shutdown_timeout", self.shutdown_timeout),
+        ] {
+            if value > LONGEST {
+                return wrong(field, "must be a day at most");
+            }
+        }
+        // A client's address is compared as what it is, not as IPv6 may write it.
+        let never = |ip: &&IpAddr| ip.is_unspecified() || ip.to_canonical() != **ip;
+        if let Some(proxy) = self.trusted_proxies.iter().find(never) {
+            let text = format!("{proxy} is no address a proxy is seen under; IPv4 is written as 10.0.0.1");
+            return wrong("trusted_proxies", &text);
+        }
+        if let Some(host) = self.staff_hosts.iter().find(|host| !is_name(host)) {
+            let text =
+                format!("`{host}` is no host name such as shop.example, without scheme, port and path");
+            return wrong("staff_hosts", &text);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a `Host` without its port may be this.
+fn is_name(host: &str) -> bool {
+    let is_number = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| is_number(port));
+    let is_odd = |c: char| matches!(c, '/' | '*' | '@') || c.is_whitespace();
+    host.parse::<IpAddr>().is_ok() || !(host.is_empty() || has_port || host.contains(is_odd))
+}
+
 /// Whose traces are continued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -123,6 +187,60 @@ impl Default for RateLimitConfig {
             per_address: 1_000,
             exempt_loopback: true,
             max_keys: 65_536,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_work_is_refused_by_name() {
+        let refused = |change: &dyn Fn(&mut HttpServerConfig)| {
+            let mut config = HttpServerConfig::default();
+            change(&mut config);
+            config.validate().err().map(|failure| failure.fields()[0].pointer.clone())
+        };
+        assert_eq!(refused(&|_| {}), None);
+        let days = Duration::from_hours(49);
+        let changes: [(&str, &dyn Fn(&mut HttpServerConfig)); 14] = [
+            ("body_limit", &|it| it.body_limit = 0),
+            ("upload_limit", &|it| it.upload_limit = 0),
+            ("max_connections", &|it| it.max_connections = 0),
+            ("backlog", &|it| it.backlog = 0),
+            ("max_in_flight", &|it| it.max_in_flight = 0),
+            ("workers", &|it| it.workers = 513),
+            ("deadline", &|it| it.deadline = Duration::ZERO),
+            ("upload_deadline", &|it| it.upload_deadline = Duration::ZERO),
+            ("keep_alive", &|it| it.keep_alive = days),
+            ("head_timeout", &|it| it.head_timeout = days),
+            ("deadline", &|it| it.deadline = days),
+            ("upload_deadline", &|it| it.upload_deadline = days),
+            ("drain_delay", &|it| it.drain_delay = days),
+            ("shutdown_timeout", &|it| it.shutdown_timeout = days),
+        ];
+        for (field, change) in changes {
+            assert_eq!(refused(change), Some(format!("http.{field}")));
+        }
+    }
+
+    #[test]
+    fn hosts_and_proxies_that_never_match_are_refused() {
+        let with = |hosts: &[&str], proxies: &[&str]| {
+            let config = HttpServerConfig {
+                staff_hosts: hosts.iter().map(ToString::to_string).collect(),
+                trusted_proxies: proxies.iter().map(|proxy| proxy.parse().unwrap()).collect(),
+                ..HttpServerConfig::default()
+            };
+            config.validate().err().map(|failure| failure.fields()[0].pointer.clone())
+        };
+        assert_eq!(with(&["shop.example", "intern", "::1"], &["10.0.0.1", "::1"]), None);
+        for host in ["shop.example:8443", "https://shop.example", "shop.example/", "*.example", "a b", ""] {
+            assert_eq!(with(&["shop.example", host], &[]).as_deref(), Some("http.staff_hosts"), "{host}");
+        }
+        for proxy in ["0.0.0.0", "::", "::ffff:10.0.0.1"] {
+            assert_eq!(with(&[], &[proxy]).as_deref(), Some("http.trusted_proxies"), "{proxy}");
         }
     }
 }

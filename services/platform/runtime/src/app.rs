@@ -127,6 +127,7 @@ impl App {
         let bus = platform_bus::open(db, consumers, config, self.regions.clone())
             .map_err(|failure| with_cause(&failure))?;
         parts.jobs.push(operations::prune_job(Arc::clone(&bus)));
+        parts.jobs.push(operations::forget_job(self.db.clone()));
         parts.checks.push(audit::events_check(self.db.clone()));
         parts.jobs.extend(parts.checks.drain(..).map(|check| check.job(&self.config.jobs)));
         let jobs = Jobs::new(

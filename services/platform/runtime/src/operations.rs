@@ -7,6 +7,7 @@ use contracts::Permission;
 use garde::Validate;
 use kernel::{Failure, Page, Result, Shard, Timestamp, page_limit};
 use platform_bus::{Bus, DeadLetter, Selection};
+use platform_db::Db;
 use platform_http::{Answer, Params, PathOf, Routes, Staff, Valid, accepted, ok};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -17,6 +18,8 @@ use crate::{Job, JobView, Jobs};
 
 /// How often old events are deleted.
 const PRUNE: Duration = Duration::from_secs(60 * 60);
+/// How often old answers are deleted: all keys are looked at for it.
+const FORGET: Duration = Duration::from_secs(6 * 60 * 60);
 
 /// What the routes work on.
 pub(crate) struct Operations {
@@ -52,6 +55,15 @@ pub(crate) fn prune_job(bus: Arc<dyn Bus>) -> Job {
         }
     })
     .timeout(PRUNE)
+}
+
+/// Deletes what is known of requests that are old.
+pub(crate) fn forget_job(db: Db) -> Job {
+    Job::every("requests.forget", FORGET, move |_| {
+        let db = db.clone();
+        async move { Ok(format!("{} answers deleted", db.forget_requests().await?)) }
+    })
+    .timeout(FORGET)
 }
 
 /// The jobs of a process.

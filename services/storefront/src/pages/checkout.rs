@@ -116,6 +116,12 @@ fn view(
     quote: Option<&QuoteView>,
 ) -> CheckoutPage {
     let locale = page.locale;
+    // Whether an order was placed may be unknown: the same form again finds out, and places no second one.
+    let posted = |name: &str| {
+        let unsettled = again.status == StatusCode::SERVICE_UNAVAILABLE;
+        Some(again.order.raw(name)).filter(|value| unsettled && !value.is_empty()).map(str::to_owned)
+    };
+    let same = posted("quote").zip(posted("key"));
     let address_posted = again.address.unwrap_or_else(|| addresses::blank(locale));
     CheckoutPage {
         addresses: addresses
@@ -136,14 +142,17 @@ fn view(
             .unwrap_or_default(),
         sums: quote.map(|quote| Sums::new(locale, &quote.totals)),
         steps: quote.map(|quote| steps(locale, &quote.explanation)).unwrap_or_default(),
-        draft: quote.filter(|_| chosen.is_some()).map(|quote| Draft {
-            quote: quote.quote.clone(),
-            key: token::random(),
-            remark: Field::new(locale, "remark")
-                .kind("textarea")
-                .optional()
-                .longest(500)
-                .filled(&again.order, &again.issues),
+        draft: quote.filter(|_| chosen.is_some()).map(|fresh| {
+            let (quote, key) = same.unwrap_or_else(|| (fresh.quote.clone(), token::random()));
+            Draft {
+                quote,
+                key,
+                remark: Field::new(locale, "remark")
+                    .kind("textarea")
+                    .optional()
+                    .longest(500)
+                    .filled(&again.order, &again.issues),
+            }
         }),
         issues: again.issues,
         page,

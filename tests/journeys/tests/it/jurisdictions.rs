@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
-use support::{Client, REGIONS, Shape, Shop};
+use support::{Client, REGIONS, Shop};
+
+use crate::regions::unhurried;
 
 /// Registers at a region, and logs in there.
 async fn register(shop: &Shop, region: usize, country: Option<&str>) -> Result<Client> {
@@ -29,8 +31,7 @@ fn place_of(map: &Value, shard: i64) -> Result<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_account_lies_under_the_law_of_its_country_wherever_it_is_opened() -> Result<()> {
-    let shop = Shop::builder()
-        .shape(Shape::Regions)
+    let shop = unhurried()
         .found_with(&["--jurisdiction", "eu-west=eu"])
         .set("ACCOUNT__JURISDICTIONS__DE", "eu")
         .start()

@@ -15,6 +15,7 @@ mod paying;
 mod placing;
 mod proofs;
 mod quotas;
+mod readers;
 mod redis;
 mod regions;
 mod routes;

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use anyhow::{Context, Result, ensure};
 use futures::future::try_join_all;
 use serde_json::json;
-use support::{Client, REGIONS, Shape, Shop};
+use support::{Client, REGIONS, Shop};
 
-use crate::shelf::{available, sku, until};
+use crate::{
+    regions::unhurried,
+    shelf::{available, sku, until},
+};
 
 const UNITS: i64 = 100;
 /// Shoppers of a region and orders that each of them places at once: far more than its part, and than there is in all.
@@ -71,7 +74,7 @@ async fn sold_by(base: &str) -> Result<(u64, u64)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hundred_units_bought_at_once_through_three_regions_are_sold_exactly_once() -> Result<()> {
-    let shop = Shop::builder().shape(Shape::Regions).start().await?;
+    let shop = unhurried().start().await?;
     // Imported by a process of no region: the job gives each region its part.
     shop.import_products(SCARCE)?;
     let (print, admin) = (sku(&shop, "scarce-print").await?, shop.admin().await?);

@@ -35,16 +35,19 @@ pub(crate) async fn available(shop: &Shop, slug: &str) -> Result<i64> {
     product(shop, slug).await?["skus"][0]["available"].as_i64().context("available is a number")
 }
 
-/// Asks again until `done` says so, for up to 30 seconds: background work is asynchronous by design.
+/// How often it is asked, a tenth of a second apart: two minutes at least, as long as a busy machine may want.
+const TURNS: usize = 1_200;
+
+/// Asks again until `done` says so: background work is asynchronous by design.
 pub(crate) async fn until<T, F>(mut ask: F) -> Result<T>
 where
     F: AsyncFnMut() -> Result<Option<T>>,
 {
-    for _ in 0..300 {
+    for _ in 0..TURNS {
         if let Some(value) = ask().await? {
             return Ok(value);
         }
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
-    anyhow::bail!("it did not come to pass within 30 seconds")
+    anyhow::bail!("it did not come to pass: asked {TURNS} times")
 }

@@ -38,6 +38,9 @@ impl Up {
         let mut child = meridian(&folder.path().join("data"))?
             .args(more)
             .args(["up", "--base-port", "0", "-o", "json", "--ready-within", "200s"])
+            // Who is slow is not down: whom this test kills refuses connections.
+            .env("MERIDIAN__REGION__OBSERVE_TIMEOUT", "2s")
+            .env("MERIDIAN__REGION__OBSERVE_STALE", "15s")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(errors)
@@ -193,7 +196,7 @@ async fn sell_and_end(mut up: Up) -> Result<()> {
     let bases: Vec<String> = up.regions.iter().map(|(url, _)| url.clone()).collect();
     let [us, eu, ap] = [&bases[0], &bases[1], &bases[2]];
     for base in &bases {
-        Client::new(base).get("/readyz").await?.expect(200)?;
+        until(async || Ok((Client::new(base).get("/readyz").await?.status == 200).then_some(()))).await?;
         // Each region has a search index of its own, which it fills when it starts first.
         until(async || {
             let home = Client::new(base).get("/").await?;

@@ -8,7 +8,7 @@ use std::{
 use coordinator::{Applied, Store};
 use kernel::{Region, Shard, Timestamp};
 use placement::{
-    By as Asked, Change, Degraded, Desired, Effect, Instance, Jurisdiction, Kind, OperationId, Outcome,
+    By as Asked, Change, Degraded, Desired, Effect, Instance, Jurisdiction, Kind, Leg, OperationId, Outcome,
     Phase, Placing, RegionRow, RegionSpec, Role, Spec, State,
 };
 use simulation::audit::{By, rest, step};
@@ -167,8 +167,13 @@ fn a_shard_nobody_works_on_is_no_rest() {
 
 /// The running operation ends.
 fn end(store: &mut Store, outcome: Outcome) -> Effect {
+    end_on(store, Leg::Out, outcome)
+}
+
+fn end_on(store: &mut Store, leg: Leg, outcome: Outcome) -> Effect {
     let mut next = store.running().unwrap().clone();
     next.version += 1;
+    next.leg = leg;
     next.phase = Phase::Ended(outcome);
     let effect = effect(store, Change::Journal(Box::new(next)));
     assert_eq!(store.apply(&effect), Ok(Applied::Yes));
@@ -197,8 +202,11 @@ fn a_region_that_an_ended_switchover_keeps_is_noticed() {
 }
 
 #[test]
-fn a_region_that_a_drill_keeps_when_it_is_done_is_noticed() {
-    for (outcome, noticed) in [(aborted(), false), (Outcome::Done { late: BTreeSet::new() }, true)] {
+fn a_region_that_a_drill_keeps_when_it_is_done_or_never_turned_round_is_noticed() {
+    let done = Outcome::Done { late: BTreeSet::new() };
+    for (leg, outcome, noticed) in
+        [(Leg::Back, aborted(), false), (Leg::Out, aborted(), true), (Leg::Back, done, true)]
+    {
         let mut store = store();
         end(&mut store, aborted());
         let drill = Spec::asked("ada", Kind::Drill { region: region("eu") });
@@ -208,7 +216,7 @@ fn a_region_that_a_drill_keeps_when_it_is_done_is_noticed() {
         let fence = effect(&store, fence);
         assert_eq!(store.apply(&fence), Ok(Applied::Yes));
         let before = store.clone();
-        let end = end(&mut store, outcome);
+        let end = end_on(&mut store, leg, outcome);
         let audited = step(&before, &store, By::Coordinator(Some(&end)), NOW);
         assert_eq!(audited.err().map(|broken| broken.invariant), noticed.then_some(10));
     }

@@ -21,7 +21,7 @@ use url::{ParseError, Url};
 use crate::driver::Driver;
 
 /// How long anything may take on a busy machine.
-const LIMIT: Duration = Duration::from_secs(30);
+const LIMIT: Duration = Duration::from_secs(90);
 const PAUSE: Duration = Duration::from_millis(100);
 
 const FLAGS: [&str; 12] = [
@@ -152,6 +152,13 @@ impl Browser {
     /// Clicks an element as soon as it can be.
     pub(crate) async fn click(&self, css: &str) -> Result<()> {
         self.again(css, async |element| Ok(element.click().await?)).await
+    }
+
+    /// Clicks what leads to another page, and waits until this one is gone.
+    pub(crate) async fn leave(&self, css: &str) -> Result<()> {
+        let page = self.see("body").await?;
+        self.click(css).await?;
+        until("another page", async || Ok(page.text().await.is_err())).await
     }
 
     /// Clicks twice, as fast as hands that always do.

@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use support::{Shape, Shop};
 
 use crate::{
-    browser::{Browser, Window},
+    browser::{Browser, Window, until},
     inspect::inspect,
     journey::{to_another_address, whole_way},
 };
@@ -77,8 +77,10 @@ async fn pages_are_accessible() -> Result<()> {
             browser.fill("#f-password", "not the password").await?;
             browser.click("#login-form button").await?;
             browser.see("#issues").await?;
-            let focused = browser.run("return document.activeElement.id").await?;
-            ensure!(focused == "issues", "what is wrong is read out first, not {focused}");
+            until("what is wrong is read out first", async || {
+                Ok(browser.run("return document.activeElement.id").await? == "issues")
+            })
+            .await?;
             inspect(browser).await?;
 
             for (language, title) in [("zh-CN", "帮助"), ("en", "Help")] {

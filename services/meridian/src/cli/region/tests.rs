@@ -6,7 +6,7 @@ use super::*;
 use crate::cli::{Cli, Command};
 
 /// What only looks.
-const LOOKS: [&str; 5] = ["status", "plan", "verify", "timeline", "why-not-ready"];
+const LOOKS: [&str; 6] = ["status", "plan", "verify", "timeline", "history", "why-not-ready"];
 
 fn typed(line: &str) -> Result<RegionArgs, clap::Error> {
     let words = ["meridian", "region"].into_iter().chain(line.split(' '));
@@ -72,6 +72,7 @@ fn what_makes_no_sense_is_status_2_and_says_why() {
         ("degrade eu --off --static", "cannot be used with"),
         ("timeline x", "invalid digit"),
         ("timeline -1", "'-1'"),
+        ("history --last 0", "0 is not in"),
         ("abort 1 --why ", "a line of 1 to 200 characters"),
         ("switchover eu --timeout soon", "500ms, 90s or 2m"),
         ("switchover eu --timeout 0s", "longer than nothing"),
@@ -97,6 +98,7 @@ fn what_makes_sense_is_understood() {
         "abort --why enough --no-wait -o json",
         "degrade eu --read-only --queue 200",
         "timeline 18446744073709551615",
+        "history --last 1000 -o json",
     ] {
         assert!(typed(line).is_ok(), "{line}: {:?}", typed(line).err());
     }

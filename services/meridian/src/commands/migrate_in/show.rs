@@ -1,30 +1,23 @@
 //! What the commands print.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "these are the commands' answers")]
 
 use anyhow::Result;
 use migrate_in::{Mode, Plan, Reverted, RowError, Status, Verification, table};
 use serde::Serialize;
 
 use crate::{
+    answer::{put, tell},
     cli::Output,
     exit::{Ended, Why},
 };
 
-/// A text as it is.
-pub(super) fn plain(text: &str) -> Result<()> {
-    print!("{text}");
-    Ok(())
-}
+pub(super) use crate::answer::plain;
 
 fn json(value: &impl Serialize) -> Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    put(&serde_json::to_string_pretty(value)?)
 }
 
-fn examples(rows: &[RowError]) {
-    for RowError { table, key, reason } in rows {
-        println!("  {table} {key}: {reason}");
-    }
+fn examples(rows: &[RowError]) -> Result<()> {
+    rows.iter().try_for_each(|RowError { table, key, reason }| put(&format!("  {table} {key}: {reason}")))
 }
 
 /// What a source holds.
@@ -33,7 +26,7 @@ pub(super) fn plan(plan: &Plan, output: Output) -> Result<()> {
         json(plan)?;
     } else {
         for missing in &plan.missing {
-            eprintln!("{missing}");
+            tell(missing);
         }
         let rows: Vec<Vec<String>> = plan
             .tables
@@ -44,9 +37,9 @@ pub(super) fn plan(plan: &Plan, output: Output) -> Result<()> {
             })
             .collect();
         if !rows.is_empty() {
-            print!("{}", table(&["table", "rows", "cannot be taken in", "next run"], &rows));
+            plain(&table(&["table", "rows", "cannot be taken in", "next run"], &rows))?;
         }
-        plan.tables.iter().for_each(|it| examples(&it.examples));
+        plan.tables.iter().try_for_each(|it| examples(&it.examples))?;
     }
     if plan.missing.is_empty() {
         return Ok(());
@@ -96,8 +89,7 @@ pub(super) fn status(status: &Status, output: Output) -> Result<()> {
             first.into_iter().chain(figures).chain([extra, word]).collect()
         })
         .collect();
-    print!("{}", table(&head, &rows));
-    Ok(())
+    plain(&table(&head, &rows))
 }
 
 /// Whether both sides are the same.
@@ -137,8 +129,8 @@ pub(super) fn verification(verification: &Verification, output: Output) -> Resul
                     .collect()
             })
             .collect();
-        print!("{}", table(&head, &rows));
-        verification.tables.iter().for_each(|it| examples(&it.examples));
+        plain(&table(&head, &rows))?;
+        verification.tables.iter().try_for_each(|it| examples(&it.examples))?;
     }
     if verification.same {
         return Ok(());
@@ -159,38 +151,38 @@ pub(super) fn reverted(reverted: &Reverted, output: Output) -> Result<()> {
         .iter()
         .map(|it| vec![it.table.clone(), it.removed.to_string(), it.kept.to_string()])
         .collect();
-    print!("{}", table(&["table", "removed", "kept"], &rows));
-    reverted.tables.iter().for_each(|it| examples(&it.examples));
-    Ok(())
+    plain(&table(&["table", "removed", "kept"], &rows))?;
+    reverted.tables.iter().try_for_each(|it| examples(&it.examples))
 }
 
 /// Rows that are not in, one a line.
 pub(super) struct Errors {
     output: Output,
-    failed: Option<serde_json::Error>,
+    failed: Option<anyhow::Error>,
 }
 
 impl Errors {
     pub(super) fn begin(output: Output) -> Result<Self> {
         if output == Output::Text {
-            println!("table,key,reason");
+            put("table,key,reason")?;
         }
         Ok(Self { output, failed: None })
     }
 
     pub(super) fn add(&mut self, error: &RowError) {
-        if self.output == Output::Json {
-            match serde_json::to_string(error) {
-                Ok(line) => println!("{line}"),
-                Err(error) => self.failed = Some(error),
+        let line: Result<String> = match self.output {
+            Output::Json => serde_json::to_string(error).map_err(Into::into),
+            Output::Text => {
+                Ok(format!("{},{},{}", cell(&error.table), cell(&error.key), cell(&error.reason)))
             }
-            return;
+        };
+        if let Err(error) = line.and_then(|line| put(&line)) {
+            self.failed = Some(error);
         }
-        println!("{},{},{}", cell(&error.table), cell(&error.key), cell(&error.reason));
     }
 
     pub(super) fn end(self) -> Result<()> {
-        self.failed.map_or(Ok(()), |error| Err(error.into()))
+        self.failed.map_or(Ok(()), Err)
     }
 }
 

@@ -33,6 +33,22 @@ impl Desk {
         let shown = view::operation(&found, Some(&scene.world));
         self.answer(&shown, || format!("{}\n{}", timeline(&shown), report::text(&shown)))
     }
+
+    /// The operations that began last.
+    pub(super) async fn history(&self, last: u32) -> Result<()> {
+        let scene = self.scene().await?;
+        let began = self.journal.operations(last).await.map_err(trouble)?;
+        let shown: Vec<_> = began.iter().map(|one| view::operation(one, Some(&scene.world))).collect();
+        self.answer(&shown, || history(&shown))
+    }
+}
+
+fn history(operations: &[OperationView]) -> String {
+    if operations.is_empty() {
+        return "no operation ever began".to_owned();
+    }
+    let line = |operation: &OperationView| format!("{}  {}", began(operation), headline(operation));
+    operations.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 fn status(map: &RegionsView, shards: bool) -> String {
@@ -124,9 +140,12 @@ fn timeline(operation: &OperationView) -> String {
     std::iter::once(headline(operation)).chain(lines).collect::<Vec<_>>().join("\n")
 }
 
+fn began(operation: &OperationView) -> Timestamp {
+    operation.timeline.first().map_or(Timestamp::default(), |line| line.at)
+}
+
 /// How an operation ended, with what it took.
 pub(super) fn end(operation: &OperationView) -> String {
-    let first = operation.timeline.first().map_or(Timestamp::default(), |line| line.at);
-    let took = operation.timeline.last().map_or(Timestamp::default(), |line| line.at).since(first);
+    let took = operation.timeline.last().map_or(Timestamp::default(), |line| line.at).since(began(operation));
     format!("{} · {} shards moved · {:.1} s", headline(operation), operation.moves, took.as_secs_f64())
 }

@@ -12,6 +12,7 @@ use placement::{
     Degraded, Desired, Instance, Jurisdiction, OperationId, RegionRow, RegionSpec, Role, State, Verdict,
     Wish, wish,
 };
+use serde_json::json;
 
 use super::Desk;
 use crate::{
@@ -155,6 +156,35 @@ async fn a_switchover_and_back_runs_to_its_end_without_another_coordinator() {
     assert_eq!(field.run(&C::Timeline { operation: None }).await, 0);
     assert_eq!(field.run(&C::Timeline { operation: Some(2) }).await, 0);
     assert_eq!(field.run(&C::Timeline { operation: Some(3) }).await, 3);
+}
+
+#[tokio::test]
+async fn operations_that_ended_are_listed_the_latest_first() {
+    let field = Field::new().await;
+    assert_eq!(field.run(&C::History { last: 20 }).await, 0, "none is no error");
+    assert_eq!(field.run(&switchover("eu", now())).await, 0);
+    assert_eq!(field.run(&C::Uncordon { region: region("eu"), dry_run: false }).await, 0);
+    assert_eq!(field.run(&C::Rebalance { run: now() }).await, 0);
+    let put = |text: &str| -> anyhow::Result<()> {
+        let shown: serde_json::Value = serde_json::from_str(text)?;
+        let ids = shown.as_array().into_iter().flatten().map(|one| (&one["id"], &one["kind"]));
+        anyhow::ensure!(
+            ids.eq([(&json!(2), &json!("rebalance")), (&json!(1), &json!("switchover"))]),
+            "{shown}"
+        );
+        Ok(())
+    };
+    assert_eq!(field.run_at(&Desk { put, ..field.desk() }, &C::History { last: 2 }).await, 0);
+    let put = |text: &str| -> anyhow::Result<()> {
+        let lines: Vec<&str> = text.lines().collect();
+        anyhow::ensure!(
+            lines.len() == 1 && lines[0].contains("operation 2 · rebalance, asked by ada · done"),
+            "{text}"
+        );
+        Ok(())
+    };
+    let text = Desk { put, output: Output::Text, ..field.desk() };
+    assert_eq!(field.run_at(&text, &C::History { last: 1 }).await, 0);
 }
 
 #[tokio::test]

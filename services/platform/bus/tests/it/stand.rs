@@ -241,11 +241,26 @@ impl Running {
         Self { bus, stop, task }
     }
 
-    /// Tens of thousands of events may be on their way, through a TiDB that shares the machine with everything else.
+    /// Tens of thousands of events may be on their way, through a TiDB that shares the machine with everything else. Whoever
+    /// does not answer in time there, or is just being started, is asked again.
     pub(crate) async fn quiet(&self) {
-        let bus = Arc::clone(&self.bus);
-        let quiet = within(Duration::from_secs(120), async || bus.quiescent().await.unwrap());
-        assert!(quiet.await, "never quiet: {:?}", bus.trouble());
+        let last = Mutex::new(None);
+        let quiet = within(Duration::from_secs(300), async || match self.bus.quiescent().await {
+            Ok(quiet) => quiet,
+            Err(failure) if failure.is(code::UNAVAILABLE) => {
+                *last.lock().unwrap() = Some(failure);
+                false
+            }
+            Err(failure) => panic!("{failure:?}"),
+        });
+        assert!(quiet.await, "never quiet: {:?}, {:?}", self.bus.trouble(), last.lock().unwrap());
+    }
+
+    /// Waits until it says of nothing that it keeps events from flowing: a trouble that is over is told until the next try.
+    #[cfg(feature = "pulsar")]
+    pub(crate) async fn untroubled(&self) {
+        let over = within(LIMIT, async || self.bus.trouble().is_none());
+        assert!(over.await, "{:?}", self.bus.trouble());
     }
 
     pub(crate) async fn stop(self) {
@@ -260,8 +275,11 @@ impl Running {
     }
 }
 
+/// How long anything may take that is waited for, on a machine that has much else to do.
+const LIMIT: Duration = Duration::from_secs(120);
+
 pub(crate) async fn eventually(what: &str, done: impl AsyncFn() -> bool) {
-    assert!(within(Duration::from_secs(20), done).await, "never {what}");
+    assert!(within(LIMIT, done).await, "never {what}");
 }
 
 async fn within(limit: Duration, done: impl AsyncFn() -> bool) -> bool {

@@ -44,7 +44,10 @@ async fn lend(server: &TidbConfig, folder: &Path) -> Outcome<String> {
     at.execute("CREATE DATABASE IF NOT EXISTS test_lent").await?;
     at.execute(LIST).await?;
     // Held until this connection ends.
-    at.execute("SELECT GET_LOCK('test_lent', 120)").await?;
+    let locked = at.fetch_one("SELECT GET_LOCK('test_lent', 600)").await?;
+    if locked.try_get::<i64, _>(0)? != 1 {
+        return Err(sea_orm::sqlx::Error::PoolTimedOut);
+    }
     let mut lent = Vec::<(String, String)>::new();
     for row in at.fetch_all("SELECT name, folder FROM test_lent.slot ORDER BY name").await? {
         lent.push((row.try_get(0)?, row.try_get(1)?));

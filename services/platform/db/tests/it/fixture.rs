@@ -1,9 +1,12 @@
 //! A database of its own for each test.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use contracts::pricing::PriceChanged;
-use kernel::{FakeClock, Id, Shard, Timestamp};
+use kernel::{FakeClock, Id, Shard, Timestamp, code};
 use migrations::Migrator;
 use platform_db::{Db, DbConfig, Once, testing};
 use sea_orm::{ConnectionTrait, Statement};
@@ -41,8 +44,21 @@ impl Fixture {
     }
 }
 
+/// A server that has too much to do to let us in, or to make a database, in time is asked again.
+pub(crate) async fn connected(config: &DbConfig, clock: &Arc<FakeClock>) -> Db {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        match Db::open(config, clock.clone()).await {
+            Err(failure) if failure.is(code::UNAVAILABLE) && Instant::now() < deadline => {
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            opened => return opened.unwrap(),
+        }
+    }
+}
+
 pub(crate) async fn open(config: &DbConfig, clock: &Arc<FakeClock>) -> Db {
-    let db = Db::open(config, clock.clone()).await.unwrap();
+    let db = connected(config, clock).await;
     db.schema(|connection| Box::pin(Migrator::up(connection, None))).await.unwrap();
     db.check_shards().await.unwrap();
     db

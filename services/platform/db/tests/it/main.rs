@@ -33,6 +33,7 @@ on_both! {
     a_duplicate_fails_only_its_own_member_of_an_append_group,
     texts_come_back_as_they_were_written,
     the_same_key_for_another_payload_is_refused,
+    answers_are_forgotten_when_they_are_old,
     positions_have_no_gap_whoever_sequences,
     shards_are_sequenced_by_those_who_work_on_them,
     new_owners_get_a_preferred_shard,

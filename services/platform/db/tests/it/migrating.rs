@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use kernel::{FakeClock, Shard, Timestamp};
 use migrations::Migrator;
-use platform_db::{Db, DbConfig, DbResult, Rows, Tx, testing};
+use platform_db::{DbConfig, DbResult, Rows, Tx, testing};
 use sea_orm::{ConnectionTrait, Statement};
 use sea_orm_migration::MigratorTrait;
 use sha2::{Digest, Sha256};
 
-use crate::fixture::{Fixture, event, number, once, open};
+use crate::fixture::{Fixture, connected, event, number, once, open};
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "needs a TiDB: cargo xtask test --real"]
@@ -34,13 +34,16 @@ async fn a_database_lent_again_is_as_new() {
     f.db.append(Shard::new(1), Rows::new().event(&f.db, Shard::new(1), &event()).unwrap()).await.unwrap();
     let first = f.config.tidb.database.clone();
     drop(f);
-    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(30);
+    // Another test may have it meanwhile, for as long as that test takes.
+    let deadline = tokio::time::Instant::now() + std::time::Duration::from_secs(600);
     let f = loop {
         let f = Fixture::tidb().await;
         if f.config.tidb.database == first {
             break f;
         }
         assert!(tokio::time::Instant::now() < deadline, "{first} is never lent again");
+        drop(f);
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
     };
     let names = "SELECT table_name FROM information_schema.tables WHERE table_schema = DATABASE()";
     let names = Statement::from_string(new.read().get_database_backend(), names);
@@ -76,7 +79,7 @@ async fn first_release(tx: &Tx, n: i32) -> kernel::Result<()> {
 async fn forward(config: &DbConfig) {
     let clock = Arc::new(FakeClock::new(Timestamp::from_micros(1_800_000_000_000_000)));
     // The schema of the first release, with rows as it left them: no traces.
-    let db = Db::open(config, clock.clone()).await.unwrap();
+    let db = connected(config, &clock).await;
     db.schema(|connection| Box::pin(Migrator::up(connection, Some(FIRST)))).await.unwrap();
     db.check_shards().await.unwrap();
     for n in 0..50_i32 {

@@ -14,7 +14,7 @@ use kernel::{Failure, Id, Result, Shard, code};
 use platform_bus::Consumer;
 use platform_db::Rows;
 use platform_http::HttpServerConfig;
-use platform_runtime::{App, AppConfig, Job, Module, Registry, Telemetry};
+use platform_runtime::{App, AppConfig, Job, JobsConfig, Module, Registry, Telemetry};
 
 use crate::fixture;
 
@@ -40,7 +40,9 @@ impl Consumer for Counter {
 fn config() -> AppConfig {
     let http =
         HttpServerConfig { listen: ([127, 0, 0, 1], 0).into(), workers: 1, ..HttpServerConfig::default() };
-    AppConfig { http, ..AppConfig::default() }
+    // Runs are counted here: the clockwork would add one at some moment of the first five seconds.
+    let jobs = JobsConfig { scheduled: false, ..JobsConfig::default() };
+    AppConfig { http, jobs, ..AppConfig::default() }
 }
 
 type Log = Arc<Mutex<Vec<&'static str>>>;
@@ -110,6 +112,7 @@ async fn starts_in_order_serves_and_stops_in_reverse() {
     assert_eq!(*counter.0.lock().unwrap(), 1);
     assert_eq!(running.jobs().run_now("pricing.tidy").await.unwrap().message, "system");
     assert!(running.jobs().run_now("bus.prune").await.unwrap().ok);
+    assert_eq!(running.jobs().run_now("requests.forget").await.unwrap().message, "0 answers deleted");
 
     let (status, body) = get(running.address(), "/metrics").await;
     assert!(status == 200 && body.contains("bus_consumed_total{subscription=\"test.count\"} 1"), "{body}");

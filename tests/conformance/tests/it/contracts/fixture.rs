@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use async_trait::async_trait;
@@ -51,7 +52,9 @@ impl Fixture {
         line.push("serve".to_owned());
         let cli = Cli::parse_from(line);
         let settings = Settings::load(&cli).expect("the test profile is valid");
-        let app = settings.app(Some(([127, 0, 0, 1], 0).into())).expect("the test profile is valid");
+        let mut app = settings.app(Some(([127, 0, 0, 1], 0).into())).expect("the test profile is valid");
+        // A write under way may take long on a busy machine; that all ends is what is asked for.
+        app.stop_within = Duration::from_secs(90);
         let telemetry = Telemetry::metrics_only().expect("metrics");
         let shop = Box::pin(Shop::open(settings, &Targets::all())).await.expect("the shop opens");
         let here = shop.contracts.clone();

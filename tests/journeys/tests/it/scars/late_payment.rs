@@ -19,7 +19,9 @@ async fn when(shopper: &Client, order: &str, field: &str, value: &str) -> Result
 /// Guard: `order/settle.rs` reserves again for an order that merely expired.
 #[tokio::test(flavor = "multi_thread")]
 async fn paid_after_it_expired_is_revived_while_there_is_stock() -> Result<()> {
-    let shop = Shop::builder().set("ORDER__EXPIRY", "2s").start().await?;
+    // Long enough for a busy machine to open the payment in time, and to see the order cancelled before the money comes.
+    let shop =
+        Shop::builder().set("ORDER__EXPIRY", "10s").set("PAYMENT__SANDBOX__LATE_BY", "15s").start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "copper-lamp").await?;
     shopper
@@ -35,9 +37,10 @@ async fn paid_after_it_expired_is_revived_while_there_is_stock() -> Result<()> {
 /// Guard: `order/settle.rs` refunds what it cannot revive (`Stock::Gone` leads to `sold_out`, and that to `send_back`).
 #[tokio::test(flavor = "multi_thread")]
 async fn paid_after_it_expired_and_sold_to_another_is_refunded() -> Result<()> {
-    // The late money comes so long after the order has expired that the rival has bought and paid by then.
+    // The late money comes so long after the order has expired that the rival has bought and paid by then. Both orders
+    // expire late enough for a busy machine to have opened their payments.
     let shop =
-        Shop::builder().set("ORDER__EXPIRY", "4s").set("PAYMENT__SANDBOX__LATE_BY", "15s").start().await?;
+        Shop::builder().set("ORDER__EXPIRY", "15s").set("PAYMENT__SANDBOX__LATE_BY", "40s").start().await?;
     fill(&shop)?;
     let (shopper, order, payment) = order_with_payment(&shop, "last-book").await?;
     shopper

@@ -18,6 +18,8 @@ async fn a_callback_that_failed_is_made_again() -> Result<()> {
     let shop = Shop::builder()
         .set("PAYMENT__SANDBOX__CALLBACK_URL", endpoint.url())
         .set("PAYMENT__SANDBOX__CALLBACK_AGAIN", "50ms")
+        // Who is slow to take it has not failed.
+        .set("PAYMENT__PROVIDER_TIMEOUT", "30s")
         .set("PAYMENT__SYNC_AFTER", "1h")
         .set("PAYMENT__SYNC_LONGEST", "1h")
         .start()
@@ -47,7 +49,8 @@ async fn a_callback_that_failed_is_made_again() -> Result<()> {
 async fn an_event_whose_consumer_failed_is_brought_again() -> Result<()> {
     let mut shop = Shop::builder()
         .shape(Shape::Split)
-        .set("PAYMENT__SANDBOX__CALLBACK_DELAY", "2s")
+        // The process below must be gone by then, on a busy machine too.
+        .set("PAYMENT__SANDBOX__CALLBACK_DELAY", "8s")
         .set("PAYMENT__SYNC_AFTER", "1h")
         .set("PAYMENT__SYNC_LONGEST", "1h")
         .start()
