@@ -21,6 +21,8 @@ use platform_db::{Db, DbConfig, EngineName};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use crate::answer;
+
 const MANIFEST: &str = "backup.json";
 const DATABASE: &str = "meridian.db";
 /// The database while it is copied back.
@@ -56,7 +58,6 @@ pub(crate) fn embedded_only(config: &DbConfig) -> Result<()> {
 
 /// Copies the shop in the data folder of `config` to the folder `to`, which must not exist. The shop may run meanwhile; its
 /// schema is copied as it is, and a backup that fails leaves nothing.
-#[expect(clippy::print_stdout, reason = "tells the person at the terminal what was done")]
 pub(crate) async fn backup(config: &DbConfig, to: &Path) -> Result<()> {
     let data = config.data.display();
     ensure!(
@@ -80,23 +81,22 @@ pub(crate) async fn backup(config: &DbConfig, to: &Path) -> Result<()> {
         let _ = fs::remove_dir_all(&partial);
     }
     let files = made?;
-    println!("{files} files in {}", to.display());
-    Ok(())
+    answer::put(&format!("{files} files in {}", to.display()))
 }
 
 /// Fills the folder of a backup; how many files it describes.
 async fn fill(config: &DbConfig, to: &Path) -> Result<usize> {
-    eprintln_progress("copying the database");
+    answer::tell("copying the database …");
     let copy = to.join(DATABASE);
     let db = Box::pin(Db::open(config, Arc::new(SystemClock))).await?;
     db.backup(&copy).await?;
-    eprintln_progress("checking the copy");
+    answer::tell("checking the copy …");
     Db::verify(&copy).await?;
     sync(&copy)?;
     // After the database: an image that a row names is then in the copy, too.
     for folder in FOLDERS {
         if config.data.join(folder).is_dir() {
-            eprintln_progress(&format!("copying {folder}"));
+            answer::tell(format!("copying {folder} …"));
             copy_folder(&config.data.join(folder), &to.join(folder))?;
         }
     }
@@ -108,7 +108,6 @@ async fn fill(config: &DbConfig, to: &Path) -> Result<usize> {
 
 /// Checks the backup `from` and copies it into `data`, which must hold nothing but keys: what another shop left there, such as
 /// the log of its database or its search index, would be taken for this one's.
-#[expect(clippy::print_stdout, reason = "tells the person at the terminal what was done")]
 pub(crate) async fn restore(from: &Path, data: &Path) -> Result<()> {
     let text = fs::read(from.join(MANIFEST)).with_context(|| format!("{} is no backup", from.display()))?;
     let manifest: Manifest = serde_json::from_slice(&text).context("backup.json cannot be read")?;
@@ -135,8 +134,7 @@ pub(crate) async fn restore(from: &Path, data: &Path) -> Result<()> {
     }
     fs::rename(data.join(RESTORING), data.join(DATABASE))?;
     sync(data)?;
-    println!("restored {} files, as of {}", manifest.files.len(), manifest.made_at);
-    Ok(())
+    answer::put(&format!("restored {} files, as of {}", manifest.files.len(), manifest.made_at))
 }
 
 /// Something in the folder that a restored shop must not meet; none in an empty folder, and where there is none.
@@ -173,11 +171,6 @@ fn copy(from: &Path, to: &Path) -> io::Result<()> {
 /// Waits until a file, or the names in a folder, are on the disk.
 fn sync(path: &Path) -> io::Result<()> {
     fs::File::open(path)?.sync_all()
-}
-
-#[expect(clippy::print_stderr, reason = "progress for the person at the terminal")]
-fn eprintln_progress(what: &str) {
-    eprintln!("{what} …");
 }
 
 /// Copies a folder of a shop that may run: a file that it is writing, or has removed since it was listed, is none.

@@ -25,7 +25,7 @@ use serde::Serialize;
 
 use crate::{
     Settings,
-    answer::put,
+    answer::{self, put},
     cli::{Output, RegionArgs, RegionCommand},
     exit::{Ended, Why},
     regions,
@@ -123,9 +123,8 @@ impl Desk {
     }
 
     /// What happens meanwhile; standard output is for the answer.
-    #[expect(clippy::print_stderr, reason = "tells the person at the terminal what happens")]
     fn tell(&self, text: impl std::fmt::Display) {
-        eprintln!("{text}");
+        answer::tell(text);
     }
 }
 

@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use kernel::{Currency, Money};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 
-use crate::{cli::Seed, compose::Shop};
+use crate::{answer, cli::Seed, compose::Shop};
 
 const BATCH: u32 = 500;
 const SIZES: [&str; 5] = ["XS", "S", "M", "L", "XL"];
@@ -235,7 +235,6 @@ fn skewed(rng: &mut StdRng, count: usize) -> usize {
     count - 1
 }
 
-#[expect(clippy::print_stdout, reason = "the password is this command's answer")]
 async fn users(shop: &Shop, seed: &Seed) -> Result<()> {
     if seed.users == 0 {
         return Ok(());
@@ -256,13 +255,11 @@ async fn users(shop: &Shop, seed: &Seed) -> Result<()> {
         .await?;
     bar.finish();
     let new = made.iter().filter(|made| **made).count();
-    println!(
-        "{new} new users: user0-{seed}@example.com … user{last}-{seed}@example.com",
+    answer::put(&format!(
+        "{new} new users: user0-{seed}@example.com … user{last}-{seed}@example.com\npassword: {password}",
         seed = seed.seed,
         last = seed.users - 1
-    );
-    println!("password: {password}");
-    Ok(())
+    ))
 }
 
 /// Opens an account with an address; false when it exists.

@@ -5,10 +5,9 @@ use std::io::Read;
 use anyhow::{Context, Result, ensure};
 use contracts::account::CreateStaff;
 
-use crate::{cli::Staff, compose::Shop};
+use crate::{answer, cli::Staff, compose::Shop};
 
 /// Opens or changes a staff account.
-#[expect(clippy::print_stdout, reason = "tells the person at the terminal what was done")]
 pub(crate) async fn run(shop: &Shop, command: &Staff) -> Result<()> {
     let Staff::Create { email, password_stdin, roles } = command;
     let password = if *password_stdin {
@@ -24,6 +23,5 @@ pub(crate) async fn run(shop: &Shop, command: &Staff) -> Result<()> {
     let ctx = shop.system_ctx("staff");
     let staff = CreateStaff { email: email.clone(), password, roles: roles.clone() };
     let account = shop.contracts.accounts.create_staff(&ctx, staff).await?;
-    println!("{} {} {}", account.id, account.email, account.roles.join(","));
-    Ok(())
+    answer::put(&format!("{} {} {}", account.id, account.email, account.roles.join(",")))
 }
