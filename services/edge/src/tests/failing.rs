@@ -85,7 +85,8 @@ pub(super) fn keyed(site: &Running, path: &str) -> reqwest::RequestBuilder {
     post(site, path).header("idempotency-key", "k-1").body("{}")
 }
 
-fn form(site: &Running, body: &'static str) -> reqwest::RequestBuilder {
+/// What a browser sends with the form of a page that it got here.
+pub(super) fn form(site: &Running, body: &'static str) -> reqwest::RequestBuilder {
     client()
         .post(format!("{}/checkout", site.url()))
         .header("cookie", format!("meridian_access={}", token(Shard::new(1))))

@@ -2,13 +2,7 @@
 
 use placement::State;
 
-use super::*;
-
-/// What a browser sends with the form of a page that it got here.
-async fn sent(a: &Running) -> reqwest::Response {
-    let form = post(a, "/checkout").header("accept", "text/html").header("sec-fetch-site", "same-origin");
-    form.body("q=1").send().await.unwrap()
-}
+use super::{failing::form, *};
 
 #[actix_web::test]
 async fn a_form_of_a_region_that_was_just_drained_is_passed_on() {
@@ -20,7 +14,7 @@ async fn a_form_of_a_region_that_was_just_drained_is_passed_on() {
             let mut world = described(&[("a", &a.url()), ("b", &b.url())]);
             world.desired.regions.get_mut(&region("a")).unwrap().state = state;
             a.believes(world);
-            let answer = sent(&a).await;
+            let answer = form(&a, "q=1").send().await.unwrap();
             assert_eq!(answer.status(), status, "{state:?}");
             let location = answer.headers().get("location").map(|to| to.to_str().unwrap().to_owned());
             // Never to another site: there, browsers would say where the form came from.
