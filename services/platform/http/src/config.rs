@@ -195,6 +195,8 @@ impl Default for RateLimitConfig {
 mod tests {
     use super::*;
 
+    type Change<'a> = &'a dyn Fn(&mut HttpServerConfig);
+
     #[test]
     fn what_cannot_work_is_refused_by_name() {
         let refused = |change: &dyn Fn(&mut HttpServerConfig)| {
@@ -204,7 +206,7 @@ mod tests {
         };
         assert_eq!(refused(&|_| {}), None);
         let days = Duration::from_hours(49);
-        let changes: [(&str, &dyn Fn(&mut HttpServerConfig)); 14] = [
+        let changes: [(&str, Change<'_>); 14] = [
             ("body_limit", &|it| it.body_limit = 0),
             ("upload_limit", &|it| it.upload_limit = 0),
             ("max_connections", &|it| it.max_connections = 0),
