@@ -181,7 +181,15 @@ async fn suffer(
     }
     proof.figure(&format!("{name}: ready again after, s"), seconds(healed.elapsed()));
     goes_on(traffic, name)?;
-    let acknowledged = traffic.acknowledged(begin);
+    // Readiness may come back before the clients that wait have their answers.
+    let acknowledged = loop {
+        let acknowledged = traffic.acknowledged(begin);
+        if acknowledged.iter().any(|order| order.asked > healed) {
+            break acknowledged;
+        }
+        ensure!(healed.elapsed() < PATIENCE, "{name}: no order since it is healed");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     let gap = longest_gap(&acknowledged, begin, Instant::now());
     proof.figure(&format!("{name}: longest time without an acknowledged order, s"), seconds(gap));
     let (wait, _) = longest_wait(&acknowledged).unwrap_or((Duration::ZERO, begin));

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    future::ready,
     sync::Arc,
 };
 
@@ -51,7 +52,7 @@ impl InventoryService {
         let view: StockView =
             self.db.write_once(&once, input, |tx, input| Box::pin(adjust(tx, input))).await?;
         // Whether it published or not: an idle sequencer that looks once costs nothing.
-        self.db.outbox_signal().notify_one();
+        self.db.outbox().wrote_somewhere();
         self.open_door(view.sku_id).await;
         Ok(view)
     }
@@ -76,7 +77,7 @@ impl InventoryService {
                 Box::pin(stock_first(tx, db, order, division, stock, note))
             })
             .await?;
-        self.db.outbox_signal().notify_one();
+        self.db.outbox().wrote_somewhere();
         for sku in skus {
             self.open_door(sku).await;
         }
@@ -104,7 +105,7 @@ impl InventoryService {
         let shard = command.sku_id.shard();
         let input = (self.db.clone(), command);
         self.db.write(shard, input, |tx, (db, command)| Box::pin(set_level(tx, db, command))).await?;
-        self.db.outbox_signal().notify_one();
+        self.db.outbox().wrote_somewhere();
         Ok(())
     }
 
@@ -153,8 +154,8 @@ async fn adjust(tx: &Tx, input: &Adjustment) -> Result<StockView> {
     let mut desk = open(tx, order, &[command.sku_id]).await?;
     desk.adjust((command.sku_id, warehouse), command.reason, command.delta, division, note)?;
     let levels = store::levels(tx, &[command.sku_id]).await?;
-    store::save(tx, db, &desk, &levels).await?;
     let safety_stock = levels.get(&command.sku_id).copied().unwrap_or(0);
+    store::save(tx, db, &desk, ready(Ok(levels))).await?;
     Ok(stock::view((command.sku_id, warehouse), &desk.buckets, safety_stock, order.divided))
 }
 
@@ -180,7 +181,7 @@ async fn stock_first(
         desk.stock_first((initial.sku_id, at), initial.quantity.max(0), division, note)?;
     }
     // Nothing fell.
-    store::save(tx, db, &desk, &HashMap::new()).await.map(|_| ())
+    store::save(tx, db, &desk, ready(Ok(HashMap::new()))).await.map(|_| ())
 }
 
 async fn open(tx: &Tx, order: &Order, skus: &[SkuId]) -> Result<Desk> {

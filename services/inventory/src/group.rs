@@ -2,20 +2,25 @@
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
-    sync::{Arc, PoisonError, RwLock},
+    future::ready,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use contracts::{
     catalog::SkuId,
-    inventory::{HoldId, HoldView, code},
+    inventory::{HoldId, HoldView},
 };
-use kernel::{Failure, Result};
+use kernel::{Failure, Result, Shard};
 use platform_db::{Db, Tx};
 use platform_regions::Regions;
 
 use crate::{
     admission::{Admission, Finding},
-    desk::{Desk, Order, Request, Taken},
+    desk::{Desk, Order, Request, Taken, What},
     model::Hold,
     store,
     warehouses::Priorities,
@@ -37,6 +42,8 @@ pub(crate) struct GroupDesk {
 
 /// Widened so often, a group reads everything of its SKUs.
 const MOST_TURNS: u32 = 3;
+/// Readers have so long for what a group asks them beside its write.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 impl GroupDesk {
     /// Decides the requests in their order. A request that cannot be met has its failure among the answers; the failure
@@ -44,16 +51,24 @@ impl GroupDesk {
     ///
     /// Where stock is divided over regions, the first turn reads this region's part. What that is too little for is decided
     /// in a turn of its own that reads, and locks, every region's at once: nobody holds one region's and waits for another's.
+    ///
+    /// A hold that is asked for is new, but for requests that come again: so TiDB is not asked for it at first. Where it is there
+    /// its insert fails, the transaction runs again, and then it is read.
     pub(crate) async fn write(&self, requests: Arc<[Request]>) -> Result<Vec<Answer>> {
         let order = self.order().await?;
         let shard = requests.first().map_or(store::WAREHOUSES, |request| request.hold.shard());
         let mut reach = Reach::Part(BTreeSet::new());
+        let again = Arc::new(AtomicBool::new(false));
         for turn in 1.. {
-            let input = (self.clone(), order.clone(), Arc::clone(&requests), reach.clone());
+            let input =
+                (self.clone(), order.clone(), Arc::clone(&requests), reach.clone(), Arc::clone(&again));
             let outcome = self
                 .db
-                .write(shard, input, |tx, (desk, order, requests, reach)| {
-                    Box::pin(decide(tx, desk, order, requests, reach))
+                .write(shard, input, |tx, (desk, order, requests, reach, again)| {
+                    Box::pin(async {
+                        let look = again.swap(true, Ordering::Relaxed) || store::is_cheap_to_ask(tx);
+                        decide(tx, desk, order, requests, reach, look).await
+                    })
                 })
                 .await?;
             let short = match outcome {
@@ -72,9 +87,7 @@ impl GroupDesk {
 
     /// Tells others what was decided and committed.
     fn tell(&self, decided: Decided) -> Vec<Answer> {
-        if decided.published {
-            self.db.outbox_signal().notify_one();
-        }
+        self.db.outbox().wrote(decided.published);
         self.admission.note(&decided.findings);
         for (sku, scarce) in decided.scarce {
             self.scarce.note(sku, scarce);
@@ -114,7 +127,7 @@ enum Outcome {
 /// What was decided, and what was found out on the way.
 struct Decided {
     answers: Vec<Answer>,
-    published: bool,
+    published: BTreeSet<Shard>,
     findings: Vec<Finding>,
     /// Whether SKUs of which everything was read are scarce here.
     scarce: Vec<(SkuId, bool)>,
@@ -127,8 +140,10 @@ async fn decide(
     order: &Order,
     requests: &[Request],
     reach: &Reach,
+    look: bool,
 ) -> Result<Outcome> {
-    let mut ids: Vec<HoldId> = requests.iter().map(|request| request.hold).collect();
+    let asked = |request: &&Request| look || !matches!(request.what, What::Reserve { .. });
+    let mut ids: Vec<HoldId> = requests.iter().filter(asked).map(|request| request.hold).collect();
     ids.sort_unstable();
     ids.dedup();
     let holds = store::holds(tx, &ids).await?;
@@ -159,28 +174,33 @@ async fn decide(
     if made_by_a_twin(tx, requests, &answers, &known).await? {
         return Ok(Outcome::Short(BTreeSet::new()));
     }
-    let levels = levels(tx, &desk).await?;
-    let unread = desk.unread(&levels);
-    if !unread.is_empty() {
-        return Ok(Outcome::Short(unread));
-    }
-    let published = store::save(tx, &group.db, &desk, &levels).await?;
-    let scarce = if order.divided { desk.scarce(&skus, &levels) } else { Vec::new() };
+    let (published, scarce) = if order.divided {
+        let levels = levels(tx, &desk).await?;
+        let unread = desk.unread(&levels);
+        if !unread.is_empty() {
+            return Ok(Outcome::Short(unread));
+        }
+        let scarce = desk.scarce(&skus, &levels);
+        (store::save(tx, &group.db, &desk, ready(Ok(levels))).await?, scarce)
+    } else {
+        (store::save(tx, &group.db, &desk, undivided_levels(tx, group, &desk)).await?, Vec::new())
+    };
     Ok(Outcome::Saved(Decided { answers, published, findings: desk.findings(), scarce, taken: desk.tally() }))
 }
 
-/// Whether a hold for which there was too little is there by now: the same request in another process took the units, and
-/// committed after this turn had looked for the hold and before it had the locks of the stock.
+/// Whether a hold that was refused is there by now: it was not looked for, or the same request in another process took the
+/// units, and committed after this turn had looked and before it had the locks of the stock.
 async fn made_by_a_twin(
     tx: &Tx,
     requests: &[Request],
     answers: &[Answer],
     known: &HashSet<HoldId>,
 ) -> Result<bool> {
-    let short = |answer: &Answer| answer.as_ref().is_err_and(|failure| failure.is(code::OUT_OF_STOCK));
+    let reserves = |request: &Request| matches!(request.what, What::Reserve { .. });
     let refused =
-        requests.iter().zip(answers).filter(|(_, answer)| short(answer)).map(|(request, _)| request.hold);
-    let refused: Vec<HoldId> = refused.filter(|hold| !known.contains(hold)).collect();
+        requests.iter().zip(answers).filter(|(request, answer)| reserves(request) && answer.is_err());
+    let refused: Vec<HoldId> =
+        refused.map(|(request, _)| request.hold).filter(|hold| !known.contains(hold)).collect();
     store::made_meanwhile(tx, &refused).await
 }
 
@@ -204,6 +224,20 @@ async fn levels(tx: &Tx, desk: &Desk) -> Result<HashMap<SkuId, i64>> {
     let mut levels = store::levels(tx, &whole).await?;
     levels.extend(store::levels(&tx.unlocked(), &part).await?);
     Ok(levels)
+}
+
+/// The same where stock is not divided. On TiDB they are read beside the write: whoever changes one locks the buckets first,
+/// which are locked here by now, so that what is committed is what holds. Where readers are slow nobody waits for them with the
+/// stock locked: then the transaction reads them itself.
+async fn undivided_levels(tx: &Tx, group: &GroupDesk, desk: &Desk) -> Result<store::Levels> {
+    let fell = desk.fell();
+    if store::is_cheap_to_ask(tx) {
+        return store::levels(tx, &fell).await;
+    }
+    match tokio::time::timeout(PATIENCE, store::levels(group.db.read(), &fell)).await {
+        Ok(Ok(levels)) => Ok(levels),
+        Ok(Err(_)) | Err(_) => store::levels(tx, &fell).await,
+    }
 }
 
 /// SKUs of which this region has too little for most decisions: all regions' are read at once, not after a first turn.

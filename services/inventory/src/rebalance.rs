@@ -1,6 +1,6 @@
 //! Divides stock over the regions again where their parts are far from what is bought there.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, future::ready, sync::Arc};
 
 use contracts::catalog::SkuId;
 use kernel::Result;
@@ -120,7 +120,7 @@ pub(crate) async fn divide(tx: &Tx, input: &Dividing) -> Result<u64> {
     }
     if units > 0 {
         // No SKU has fewer units than before: no safety stock is reached.
-        store::save(tx, db, &desk, &HashMap::new()).await?;
+        store::save(tx, db, &desk, ready(Ok(HashMap::new()))).await?;
     }
     Ok(units)
 }

@@ -64,7 +64,7 @@ impl PricingService {
         // Even when it failed: whether it was committed may be unknown.
         self.forget(skus).await;
         if published? {
-            self.db.outbox_signal().notify_one();
+            self.db.outbox().wrote_somewhere();
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ impl PricingService {
                 more = rest;
                 announced += skus.len() as u64;
                 self.forget(skus).await;
-                self.db.outbox_signal().notify_one();
+                self.db.outbox().wrote_somewhere();
             }
         }
         Ok(announced)

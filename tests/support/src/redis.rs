@@ -9,8 +9,6 @@ pub(crate) fn environment(parts: &Parts) -> Vec<(String, String)> {
     vec![
         told("ENGINE", "redis"),
         told("NODES", &format!("[{address:?}]")),
-        // A machine that is busy is no Redis that is away.
-        told("COMMAND_TIMEOUT", "2s"),
         told("PREFIX", &format!("shop-{:016x}", rand::random::<u64>())),
     ]
 }

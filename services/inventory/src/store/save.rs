@@ -1,13 +1,13 @@
 //! Writes what a [`Desk`] decided: each bucket and hold once, everything in a few statements.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use contracts::{
     EventBody,
     catalog::SkuId,
     inventory::{AvailabilityChanged, StockLow},
 };
-use kernel::{Failure, Result};
+use kernel::{Failure, Result, Shard};
 use platform_db::{Db, DbResult, Rows, Tx};
 use sea_orm::{ConnectionTrait, DbBackend, Statement, Value};
 use uuid::Uuid;
@@ -24,9 +24,23 @@ const MOST_ROWS: usize = 256;
 /// Safety stock by SKU, where one is set.
 pub(crate) type Levels = HashMap<SkuId, i64>;
 
-/// Writes the desk's changes and publishes what follows from them; true when there were events. `levels` are those of the
-/// SKUs that fell.
-pub(crate) async fn save(tx: &Tx, db: &Db, desk: &Desk, levels: &Levels) -> Result<bool> {
+/// Writes the desk's changes and publishes what follows from them; the shards of the events. `levels` are those of the
+/// SKUs that fell; they may come while it writes.
+pub(crate) async fn save(
+    tx: &Tx,
+    db: &Db,
+    desk: &Desk,
+    levels: impl Future<Output = Result<Levels>>,
+) -> Result<BTreeSet<Shard>> {
+    // Both to their ends: a statement that is left alone in its middle would break the transaction.
+    let (written, levels) = tokio::join!(write(tx, desk), levels);
+    written?;
+    let events = publish(tx, db, desk, &levels?)?;
+    events.insert(tx).await?;
+    Ok(events.published())
+}
+
+async fn write(tx: &Tx, desk: &Desk) -> Result<()> {
     let now = tx.now().micros();
     let mut dirty: Vec<&Bucket> = desk.buckets.iter().filter(|bucket| bucket.dirty).collect();
     // In key order, as every writer does: no two wait for each other.
@@ -46,33 +60,28 @@ pub(crate) async fn save(tx: &Tx, db: &Db, desk: &Desk, levels: &Levels) -> Resu
         .rows(placed.iter().map(|hold| hold_row(hold, now)))
         .rows(placed.iter().flat_map(|hold| line_rows(hold)))
         .rows(movement_rows(tx, desk, now));
-    let (rows, published) = publish(tx, db, rows, desk, levels)?;
-    rows.insert(tx).await?;
-    Ok(published)
+    rows.insert(tx).await
 }
 
-/// Adds the events: a SKU came into stock or went out of it, fell to its safety stock, or is used up in this region. They
+/// The events: a SKU came into stock or went out of it, fell to its safety stock, or is used up in this region. They
 /// go to the SKU's own shard, so that those of one SKU stay in order whoever's hold caused them. Where only this region's
 /// buckets were read, there are none ([`Desk::unread`]).
-fn publish(tx: &Tx, db: &Db, mut rows: Rows, desk: &Desk, levels: &Levels) -> Result<(Rows, bool)> {
-    let mut published = false;
+fn publish(tx: &Tx, db: &Db, desk: &Desk, levels: &Levels) -> Result<Rows> {
+    let mut rows = Rows::new();
     for (sku_id, before, after) in desk.changed() {
         tx.touch(sku_id.uuid());
         if (before > 0) != (after > 0) {
             rows = event(db, rows, sku_id, &AvailabilityChanged { sku_id, in_stock: after > 0 })?;
-            published = true;
         }
         let safety_stock = levels.get(&sku_id).copied().unwrap_or(0);
         if safety_stock > 0 && before > safety_stock && after <= safety_stock {
             rows = event(db, rows, sku_id, &StockLow { sku_id, available: after, safety_stock })?;
-            published = true;
         }
     }
     for short in desk.ran_dry() {
         rows = event(db, rows, short.sku_id, &short)?;
-        published = true;
     }
-    Ok((rows, published))
+    Ok(rows)
 }
 
 fn event<E: EventBody>(db: &Db, rows: Rows, sku: SkuId, event: &E) -> Result<Rows> {

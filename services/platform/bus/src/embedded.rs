@@ -49,8 +49,8 @@ impl EmbeddedBus {
 
     fn spawn_all(&self, loops: &mut JoinSet<()>, stop: &CancellationToken) {
         let (db, config, token) = (self.db.clone(), Arc::clone(&self.config), stop.clone());
-        let regions = self.regions.clone();
-        loops.spawn(async move { sequence::run(&db, &config, &regions, None, &token).await });
+        let (regions, sight) = (self.regions.clone(), Arc::clone(&self.sight));
+        loops.spawn(async move { sequence::run(&db, &config, &regions, &sight, None, &token).await });
         let (db, config, token) = (self.db.clone(), Arc::clone(&self.config), stop.clone());
         let (sight, consumers) = (Arc::clone(&self.sight), self.consumers.clone());
         let others_sequence = self.regions.me().is_some();

@@ -81,7 +81,8 @@ impl PulsarBus {
     fn spawn_all(&self, loops: &mut JoinSet<()>, stop: &CancellationToken) {
         let (site, token) = (Arc::clone(&self.site), stop.clone());
         loops.spawn(async move {
-            sequence::run(&site.db, &site.config, &site.regions, Some(RELAY), &token).await;
+            let (db, config, regions) = (&site.db, &site.config, &site.regions);
+            sequence::run(db, config, regions, &site.sight, Some(RELAY), &token).await;
         });
         // Looks at the log's ends and at what the database holds about subscriptions; reads no events.
         let (site, token) = (Arc::clone(&self.site), stop.clone());

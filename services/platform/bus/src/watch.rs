@@ -2,9 +2,13 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::Arc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
+use contracts::Event;
 use kernel::{Result, Shard};
 use platform_db::Db;
 use tokio::{
@@ -21,6 +25,8 @@ use crate::{
 
 /// More new positions than this at once are left to the subscriptions to read.
 const READ_AHEAD: i64 = 2_048;
+/// Events that wait for the watcher.
+const MOST_HEARD: usize = 8_192;
 /// Dead letters are counted at every so many looks.
 const COUNT_DEAD: u32 = 15;
 
@@ -34,6 +40,7 @@ pub(crate) struct Sight {
     /// Asks for a regular look at once.
     pub(crate) look: Notify,
     pub(crate) tail: Tail,
+    heard: Heard,
 }
 
 /// Subscriptions as they stand in the database.
@@ -82,11 +89,48 @@ impl Sight {
             state: watch::Sender::new(Arc::default()),
             look: Notify::new(),
             tail: Tail::new(shards),
+            heard: Heard::default(),
         }
+    }
+
+    /// Hears of events to which this process gave their positions.
+    pub(crate) fn hear(&self, events: Vec<Event>) {
+        self.heard.add(events);
     }
 }
 
-/// Looks whenever this process gave positions, and regularly for what other processes did.
+/// Events of this process' sequencer, for the watcher: they need not be read from the log.
+#[derive(Debug, Default)]
+struct Heard {
+    some: Notify,
+    events: Mutex<Vec<Event>>,
+    /// Some were too many to be kept.
+    missed: AtomicBool,
+}
+
+impl Heard {
+    fn add(&self, mut events: Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        let mut heard = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if heard.len() + events.len() > MOST_HEARD {
+            self.missed.store(true, Ordering::Relaxed);
+            heard.clear();
+        }
+        heard.append(&mut events);
+        self.some.notify_one();
+    }
+
+    /// What was heard since; None where that is not all that was told.
+    fn take(&self) -> Option<Vec<Event>> {
+        let mut heard = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = std::mem::take(&mut *heard);
+        (!self.missed.swap(false, Ordering::Relaxed)).then_some(heard)
+    }
+}
+
+/// Hears of what this process sequenced, and looks regularly for what other processes did.
 pub(crate) struct Watcher<'a> {
     pub(crate) db: &'a Db,
     pub(crate) config: &'a BusConfig,
@@ -98,15 +142,23 @@ pub(crate) struct Watcher<'a> {
 
 impl Watcher<'_> {
     pub(crate) async fn run(&self, stop: &CancellationToken) {
-        let mut sequenced = self.db.log_signal();
-        let mut next = Instant::now();
+        let (mut next, mut poll_at) = (Instant::now(), Instant::now());
         let mut looks = 0;
+        // Whether events were heard of since the last look: where there is something, others may have sequenced, too.
+        let mut stirs = false;
         while !stop.is_cancelled() {
             let outcome = if Instant::now() >= next {
                 next = Instant::now() + self.config.watch;
+                poll_at = Instant::now() + self.config.poll;
                 looks += 1;
+                stirs = false;
                 self.look_around(looks % COUNT_DEAD == 1).await
+            } else if self.sight.heard.take().is_some_and(|heard| self.take_in(heard)) {
+                stirs = true;
+                Ok(())
             } else {
+                stirs = false;
+                poll_at = Instant::now() + self.config.poll;
                 self.look_ahead().await
             };
             if let Err(failure) = outcome {
@@ -116,12 +168,40 @@ impl Watcher<'_> {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = tokio::time::sleep_until(next) => {}
-                () = tokio::time::sleep(self.config.poll), if self.others_sequence => {}
+                () = tokio::time::sleep_until(poll_at), if self.others_sequence || stirs => {}
                 () = self.sight.look.notified() => next = Instant::now(),
-                // The sender lives as long as the database, which is held here.
-                _ = sequenced.changed() => {}
+                () = self.sight.heard.some.notified() => {}
             }
         }
+    }
+
+    /// Takes over events that follow on what is known; false where they do not, or there are none.
+    fn take_in(&self, heard: Vec<Event>) -> bool {
+        let old = self.sight.ends.borrow().clone();
+        let mut new = old.clone();
+        for event in &heard {
+            match new.get_mut(usize::from(event.shard.number())) {
+                Some(end) if *end + 1 == event.pos => *end = event.pos,
+                Some(end) if *end >= event.pos => {}
+                _ => return false,
+            }
+        }
+        let fresh = |event: &Event| {
+            old.get(usize::from(event.shard.number())).is_some_and(|end| event.pos > *end)
+                && self.consumers.iter().any(|consumer| consumer.topics().contains(&event.topic.as_str()))
+        };
+        let none = heard.is_empty();
+        self.sight.tail.extend(&ranges(&old, &new), heard.into_iter().filter(fresh).collect());
+        self.move_ends(new);
+        !none
+    }
+
+    fn move_ends(&self, new: Vec<i64>) {
+        self.sight.ends.send_if_modified(|ends| {
+            let moved = *ends != new;
+            *ends = new;
+            moved
+        });
     }
 
     /// The log's ends.
@@ -130,7 +210,8 @@ impl Watcher<'_> {
         let mut new = old.clone();
         for (shard, end) in self.db.log_ends().await? {
             if let Some(known) = new.get_mut(usize::from(shard.number())) {
-                *known = end;
+                // Never backwards: this may have been read before more was heard.
+                *known = end.max(*known);
             }
         }
         let ranges = ranges(&old, &new);
@@ -142,11 +223,7 @@ impl Watcher<'_> {
             let events = store::events(self.db, &topics, &ranges).await?;
             self.sight.tail.extend(&ranges, events);
         }
-        self.sight.ends.send_if_modified(|ends| {
-            let moved = *ends != new;
-            *ends = new;
-            moved
-        });
+        self.move_ends(new);
         Ok(())
     }
 

@@ -12,14 +12,17 @@
 //! - Consumers note `(subscription, shard, pos)` in `inbox` in their effect's transaction: [`Tx::first_time`].
 //! - Leases save work; nothing is safe because of them.
 
+mod batch;
 mod config;
 mod engine;
 mod error;
 mod forget;
 mod lease;
+mod literal;
 mod marks;
 mod observe;
 mod once;
+mod outbox;
 mod read;
 mod rows;
 mod sequencer;
@@ -41,12 +44,12 @@ use std::{
 
 use kernel::{Clock, Ids, Result, Shard, Timestamp};
 use sea_orm::{ConnectionTrait, DatabaseConnection};
-use tokio::sync::{Notify, watch};
 
 pub use config::{DbConfig, EngineName, Synchronous, TidbConfig, Tls};
 pub use error::{DbResult, Error, is_duplicate};
 pub use marks::{Mark, Marks, mark};
 pub use once::Once;
+pub use outbox::Outbox;
 pub use read::{Reader, Snapshot};
 pub use rows::Rows;
 pub use stamps::{Stamp, Stamps};
@@ -65,9 +68,8 @@ struct Inner {
     shards: u16,
     ids: Ids,
     clock: Arc<dyn Clock>,
-    outbox: Arc<Notify>,
+    outbox: Arc<Outbox>,
     stamps: Stamps,
-    log: watch::Sender<u64>,
     preferred: OnceLock<Preferred>,
     turns: Turns,
     keep_answers: Duration,
@@ -82,7 +84,7 @@ impl Db {
     pub async fn open(config: &DbConfig, clock: Arc<dyn Clock>) -> Result<Self> {
         config.validate()?;
         let ids = Ids::new(Arc::clone(&clock));
-        let outbox = Arc::new(Notify::new());
+        let outbox = Arc::<Outbox>::default();
         let stamps = Stamps::new();
         let signals = Signals { outbox: Arc::clone(&outbox), stamps: stamps.clone() };
         let engine = Engine::open(config, ids.clone(), Arc::clone(&clock), signals).await?;
@@ -94,7 +96,6 @@ impl Db {
             clock,
             outbox,
             stamps,
-            log: watch::Sender::new(0),
             preferred: OnceLock::new(),
             turns: Turns::default(),
             keep_answers: config.keep_answers,
@@ -216,13 +217,9 @@ impl Db {
         self.0.engine.measure();
     }
 
-    /// Fires after a commit of this process that published events.
-    pub fn outbox_signal(&self) -> Arc<Notify> {
-        Arc::clone(&self.0.outbox)
-    }
-
-    /// Moves whenever this process gave positions to events.
-    pub fn log_signal(&self) -> watch::Receiver<u64> {
-        self.0.log.subscribe()
+    /// What this process has written for its sequencer. A write whose rows hold events, rather than publishing them
+    /// ([`Tx::publish`]), says so here itself once it is committed.
+    pub fn outbox(&self) -> &Outbox {
+        &self.0.outbox
     }
 }

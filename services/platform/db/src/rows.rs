@@ -1,6 +1,6 @@
 //! Rows to insert, gathered so that many become one statement.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contracts::EventBody;
 use kernel::{Failure, Ids, Result, Shard, Timestamp, code};
@@ -9,7 +9,7 @@ use sea_orm::{
     Value,
 };
 
-use crate::{Db, DbResult};
+use crate::{Db, DbResult, batch};
 
 /// Statements insert powers of two of rows, so that few different texts are prepared.
 const MOST_ROWS: usize = 128;
@@ -65,6 +65,12 @@ impl Rows {
     /// Whether there are events and nothing else.
     pub(crate) fn are_events(&self) -> bool {
         !self.tables.is_empty() && self.tables.iter().all(|table| table.name == OUTBOX_TABLE)
+    }
+
+    /// The shards of its events.
+    pub fn published(&self) -> BTreeSet<Shard> {
+        let outbox = self.tables.iter().filter(|table| table.name == OUTBOX_TABLE);
+        outbox.flat_map(|table| &table.rows).filter_map(|row| shard_of(row.first()?)).collect()
     }
 
     pub(crate) fn outbox(mut self, values: Vec<Value>) -> Self {
@@ -124,25 +130,38 @@ impl Rows {
     }
 
     pub(crate) async fn insert_into(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-        if connection.get_database_backend() != DbBackend::Sqlite {
-            for table in &self.tables {
-                table.insert_in_powers(connection).await?;
+        let statements = match connection.get_database_backend() {
+            DbBackend::Sqlite => self.embedded(),
+            backend => {
+                if self.tables.len() > 1
+                    && let Some(text) = batch::text(self)
+                {
+                    return connection.execute_unprepared(&text).await.map(drop);
+                }
+                self.statements(backend)
             }
-            return Ok(());
+        };
+        for statement in statements {
+            connection.execute_raw(statement).await?;
         }
+        Ok(())
+    }
+
+    /// The statements that insert everything, each of a power of two of rows.
+    pub(crate) fn statements(&self, backend: DbBackend) -> Vec<Statement> {
+        self.tables.iter().flat_map(|table| table.in_powers(backend)).collect()
+    }
+
+    /// The statements that insert everything in SQLite, which takes several in one text.
+    fn embedded(&self) -> Vec<Statement> {
         let (few, many): (Vec<_>, Vec<_>) =
             self.tables.iter().partition(|table| table.rows.len() <= AT_ONCE.min(table.fit()));
         let mut by_count = BTreeMap::<usize, Vec<&Table>>::new();
         for table in few {
             by_count.entry(table.rows.len()).or_default().push(table);
         }
-        for tables in by_count.into_values() {
-            connection.execute_raw(statement(&tables)).await?;
-        }
-        for table in many {
-            table.insert_in_powers(connection).await?;
-        }
-        Ok(())
+        let few = by_count.into_values().map(|tables| statement(&tables));
+        few.chain(many.into_iter().flat_map(|table| table.in_powers(DbBackend::Sqlite))).collect()
     }
 }
 
@@ -160,18 +179,17 @@ impl Table {
         (MOST_VARIABLES / self.columns.len().max(1)).clamp(1, MOST_ROWS)
     }
 
-    async fn insert_in_powers(&self, connection: &impl ConnectionTrait) -> Result<(), DbErr> {
-        let backend = connection.get_database_backend();
+    fn in_powers(&self, backend: DbBackend) -> Vec<Statement> {
+        let mut statements = Vec::new();
         let mut rest = self.rows.as_slice();
         while !rest.is_empty() {
             // The largest power of two that fits.
             let (now, later) = rest.split_at(1 << rest.len().min(self.fit()).ilog2());
             let values = now.iter().flatten().cloned();
-            let statement = Statement::from_sql_and_values(backend, self.sql(backend, now.len()), values);
-            connection.execute_raw(statement).await?;
+            statements.push(Statement::from_sql_and_values(backend, self.sql(backend, now.len()), values));
             rest = later;
         }
-        Ok(())
+        statements
     }
 
     fn sql(&self, backend: DbBackend, rows: usize) -> String {
@@ -185,6 +203,13 @@ impl Table {
             columns.join(","),
             vec![marks.as_str(); rows].join(",")
         )
+    }
+}
+
+fn shard_of(value: &Value) -> Option<Shard> {
+    match value {
+        Value::Int(Some(number)) => u16::try_from(*number).ok().map(Shard::new),
+        _ => None,
     }
 }
 

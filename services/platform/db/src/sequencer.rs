@@ -17,35 +17,51 @@ impl Db {
     /// compare-and-set on `shard_cursor`. Returns how many it moved. Two sequencers at once do no harm: one of them fails
     /// its compare-and-set and moves nothing. No clock is involved; who commits late is sequenced later.
     pub async fn sequence_once(&self, most: u32) -> Result<usize> {
-        self.sequence(None, most).await.map(Option::unwrap_or_default)
+        Ok(self.sequence(None, most).await?.map_or(0, |moved| moved.len()))
     }
 
     /// The same for some shards only.
     pub async fn sequence_of(&self, shards: &BTreeSet<Shard>, most: u32) -> Result<usize> {
-        self.sequence(Some(shards), most).await.map(Option::unwrap_or_default)
+        Ok(self.sequence(Some(shards), most).await?.map_or(0, |moved| moved.len()))
     }
 
-    /// The same for some shards or for all; None where what waits was left to another sequencer, which was faster again and
-    /// again (or whose events stand where these belong).
-    pub async fn sequence(&self, only: Option<&BTreeSet<Shard>>, most: u32) -> Result<Option<usize>> {
+    /// The same for some shards or for all: the events that it moved, each shard's in order. None where what waits was left to
+    /// another sequencer, which was faster again and again (or whose events stand where these belong).
+    pub async fn sequence(&self, only: Option<&BTreeSet<Shard>>, most: u32) -> Result<Option<Vec<Event>>> {
+        self.sequence_from(only, false, most).await
+    }
+
+    /// The same for shards on which this process has just written ([`Outbox::take`](crate::Outbox::take)): what others wrote
+    /// there long ago may be left to [`Db::sequence`].
+    pub async fn sequence_written(&self, shards: &BTreeSet<Shard>, most: u32) -> Result<Option<Vec<Event>>> {
+        self.sequence_from(Some(shards), true, most).await
+    }
+
+    async fn sequence_from(
+        &self,
+        only: Option<&BTreeSet<Shard>>,
+        partial: bool,
+        most: u32,
+    ) -> Result<Option<Vec<Event>>> {
         if only.is_some_and(BTreeSet::is_empty) {
-            return Ok(Some(0));
+            return Ok(Some(Vec::new()));
         }
         let shards =
             || only.map_or_else(|| self.every_shard().collect(), |only| only.iter().copied().collect());
-        let moved = match &self.0.engine {
-            Engine::Sqlite(_) => Some(self.sequence_embedded(only.map(|_| shards()), most).await?),
-            Engine::Tidb(tidb) => tidb.sequence(shards(), most).await?,
-        };
-        if moved.is_some_and(|moved| moved > 0) {
-            self.0.log.send_modify(|count| *count += 1);
+        match &self.0.engine {
+            Engine::Sqlite(_) => self.sequence_embedded(only.map(|_| shards()), most).await.map(Some),
+            Engine::Tidb(tidb) => tidb.sequence(shards(), partial, most).await,
         }
-        Ok(moved)
     }
 
-    async fn sequence_embedded(&self, only: Option<Vec<Shard>>, most: u32) -> Result<usize> {
+    /// Whether a turn of the sequencer is messages to a server, and not a write among others in this process.
+    pub fn sequences_remotely(&self) -> bool {
+        matches!(self.0.engine, Engine::Tidb(_))
+    }
+
+    async fn sequence_embedded(&self, only: Option<Vec<Shard>>, most: u32) -> Result<Vec<Event>> {
         if !self.anything_waits(only.as_deref()).await? {
-            return Ok(0);
+            return Ok(Vec::new());
         }
         self.write(Shard::new(0), (only, most), |tx, (only, most)| {
             Box::pin(async move {
@@ -56,8 +72,7 @@ impl Db {
                         waiting(tx, &all, *most).await?
                     }
                 };
-                batch.move_on(tx).await?;
-                Ok(batch.len())
+                batch.move_on(tx).await
             })
         })
         .await
@@ -116,8 +131,8 @@ fn event(row: &QueryResult) -> Result<Event> {
     })
 }
 
-/// An outbox row: its id and its columns from `topic` on.
-type Waiting = (Uuid, Vec<Value>);
+/// An outbox row: its id, and the event without its position.
+type Waiting = (Uuid, Event);
 
 /// Events to be sequenced, by shard and id.
 #[derive(Default)]
@@ -147,14 +162,17 @@ pub(crate) async fn waiting(
 async fn read(connection: &impl ConnectionTrait, select: Statement) -> Result<Batch> {
     let mut shards: BTreeMap<Shard, Vec<Waiting>> = BTreeMap::new();
     for row in connection.query_all_raw(select).await.db()? {
-        let columns = vec![
-            row.try_get_by_index::<String>(2).db()?.into(),
-            row.try_get_by_index::<String>(3).db()?.into(),
-            row.try_get_by_index::<i64>(4).db()?.into(),
-            row.try_get_by_index::<Vec<u8>>(5).db()?.into(),
-            row.try_get_by_index::<Option<String>>(6).db()?.into(),
-        ];
-        shards.entry(shard_of(&row)?).or_default().push((row.try_get_by_index(1).db()?, columns));
+        let id: Uuid = row.try_get_by_index(1).db()?;
+        let event = Event {
+            shard: shard_of(&row)?,
+            pos: 0,
+            topic: row.try_get_by_index(2).db()?,
+            aggregate: row.try_get_by_index(3).db()?,
+            at: Timestamp::from_micros(row.try_get_by_index(4).db()?),
+            body: row.try_get_by_index(5).db()?,
+            trace: row.try_get_by_index(6).db()?,
+        };
+        shards.entry(event.shard).or_default().push((id, event));
     }
     Ok(Batch(shards))
 }
@@ -170,28 +188,60 @@ impl Batch {
         self.0.iter().filter_map(move |(shard, events)| Some((*shard, events.iter().map(millis).max()?)))
     }
 
-    /// Gives the events their positions.
-    pub(crate) async fn move_on(&self, tx: &impl ConnectionTrait) -> Result<()> {
-        let counts = self.0.iter().map(|(shard, events)| (*shard, events.len())).collect();
-        let cursors = advance(tx, &counts).await?;
+    /// Gives the events their positions, and returns them with those: moves the cursors on, takes the events out of the outbox and adds them to the log.
+    /// Fails, and nothing may be committed, where another sequencer was faster.
+    pub(crate) async fn move_on(&self, tx: &impl ConnectionTrait) -> Result<Vec<Event>> {
+        let stood = self.stand(tx).await?;
         let mut log = Rows::new();
-        for (shard, events) in &self.0 {
-            let mut pos = cursors.get(shard).copied().unwrap_or(0);
-            for (_, columns) in events {
+        let mut fresh = Rows::new();
+        let mut steps = Vec::with_capacity(stood.len());
+        let mut moved = Vec::with_capacity(self.len());
+        for (&shard, events) in &self.0 {
+            let from = stood.get(&shard).copied();
+            let mut pos = from.unwrap_or(0);
+            for (_, event) in events {
                 pos += 1;
-                let key: [Value; 2] = [number(*shard), pos.into()];
-                log.raw("event_log", LOG, key.into_iter().chain(columns.iter().cloned()).collect());
+                let event = Event { pos, ..event.clone() };
+                log.raw("event_log", LOG, log_row(&event));
+                moved.push(event);
+            }
+            match from {
+                Some(from) => steps.push((shard, from, pos)),
+                None => fresh.raw("shard_cursor", &["shard", "pos"], vec![number(shard), pos.into()]),
             }
         }
-        self.delete(tx).await?;
-        log.insert(tx).await
+        fresh.insert(tx).await?;
+        let backend = tx.get_database_backend();
+        if !steps.is_empty() {
+            let advanced = tx.execute_raw(advance(&steps, backend)).await.db()?.rows_affected();
+            if usize::try_from(advanced).ok() != Some(steps.len()) {
+                return Err(Failure::new(code::CONFLICT).detail("another sequencer moved a cursor"));
+            }
+        }
+        for deletion in self.deletions(backend) {
+            tx.execute_raw(deletion).await.db()?;
+        }
+        log.insert(tx).await?;
+        Ok(moved)
     }
 
-    async fn delete(&self, tx: &impl ConnectionTrait) -> Result<()> {
+    /// Where the cursors of its shards stand; absent: at 0. A statement for all shards, not one a shard: the writer waits
+    /// while a sequencer is at work.
+    async fn stand(&self, tx: &impl ConnectionTrait) -> Result<BTreeMap<Shard, i64>> {
+        let marks = vec!["?"; self.0.len()].join(",");
+        let select = Statement::from_sql_and_values(
+            tx.get_database_backend(),
+            format!("SELECT shard, pos FROM shard_cursor WHERE shard IN ({marks})"),
+            self.0.keys().map(|shard| number(*shard)),
+        );
+        let rows = tx.query_all_raw(select).await.db()?;
+        rows.iter().map(|row| Ok((shard_of(row)?, row.try_get_by_index(1).db()?))).collect()
+    }
+
+    fn deletions(&self, backend: DbBackend) -> Vec<Statement> {
         let keys: Vec<(Shard, Uuid)> =
             self.0.iter().flat_map(|(shard, events)| events.iter().map(|(id, _)| (*shard, *id))).collect();
-        let backend = tx.get_database_backend();
-        for chunk in keys.chunks(256) {
+        let deletion = |chunk: &[(Shard, Uuid)]| {
             let mut chunk = chunk.to_vec();
             if backend == DbBackend::MySql
                 && let Some(last) = chunk.last().copied()
@@ -204,60 +254,40 @@ impl Batch {
                 DbBackend::MySql => format!("(shard, id) IN ({})", vec!["(?, ?)"; chunk.len()].join(", ")),
                 _ => vec!["(shard = ? AND id = ?)"; chunk.len()].join(" OR "),
             };
-            let statement = Statement::from_sql_and_values(
+            Statement::from_sql_and_values(
                 backend,
                 format!("DELETE FROM outbox WHERE {keys}"),
                 chunk.iter().flat_map(|&(shard, id)| [number(shard), id.into()]),
-            );
-            tx.execute_raw(statement).await.db()?;
-        }
-        Ok(())
+            )
+        };
+        keys.chunks(256).map(deletion).collect()
     }
 }
 
-/// Moves the shards' cursors on by their counts and returns where they stood (absent: at 0). A statement for all shards,
-/// not one a shard: the writer waits while a sequencer is at work.
-async fn advance(tx: &impl ConnectionTrait, counts: &BTreeMap<Shard, usize>) -> Result<BTreeMap<Shard, i64>> {
-    let backend = tx.get_database_backend();
-    let marks = vec!["?"; counts.len()].join(",");
-    let select = Statement::from_sql_and_values(
-        backend,
-        format!("SELECT shard, pos FROM shard_cursor WHERE shard IN ({marks})"),
-        counts.keys().map(|shard| number(*shard)),
-    );
-    let mut stood = BTreeMap::new();
-    for row in tx.query_all_raw(select).await.db()? {
-        stood.insert(shard_of(&row)?, row.try_get_by_index::<i64>(1).db()?);
-    }
-    let mut steps = Vec::with_capacity(stood.len());
-    let mut fresh = Rows::new();
-    for (&shard, &count) in counts {
-        let count = i64::try_from(count).map_err(Failure::internal)?;
-        match stood.get(&shard) {
-            Some(from) => steps.push((shard, *from, from + count)),
-            None => fresh.raw("shard_cursor", &["shard", "pos"], vec![number(shard), count.into()]),
-        }
-    }
-    fresh.insert(tx).await?;
-    if steps.is_empty() {
-        return Ok(stood);
-    }
+/// Moves shards' cursors from where they stand to where they stand then: a statement for all of them.
+fn advance(steps: &[(Shard, i64, i64)], backend: DbBackend) -> Statement {
     let cases = vec!["WHEN ? THEN ?"; steps.len()].join(" ");
     let guards = vec!["(shard = ? AND pos = ?)"; steps.len()].join(" OR ");
-    let update = Statement::from_sql_and_values(
+    Statement::from_sql_and_values(
         backend,
         format!("UPDATE shard_cursor SET pos = CASE shard {cases} END WHERE {guards}"),
         steps
             .iter()
             .flat_map(|&(shard, _, to)| [number(shard), to.into()])
             .chain(steps.iter().flat_map(|&(shard, from, _)| [number(shard), from.into()])),
-    );
-    let moved = tx.execute_raw(update).await.db()?.rows_affected();
-    if usize::try_from(moved).ok() == Some(steps.len()) {
-        Ok(stood)
-    } else {
-        Err(Failure::new(code::CONFLICT).detail("another sequencer moved a cursor"))
-    }
+    )
+}
+
+fn log_row(event: &Event) -> Vec<Value> {
+    vec![
+        number(event.shard),
+        event.pos.into(),
+        event.topic.clone().into(),
+        event.aggregate.clone().into(),
+        event.at.micros().into(),
+        event.body.clone().into(),
+        event.trace.clone().into(),
+    ]
 }
 
 fn number(shard: Shard) -> Value {

@@ -17,6 +17,7 @@ mod transact;
 
 use std::{sync::Arc, time::Duration};
 
+use contracts::Event;
 use kernel::{Clock, Ids, Result, Shard};
 use sea_orm::{
     DatabaseConnection, DbErr, SqlxMySqlConnector,
@@ -145,8 +146,13 @@ impl Tidb {
     }
 
     /// Up to `most` events of these shards from `outbox` to `event_log`; None where they were left to another sequencer.
-    pub(crate) async fn sequence(&self, shards: Vec<Shard>, most: u32) -> Result<Option<usize>> {
-        sequence::sequence(&self.core, shards, most).await
+    pub(crate) async fn sequence(
+        &self,
+        shards: Vec<Shard>,
+        partial: bool,
+        most: u32,
+    ) -> Result<Option<Vec<Event>>> {
+        sequence::sequence(&self.core, shards, partial, most).await
     }
 
     /// A connection for migrations, of which there is one at a time in the whole cluster.
@@ -172,13 +178,11 @@ impl Core {
     }
 
     /// Tells this process what a commit changed.
-    fn committed(&self, published: bool, touched: Vec<uuid::Uuid>) {
+    fn committed(&self, published: impl IntoIterator<Item = Shard>, touched: Vec<uuid::Uuid>) {
         for key in touched {
             self.signals.stamps.touch(key);
         }
-        if published {
-            self.signals.outbox.notify_one();
-        }
+        self.signals.outbox.wrote(published);
     }
 }
 

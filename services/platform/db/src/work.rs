@@ -5,10 +5,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use futures::{FutureExt, future::BoxFuture};
 use kernel::{Failure, Result, Shard, code};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use tracing::{Instrument, Span};
 
-use crate::{Stamps, Tx, error::is_retryable};
+use crate::{Outbox, Stamps, Tx, error::is_retryable};
 
 /// A closure that takes longer is rolled back: others wait for what it holds.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -36,7 +36,7 @@ pub(crate) fn overloaded() -> Failure {
 
 /// Who hears of a commit.
 pub(crate) struct Signals {
-    pub(crate) outbox: Arc<Notify>,
+    pub(crate) outbox: Arc<Outbox>,
     pub(crate) stamps: Stamps,
 }
 

@@ -127,7 +127,7 @@ impl Writer {
             match self.transact(&mut jobs).await {
                 Ok(()) => {
                     if self.published.load(Ordering::Relaxed) {
-                        self.signals.outbox.notify_one();
+                        self.signals.outbox.wrote_somewhere();
                     }
                     return jobs;
                 }

@@ -4,16 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use futures::StreamExt;
 use kernel::{Failure, Result};
-use sea_orm::Value;
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
     time::Instant,
 };
 use tracing::{Instrument, Span};
 
-use super::{Core, session::Again, transact::Effort};
+use super::{
+    Core,
+    session::{Again, at_once},
+    transact::Effort,
+};
 use crate::{
-    DbConfig, Error, Rows,
+    DbConfig, Error, Rows, batch,
     read::late,
     work::{closed, overloaded},
     write::Settled,
@@ -67,7 +70,7 @@ impl Appender {
         done: oneshot::Sender<Result<()>>,
         span: Span,
     ) -> Result<()> {
-        let bytes = rows.values().map(size).sum();
+        let bytes = rows.values().map(batch::size).sum();
         self.0.try_send(Waiting { rows, bytes, settled, done, span }).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => overloaded(),
             mpsc::error::TrySendError::Closed(_) => closed(),
@@ -81,14 +84,6 @@ impl Waiting {
         self.span.in_scope(|| ());
         // A caller that went away does not want the answer; the effect stands.
         let _ = self.done.send(outcome);
-    }
-}
-
-fn size(value: &Value) -> usize {
-    match value {
-        Value::String(Some(text)) => text.len(),
-        Value::Bytes(Some(bytes)) => bytes.len(),
-        _ => 8,
     }
 }
 
@@ -162,7 +157,13 @@ impl Core {
                 let mut unknown = unknown;
                 let outcome = match self.insert(&mut member.rows, until, &mut unknown).await {
                     // Its ids are its own: the commit whose outcome was unknown had taken place.
-                    Err(Error::Duplicate { .. }) if unknown && member.settled == Settled::ByIds => Ok(()),
+                    Err(Error::Duplicate { constraint })
+                        if unknown
+                            && member.settled == Settled::ByIds
+                            && constraint.ends_with(".PRIMARY") =>
+                    {
+                        Ok(())
+                    }
                     outcome => outcome.map_err(Failure::from),
                 };
                 member.tell(outcome);
@@ -181,7 +182,7 @@ impl Core {
         loop {
             rows.mint_events(&self.ids);
             let Err(error) = self.insert_once(rows, unknown).await else {
-                self.committed(rows.publishes, Vec::new());
+                self.committed(rows.published(), Vec::new());
                 return Ok(());
             };
             match Again::after(&error) {
@@ -192,6 +193,9 @@ impl Core {
     }
 
     async fn insert_once(&self, rows: &Rows, unknown: &mut bool) -> Result<(), Error> {
+        if let Some(text) = batch::text(rows) {
+            return at_once(&self.inserting, self.config.statement, &text, unknown).await;
+        }
         let session = self.begin_inserting().await?;
         if let Err(error) = rows.insert_into(&session).await {
             session.roll_back().await;

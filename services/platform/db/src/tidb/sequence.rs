@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Mutex, time::Duration};
 
+use contracts::Event;
 use kernel::{Failure, Result, Shard};
 use tokio::time::Instant;
 use uuid::Uuid;
@@ -34,22 +35,23 @@ struct Hint {
     newest: BTreeMap<Shard, u64>,
     wide_at: Option<Instant>,
     full_at: Option<Instant>,
-    /// The shards of the last scan.
+    /// The shards of the last scan that was not partial.
     shards: Vec<Shard>,
 }
 
 impl Scan {
-    /// The id to begin at of each shard, and whether these are the very beginnings.
-    fn from(&self, shards: &[Shard]) -> Result<(Vec<(Shard, Uuid)>, bool)> {
+    /// The id to begin at of each shard, and whether these are the very beginnings. A partial scan looks for what was just
+    /// written, and puts nothing off that the others look for.
+    fn from(&self, shards: &[Shard], partial: bool) -> Result<(Vec<(Shard, Uuid)>, bool)> {
         let mut hint = self.0.lock().map_err(|_| Failure::internal("a sequencer panicked"))?;
         let now = Instant::now();
-        if hint.shards != shards {
+        if !partial && hint.shards != shards {
             // What the last holder of a shard left behind may be of any age.
             hint.shards = shards.to_vec();
             hint.full_at = None;
         }
-        let full = hint.full_at.is_none_or(|at| at <= now);
-        let wide = full || hint.wide_at.is_none_or(|at| at <= now);
+        let full = !partial && hint.full_at.is_none_or(|at| at <= now);
+        let wide = full || !partial && hint.wide_at.is_none_or(|at| at <= now);
         if full {
             hint.full_at = Some(now + FULL);
         }
@@ -84,9 +86,14 @@ impl Scan {
     }
 }
 
-pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Result<Option<usize>> {
+pub(super) async fn sequence(
+    core: &Core,
+    shards: Vec<Shard>,
+    partial: bool,
+    most: u32,
+) -> Result<Option<Vec<Event>>> {
     let mut effort = Effort::until(Instant::now() + YIELD);
-    let (from, full) = core.scan.from(&shards)?;
+    let (from, full) = core.scan.from(&shards, partial)?;
     loop {
         let failure = match once(core, &from, full, most).await {
             Ok(moved) => return Ok(Some(moved)),
@@ -108,7 +115,7 @@ pub(super) async fn sequence(core: &Core, shards: Vec<Shard>, most: u32) -> Resu
     }
 }
 
-async fn once(core: &Core, from: &[(Shard, Uuid)], full: bool, most: u32) -> Result<usize> {
+async fn once(core: &Core, from: &[(Shard, Uuid)], full: bool, most: u32) -> Result<Vec<Event>> {
     let begun = |error| Failure::from(Error::from(error));
     let session = core.begin_inserting().await.map_err(begun)?;
     let batch = match sequencer::waiting(&session, from, most).await {
@@ -118,23 +125,24 @@ async fn once(core: &Core, from: &[(Shard, Uuid)], full: bool, most: u32) -> Res
             return Err(failure);
         }
     };
-    let moved = batch.len();
-    if moved > 0
-        && let Err(failure) = batch.move_on(&session).await
-    {
-        session.roll_back().await;
-        return Err(failure);
-    }
-    if moved == 0 {
+    let mut events = Vec::new();
+    if batch.len() == 0 {
         session.roll_back().await;
     } else {
+        match batch.move_on(&session).await {
+            Ok(moved) => events = moved,
+            Err(failure) => {
+                session.roll_back().await;
+                return Err(failure);
+            }
+        }
         session.commit().await.map_err(begun)?;
     }
-    if moved < usize::try_from(most).unwrap_or(usize::MAX) {
+    if batch.len() < usize::try_from(most).unwrap_or(usize::MAX) {
         core.scan.drained(&batch);
     } else if full {
         // There is more from the beginning on.
         core.scan.again();
     }
-    Ok(moved)
+    Ok(events)
 }

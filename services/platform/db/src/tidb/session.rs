@@ -3,10 +3,13 @@
 use std::{sync::Mutex, time::Duration};
 
 use kernel::{Failure, Result, Timestamp};
+use platform_trace::BETWEEN_STATEMENTS;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, ExecResult, QueryResult,
-    Statement, Value,
+    RuntimeErr, Statement, Value,
+    sqlx::{self, AssertSqlSafe, Executor},
 };
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use crate::{
@@ -92,7 +95,10 @@ impl Session {
     }
 
     pub(crate) async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.note(within(self.deadline, self.transaction.execute_unprepared(sql)).await)
+        let began = Instant::now();
+        let outcome = self.note(within(self.deadline, self.transaction.execute_unprepared(sql)).await);
+        platform_trace::statement("mysql", sql, began.elapsed(), outcome.is_err());
+        outcome
     }
 
     pub(crate) async fn query_one(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
@@ -136,6 +142,35 @@ impl Session {
             let _ = within(self.deadline, self.transaction.rollback()).await;
         }
     }
+}
+
+/// Runs the statements of a text in a transaction of their own, all of it one message to the server. `unknown` becomes true
+/// when no answer came: it may be committed.
+pub(crate) async fn at_once(
+    pool: &DatabaseConnection,
+    deadline: Duration,
+    text: &str,
+    unknown: &mut bool,
+) -> Result<(), Error> {
+    let failed = |error: sqlx::Error| DbErr::Exec(RuntimeErr::SqlxError(error.into()));
+    let mut connection = pool.get_mysql_connection_pool().acquire().await.map_err(failed)?;
+    let all = ["BEGIN", text, "COMMIT"].join(BETWEEN_STATEMENTS);
+    let began = Instant::now();
+    let sent = async { connection.execute(AssertSqlSafe(all)).await.map_err(failed) };
+    let outcome = within(deadline, sent).await.map_err(Error::from);
+    platform_trace::statement("mysql", text, began.elapsed(), outcome.is_err());
+    let Err(error) = outcome else { return Ok(()) };
+    if matches!(error, Error::Lost(_)) {
+        *unknown = true;
+        connection.close_on_drop();
+    } else {
+        // The server stopped at the statement that failed, and left the transaction open.
+        let undone = async { connection.execute("ROLLBACK").await.map_err(failed) };
+        if within(deadline, undone).await.is_err() {
+            connection.close_on_drop();
+        }
+    }
+    Err(error)
 }
 
 /// When a transaction began, by the clock of the cluster (PD's), which all processes share.

@@ -51,9 +51,9 @@ impl Effort {
     pub(super) async fn another(&mut self, again: Again) -> bool {
         metrics::counter!("db_retries_total", "code" => again.name()).increment(1);
         if again == Again::Duplicate {
-            // The row is there now. Once is enough: if it is in the way again it was no race.
+            // The row is there now, to be read. More often than for a request that came again and a race beside it is no use.
             self.duplicates += 1;
-            return self.duplicates == 1;
+            return self.duplicates <= 2;
         }
         let full = PAUSE.saturating_mul(1 << self.tries.min(6)).min(LONGEST_PAUSE);
         let pause = full.mul_f64(rand::random_range(0.5..1.0));
@@ -110,7 +110,7 @@ async fn attempt(core: &Core, work: &mut dyn Work) -> Option<Again> {
     }
     match session.commit().await.map_err(Error::from) {
         Ok(()) => {
-            core.committed(published, touched);
+            core.committed(published.then(|| work.shard()), touched);
             None
         }
         // A lost connection leaves open whether it is committed. Running again settles it: what the closure wrote first it

@@ -36,6 +36,7 @@ on_both! {
     answers_are_forgotten_when_they_are_old,
     positions_have_no_gap_whoever_sequences,
     shards_are_sequenced_by_those_who_work_on_them,
+    a_sequencer_tells_what_it_moved_as_it_stands_in_the_log,
     new_owners_get_a_preferred_shard,
     a_consumer_sees_an_event_once,
     a_write_inside_a_write_is_refused_instead_of_waiting_for_itself,

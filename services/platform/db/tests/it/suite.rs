@@ -171,6 +171,34 @@ pub(crate) async fn shards_are_sequenced_by_those_who_work_on_them(f: Fixture) {
     assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 0);
 }
 
+pub(crate) async fn a_sequencer_tells_what_it_moved_as_it_stands_in_the_log(f: Fixture) {
+    let write = async |db: &Db, shard: u16| {
+        let shard = Shard::new(shard);
+        db.append(shard, Rows::new().event(db, shard, &event()).unwrap()).await.unwrap();
+    };
+    let everything: BTreeSet<Shard> = f.db.every_shard().collect();
+    for shard in [1, 3, 3] {
+        write(&f.db, shard).await;
+    }
+    let of = |events: &[Event]| -> Vec<_> {
+        events.iter().map(|e| (e.shard, e.pos, e.topic.clone(), e.body.clone(), e.at)).collect()
+    };
+    let all = f.db.sequence(Some(&everything), 100).await.unwrap().unwrap();
+    let log = [f.db.log_after(Shard::new(1), 0, 10).await, f.db.log_after(Shard::new(3), 0, 10).await];
+    let log: Vec<Event> = log.into_iter().flat_map(Result::unwrap).collect();
+    assert_eq!(of(&all), of(&log));
+    assert_eq!(all.iter().map(|e| (e.shard.number(), e.pos)).collect::<Vec<_>>(), [(1, 1), (3, 1), (3, 2)]);
+    // Whoever looks where this process has written misses nothing of it, and others' events a full look finds.
+    f.db.outbox().take();
+    write(&f.db, 2).await;
+    write(&f.another().await, 0).await;
+    let written = f.db.outbox().take();
+    let found = f.db.sequence(written.as_ref(), 100).await.unwrap().unwrap();
+    assert!(found.iter().any(|event| event.shard == Shard::new(2)), "{written:?}");
+    while f.db.sequence_of(&everything, 100).await.unwrap() > 0 {}
+    assert_eq!(number(&f.db, "SELECT count(*) FROM outbox").await, 0);
+}
+
 pub(crate) async fn new_owners_get_a_preferred_shard(f: Fixture) {
     let preferred = Arc::new(Mutex::new(Vec::new()));
     let names = preferred.clone();
