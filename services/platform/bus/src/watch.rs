@@ -144,22 +144,18 @@ impl Watcher<'_> {
     pub(crate) async fn run(&self, stop: &CancellationToken) {
         let (mut next, mut poll_at) = (Instant::now(), Instant::now());
         let mut looks = 0;
-        // Whether events were heard of since the last look: where there is something, others may have sequenced, too.
-        let mut stirs = false;
         while !stop.is_cancelled() {
-            let outcome = if Instant::now() >= next {
+            // Where events were heard of, others may have sequenced some, too.
+            let (outcome, stirs) = if Instant::now() >= next {
                 next = Instant::now() + self.config.watch;
                 poll_at = Instant::now() + self.config.poll;
                 looks += 1;
-                stirs = false;
-                self.look_around(looks % COUNT_DEAD == 1).await
+                (self.look_around(looks % COUNT_DEAD == 1).await, false)
             } else if self.sight.heard.take().is_some_and(|heard| self.take_in(heard)) {
-                stirs = true;
-                Ok(())
+                (Ok(()), true)
             } else {
-                stirs = false;
                 poll_at = Instant::now() + self.config.poll;
-                self.look_ahead().await
+                (self.look_ahead().await, false)
             };
             if let Err(failure) = outcome {
                 tracing::warn!(?failure, "the log could not be looked at");
