@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use kernel::{Result, Shard};
+use kernel::{Failure, Result, Shard};
 use platform_db::Db;
 use platform_regions::Regions;
 use tokio::{sync::watch, time::Instant};
@@ -64,27 +64,30 @@ impl Sequencer<'_> {
                 written = None;
             }
             let began = Instant::now();
-            match self.drain(written.as_ref()).await {
+            let outcome = self.drain(written.as_ref()).await;
+            rested = Instant::now() + self.rest(began.elapsed());
+            all_at = match outcome {
+                Ok(_) if written.is_some() => all_at,
                 Ok(all) => {
-                    rested = Instant::now() + self.rest(began.elapsed());
-                    if written.is_none() {
-                        all_at = began + self.config.poll;
-                        if all {
-                            self.drained.send_replace(began);
-                        }
+                    if all {
+                        self.drained.send_replace(began);
                     }
+                    began + self.config.poll
                 }
-                Err(failure) => {
-                    tracing::warn!(?failure, "events were not sequenced");
-                    stop.run_until_cancelled(tokio::time::sleep(self.config.poll)).await;
-                    all_at = Instant::now();
-                }
-            }
+                Err(failure) => self.give_up(&failure, stop).await,
+            };
         }
         self.beat.turn();
         if let Err(failure) = self.drain(None).await {
             tracing::warn!(?failure, "events wait for the next start");
         }
+    }
+
+    /// After a turn that failed; when everything is to be looked at again.
+    async fn give_up(&self, failure: &Failure, stop: &CancellationToken) -> Instant {
+        tracing::warn!(?failure, "events were not sequenced");
+        stop.run_until_cancelled(tokio::time::sleep(self.config.poll)).await;
+        Instant::now()
     }
 
     /// How long to rest after a turn that took so long.
