@@ -188,8 +188,8 @@ impl Batch {
         self.0.iter().filter_map(move |(shard, events)| Some((*shard, events.iter().map(millis).max()?)))
     }
 
-    /// Gives the events their positions, and returns them with those: moves the cursors on, takes the events out of the outbox and adds them to the log.
-    /// Fails, and nothing may be committed, where another sequencer was faster.
+    /// Gives the events their positions, and returns them with those: moves the cursors on, takes the events out of the outbox
+    /// and adds them to the log. Fails, and nothing may be committed, where another sequencer was faster.
     pub(crate) async fn move_on(&self, tx: &impl ConnectionTrait) -> Result<Vec<Event>> {
         let stood = self.stand(tx).await?;
         let mut log = Rows::new();
